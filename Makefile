@@ -1,0 +1,53 @@
+# `make book` builds the whole book, `make test` runs the tests; nothing has to be prepared.
+# Both make their own environment in .venv from pyproject.toml and constraints.txt.
+
+PROFILE ?= laptop
+SKY ?=
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# The first Python that is new enough; `make PYTHON=/path/to/python3.12 ...` chooses another.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	$$name -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$name && break; done)
+
+# OpenMP reads this when Python starts: waiting threads sleep. Spinning ones slow training sixtyfold
+# as soon as another program takes one of two cores.
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.DEFAULT_GOAL := help
+.PHONY: help book test lab lint address clean
+
+help:  ## show this list
+	@echo "cogan: one of"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@echo "PROFILE is one of: $(patsubst ci/profiles/%.yaml,%,$(wildcard ci/profiles/*.yaml))"
+
+book: $(INSTALLED)  ## run all notebooks and build the site [PROFILE=laptop] [SKY=path/to/sky.fits]
+	$(BIN)/python ci/run_notebooks.py --profile "$(PROFILE)" $(if $(SKY),--sky "$(SKY)")
+	$(BIN)/python ci/build_book.py --profile "$(PROFILE)"
+	$(BIN)/python ci/check_site.py
+
+test: $(INSTALLED)  ## run the tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+
+lab: $(INSTALLED)  ## open the chapters in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir=. book
+
+lint: $(INSTALLED)  ## check style and the notebooks' contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python ci/check_notebooks.py
+
+address: $(INSTALLED)  ## write the public address of _config.yml into the notebooks' set-up cells
+	$(BIN)/python ci/check_notebooks.py --write-address
+
+clean:  ## remove what the build made (_build); .venv and runs stay
+	rm -rf _build
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "cogan needs Python 3.11 or newer; install it, or say where it is: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@"$(PYTHON)" -c '$(NEW_ENOUGH)' || { echo "$(PYTHON) is older than Python 3.11, which cogan needs; choose another: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[book,dev]"
+	@touch $@
