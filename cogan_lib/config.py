@@ -1,0 +1,198 @@
+"""Every parameter of the notebooks in one checked, flat class, and the named profiles.
+
+The default values are the laptop profile. A profile file in ``ci/profiles`` holds only what differs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from .files import CoganError
+
+PROFILE_FOLDER = Path(__file__).resolve().parents[1] / "ci" / "profiles"
+
+#: Held-out longitude blocks are at least this wide; a tile must fit into one.
+BLOCK_WIDTH_DEG = 10.0
+
+
+class Settings(BaseModel):
+    """Parameters of one run; make one with `Settings.check`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    run_dir: str = Field(
+        "runs/laptop", min_length=1, description="folder of this run, which all chapters share"
+    )
+    sky_path: str = Field("", description='sky file to use; "" makes the embedded synthetic sky')
+    seed: int = Field(1, ge=0, lt=2**31, description="equal seed, equal machine: equal result")
+    threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 chooses for this machine")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where networks run; auto takes a CUDA GPU if there is one"
+    )
+
+    nside: int = Field(256, ge=8, le=8192, description="HEALPix NSIDE of the embedded sky")
+    fwhm_arcmin: float = Field(20.0, gt=0, le=600, description="beam of the embedded sky, arcmin")
+
+    tile_npix: int = Field(64, ge=16, le=512, description="pixels along a tile's side")
+    tile_pixel_arcmin: float = Field(7.5, gt=0, le=60, description="size of a tile's pixel, arcmin")
+    projection: Literal["ZEA", "TAN"] = Field(
+        "ZEA", description="ZEA (equal area) or TAN (gnomonic)"
+    )
+    centre_nside: int = Field(
+        32,
+        ge=1,
+        le=512,
+        description="training tiles are centred on the pixels of this HEALPix grid",
+    )
+    snr_min: float = Field(
+        8.0, ge=0, le=1e6, description="least CO signal to noise of a chosen tile"
+    )
+    target_scaling: Literal["asinh", "log", "minmax"] = Field(
+        "asinh", description="how CO amplitudes are scaled; minmax (per tile) is the paper's"
+    )
+
+    preset: Literal["cogan", "paper"] = Field("cogan", description="networks: ours or the paper's")
+    paired: bool = Field(False, description="train on pairs of the same place instead of unpaired")
+    batch_size: int = Field(8, ge=1, le=4096, description="tiles per training step")
+    max_epochs: int = Field(200, ge=1, le=100_000, description="stop after so many epochs")
+    max_minutes: float = Field(
+        8.0, gt=0, le=10_000, description="or when so many minutes are used up"
+    )
+    precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="number format")
+    use_pretrained: bool = Field(False, description="load published weights instead of training")
+
+    @classmethod
+    def check(cls, **parameters: object) -> Settings:
+        """Settings from notebook parameters, or a `CoganError` that says what is wrong with them."""
+        try:
+            return cls(**parameters)
+        except ValidationError as error:
+            raise CoganError(" ".join(_sentence(item) for item in error.errors())) from None
+
+    @model_validator(mode="after")
+    def _cross_check(self) -> Settings:
+        for name in ("nside", "centre_nside"):
+            value = getattr(self, name)
+            if value & (value - 1):
+                raise ValueError(f"{name} must be a power of two, but is {value}.")
+        if self.tile_npix % 4:
+            raise ValueError(
+                f"tile_npix must be a multiple of 4, because the networks halve a tile twice, "
+                f"but is {self.tile_npix}."
+            )
+        if self.tile_side_deg >= BLOCK_WIDTH_DEG:
+            raise ValueError(
+                f"A tile would be {self.tile_side_deg:g} degrees wide, but must fit into a held-out "
+                f"block of {BLOCK_WIDTH_DEG:g} degrees; lower tile_npix or tile_pixel_arcmin."
+            )
+        spacing_deg = _pixel_arcmin(self.centre_nside) / 60
+        if spacing_deg > self.tile_side_deg:
+            raise ValueError(
+                f"Tile centres at centre_nside {self.centre_nside} lie {spacing_deg:.1f} degrees "
+                f"apart, more than a tile's {self.tile_side_deg:g} degrees; raise centre_nside."
+            )
+        if not self.sky_path:
+            self._check_embedded_sky()
+        return self
+
+    def _check_embedded_sky(self) -> None:
+        """The embedded sky's beam must be resolved by its own pixels and by those of the tiles."""
+        pixel = _pixel_arcmin(self.nside)
+        if self.fwhm_arcmin < pixel:
+            raise ValueError(
+                f"A beam of fwhm_arcmin {self.fwhm_arcmin:g} is narrower than a pixel of nside "
+                f"{self.nside} ({pixel:.1f} arcmin); raise one of the two."
+            )
+        if self.tile_pixel_arcmin > self.fwhm_arcmin / 2:
+            raise ValueError(
+                f"Tile pixels of {self.tile_pixel_arcmin:g} arcmin do not sample a beam of "
+                f"{self.fwhm_arcmin:g} arcmin, which takes two a beam; lower tile_pixel_arcmin."
+            )
+
+    @property
+    def tile_side_deg(self) -> float:
+        """Side of a tile in degrees."""
+        return self.tile_npix * self.tile_pixel_arcmin / 60
+
+    @property
+    def thread_count(self) -> int:
+        """`threads`, with 0 replaced by what suits this machine (`default_threads`)."""
+        return self.threads or default_threads()
+
+
+def load_profile(name: str | Path, **overrides: object) -> Settings:
+    """Settings of a named profile (``ci/profiles/<name>.yaml``) or of a profile file.
+
+    Parameters
+    ----------
+    name : str or Path
+        A profile's name, or the path of a YAML file (ending in ``.yaml``).
+    **overrides : object
+        Parameters that take the place of the profile's.
+
+    Returns
+    -------
+    Settings
+        ``settings.model_dump(exclude_unset=True)`` holds what the profile and overrides have set.
+    """
+    path = Path(name) if str(name).endswith(".yaml") else PROFILE_FOLDER / f"{name}.yaml"
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        known = ", ".join(sorted(file.stem for file in PROFILE_FOLDER.glob("*.yaml")))
+        raise CoganError(
+            f"There is no profile {str(name)!r}; choose one of: {known or 'none found'}."
+        ) from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CoganError(f"The profile {path} is not readable as YAML: {error}.") from error
+    content = {} if content is None else content
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise CoganError(f"The profile {path} must be a flat list of `name: value` lines.")
+    return Settings.check(**{**content, **overrides})
+
+
+def default_threads() -> int:
+    """Number of CPU threads that suits this machine.
+
+    OMP_NUM_THREADS if set; otherwise one per physical core, but a single one on two cores or fewer,
+    where two OpenMP threads slow down many times as soon as another program takes a core.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    try:
+        import psutil
+
+        cores = min(cores, psutil.cpu_count(logical=False) or cores)
+    except ImportError:  # a bare GPU machine: most CPUs run two threads a core
+        cores = max(1, cores // 2)
+    return cores if cores > 2 else 1
+
+
+def _pixel_arcmin(nside: int) -> float:
+    """Side of a HEALPix pixel, in arcmin."""
+    return math.degrees(math.sqrt(4 * math.pi / (12 * nside**2))) * 60
+
+
+def _sentence(item: dict) -> str:
+    """One of pydantic's errors as a sentence."""
+    name = ".".join(map(str, item["loc"]))
+    if item["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+        hint = (
+            f"; did you mean {near[0]!r}?" if near else "; see cogan_lib/config.py for all of them."
+        )
+        return f"There is no parameter {name!r}{hint}"
+    if item["type"] == "value_error":  # our own cross-checks are sentences already
+        return str(item["ctx"]["error"])
+    reason = item["msg"].removeprefix("Input ").removeprefix("String ")
+    return f"The parameter {name} {reason}, but is {item['input']!r}."

@@ -1,0 +1,201 @@
+"""What every chapter does at its beginning and end: start a run, find files, glue and report numbers."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import random
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from .config import Settings
+from .files import CoganError, provenance, read_json, write_json
+
+REPORT = "report.json"
+
+#: Which chapter makes which file of a run.
+MAKERS = {
+    "sky.fits": "01 (data preparation)",
+    "patches.npz": "01 (data preparation)",
+    "checkpoint": "03 (training)",
+    "co.fits": "04 (full-sky synthesis)",
+    REPORT: "01 (data preparation)",
+}
+
+log = logging.getLogger(__name__)
+
+
+def start(settings: Settings) -> Path:
+    """Begin a chapter: working folder, threads, seeds, log lines, run folder.
+
+    Goes to the top folder of the checkout when the notebook was opened in ``book/``, so that the same
+    relative paths hold in JupyterLab and under papermill.
+
+    Parameters
+    ----------
+    settings : Settings
+        Checked parameters of this chapter.
+
+    Returns
+    -------
+    Path
+        The run folder, made and tried for writing.
+
+    Raises
+    ------
+    CoganError
+        If the run folder cannot be written to, or a GPU was asked for and there is none.
+    """
+    import torch
+
+    _show_log()
+    os.chdir(_top_folder(Path.cwd()))
+    run = Path(settings.run_dir)
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=run):
+            pass
+    except OSError as error:
+        raise CoganError(
+            f"Cannot write to the run folder {run}: {error.strerror}. "
+            "Set run_dir to a folder that you may write to."
+        ) from None
+
+    threads = settings.thread_count
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # for libraries that are not loaded yet
+    torch.set_num_threads(threads)
+    random.seed(settings.seed)
+    np.random.seed(settings.seed)  # noqa: NPY002 - for libraries that still draw from it
+    torch.manual_seed(settings.seed)
+
+    made_by = provenance(settings.seed)
+    versions = ", ".join(f"{name} {number}" for name, number in made_by["versions"].items())
+    log.info("Python %s, %s", made_by["python"], versions)
+    log.info("device %s, CPU threads %d, seed %d", device(settings), threads, settings.seed)
+    log.info("run folder %s", run)
+    return run
+
+
+def device(settings: Settings) -> str:
+    """The torch device of this run, ``"cpu"`` or ``"cuda"``; a missing GPU is a `CoganError`."""
+    import torch
+
+    if settings.device == "cpu":
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    if settings.device == "cuda":
+        raise CoganError(
+            'No CUDA GPU is visible to torch; switch one on (Colab: Runtime, "Change runtime type") '
+            'or set device = "cpu".'
+        )
+    return "cpu"
+
+
+def need(run_dir: str | Path, name: str, make: Callable[[], object] | None = None) -> Path:
+    """Path of a file that an earlier chapter has left in the run folder.
+
+    Parameters
+    ----------
+    run_dir : str or Path
+        The run folder.
+    name : str
+        The file's (or folder's) name, for example ``"sky.fits"``.
+    make : callable, optional
+        Called without arguments when the file is missing, to make it now; a visible note says so.
+
+    Raises
+    ------
+    CoganError
+        If the file is missing and cannot be made here; the message names the chapter that makes it.
+    """
+    path = Path(run_dir) / name
+    if path.exists():
+        return path
+    chapter = MAKERS.get(name, "that writes it")
+    if make is not None:
+        log.info("NOTE: %s is missing; making it here, as chapter %s would.", path, chapter)
+        make()
+        if path.exists():
+            return path
+    raise CoganError(f"There is no {path}; run chapter {chapter} with the same run_dir first.")
+
+
+def glue(name: str, value: object, fmt: str = "") -> None:
+    """Keep a number for the book's prose, where ``{glue:text}`name``` prints it.
+
+    Parameters
+    ----------
+    name : str
+        Unique over the whole book.
+    value : object
+        What to print.
+    fmt : str, optional
+        Format specification, for example ``".1%"``.
+    """
+    try:
+        from myst_nb import glue as keep
+    except ImportError:  # outside the book's environment, on Colab for example, nothing reads it
+        return
+    keep(name, format(value, fmt), display=False)
+
+
+def add_to_report(run_dir: str | Path, section: str, content: dict) -> Path:
+    """Put one section into the run's ``report.json``, in the place of an older one of that name.
+
+    Parameters
+    ----------
+    run_dir : str or Path
+        The run folder.
+    section : str
+        The section's name, for example ``"training"``.
+    content : dict
+        Nested dicts and lists of numbers, strings and NumPy arrays.
+
+    Raises
+    ------
+    CoganError
+        If a number is not finite, with its place; nothing is written then.
+    """
+    path = Path(run_dir) / REPORT
+    report = read_json(path) if path.exists() else {}
+    report[section] = _plain(content, section)
+    return write_json(path, report)
+
+
+def _plain(value: object, place: str) -> object:
+    """`value` with plain Python numbers and lists; `place` names it in an error."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item, f"{place}.{key}") for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{place}[{i}]") for i, item in enumerate(value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise CoganError(f"The report's {place} is {value}; find out why before reporting it.")
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise CoganError(f"The report's {place} is a {type(value).__name__}, not a number or text.")
+
+
+def _top_folder(folder: Path) -> Path:
+    """The checkout that `folder` lies in (it has both book/ and cogan_lib/), or `folder` itself."""
+    for candidate in (folder, *folder.parents):
+        if (candidate / "book").is_dir() and (candidate / "cogan_lib").is_dir():
+            return candidate
+    return folder
+
+
+def _show_log() -> None:
+    """Show the library's log lines in the notebook, as plain text."""
+    library = logging.getLogger("cogan_lib")
+    library.setLevel(logging.INFO)
+    if not library.handlers:
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        library.addHandler(handler)
