@@ -1,0 +1,124 @@
+"""Amplitudes to network units and back: global, invertible scalings, and the paper's per-patch one.
+
+A global scaling is fitted once on the training tiles and stored with the weights, so that a network
+in K km/s comes out of a network in units of one. The paper scales every patch by its own extremes;
+then the amplitude is gone, and only the target itself can give it back (chapter 06 counts the cost).
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from .files import CoganError
+
+#: asinh turns from linear to logarithmic here: about the noise of the Planck CO maps, K km/s.
+CO_SOFTENING = 0.3
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """(f(x) - mean) / std with f = log10(x), floored at `softening`, or f = asinh(x / softening)."""
+
+    kind: str
+    softening: float
+    mean: float
+    std: float
+
+    @classmethod
+    def fit(cls, kind: str, values: np.ndarray, softening: float | None = None) -> Scaling:
+        """Fit to `values` (any shape, physical units).
+
+        `softening` is in the unit of the values; for 'log' it defaults to half the smallest
+        positive value.
+
+        Raises
+        ------
+        CoganError
+            Unknown kind; values that are not finite, not positive anywhere (log), or all alike.
+        """
+        values = np.asarray(values, dtype=np.float64)
+        if kind not in ("log", "asinh"):
+            raise CoganError(f"Scaling {kind!r} is unknown; choose 'log' or 'asinh'.")
+        if values.size == 0 or not np.isfinite(values).all():
+            raise CoganError(
+                "A scaling needs finite values; there are NaN, infinities or none at all."
+            )
+        if softening is None:
+            positive = values[values > 0]
+            if positive.size == 0:
+                raise CoganError("A log scaling needs positive values; there are none.")
+            softening = float(positive.min()) / 2
+        if not softening > 0:
+            raise CoganError(f"The softening is {softening}; it must be positive.")
+        unscaled = cls(kind, float(softening), 0.0, 1.0).forward(values)
+        std = float(unscaled.std())
+        if not std > 0:
+            raise CoganError("A scaling cannot be fitted to values that are all alike.")
+        return cls(kind, float(softening), float(unscaled.mean()), std)
+
+    def forward(self, x):
+        """Physical units to network units; numpy arrays and torch tensors alike."""
+        lib = np if isinstance(x, np.ndarray) else sys.modules["torch"]
+        if self.kind == "log":
+            curved = lib.log10(lib.clip(x, self.softening, None))
+        else:
+            curved = lib.arcsinh(x / self.softening)
+        return (curved - self.mean) / self.std
+
+    def inverse(self, y):
+        """Network units to physical units."""
+        lib = np if isinstance(y, np.ndarray) else sys.modules["torch"]
+        curved = y * self.std + self.mean
+        return 10.0**curved if self.kind == "log" else self.softening * lib.sinh(curved)
+
+    def to_dict(self) -> dict:
+        """Plain types, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class PatchMinMax:
+    """The paper's scaling: each patch and channel from its own [min, max] to [-1, 1]."""
+
+    kind: str = "minmax"
+
+    @staticmethod
+    def extremes(x):
+        """Minimum and maximum of each image, shape (..., 2, 1, 1)."""
+        lib = np if isinstance(x, np.ndarray) else sys.modules["torch"]
+        return lib.stack([lib.amin(x, (-2, -1)), lib.amax(x, (-2, -1))], -1)[..., None, None]
+
+    def forward(self, x):
+        """Physical units to [-1, 1]; the amplitude is lost."""
+        ends = self.extremes(x)
+        low, high = ends[..., 0, :, :], ends[..., 1, :, :]
+        return 2 * (x - low) / (high - low + 1e-30) - 1
+
+    def inverse(self, y, extremes):
+        """[-1, 1] to physical units, given somebody's extremes."""
+        low, high = extremes[..., 0, :, :], extremes[..., 1, :, :]
+        return low + (y + 1) / 2 * (high - low)
+
+    def to_dict(self) -> dict:
+        """Plain types, for JSON."""
+        return asdict(self)
+
+
+def scaling_from_dict(content: dict) -> Scaling | PatchMinMax:
+    """The scaling that `to_dict` wrote; anything else is a `CoganError`."""
+    try:
+        if content["kind"] == "minmax":
+            return PatchMinMax()
+        scaling = Scaling(
+            str(content["kind"]),
+            *(float(content[key]) for key in ("softening", "mean", "std")),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise CoganError(f"{content!r} does not describe a scaling ({error}).") from error
+    numbers = np.array([scaling.softening, scaling.mean, scaling.std])
+    if scaling.kind not in ("log", "asinh") or not np.isfinite(numbers).all() or scaling.std <= 0:
+        raise CoganError(f"{content!r} does not describe a scaling; kind is log, asinh or minmax.")
+    return scaling

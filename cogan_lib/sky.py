@@ -1,0 +1,358 @@
+"""A sky file: several full-sky HEALPix maps of one NSIDE and beam, named, with units, in RING order
+and Galactic coordinates. Reading, checking and writing it, and bringing foreign maps into it.
+Chapter 01 explains the format.
+"""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import healpy as hp
+import numpy as np
+from astropy import units as u
+from astropy.io import fits
+
+from .files import CoganError, atomic_path
+
+#: The columns that the road knows and the units that each may have (first: the usual one).
+COLUMN_UNITS = {
+    "DUST": ("MJy/sr", "mag", "uK_RJ", "K_CMB"),
+    "N_HI": ("cm-2",),
+    "W_CO10": ("K km/s",),
+    "W_CO21": ("K km/s",),
+    "W_CO10_ERR": ("K km/s",),
+    "W_CO21_ERR": ("K km/s",),
+    "W_CO10_STD": ("K km/s",),
+    "W_CO21_STD": ("K km/s",),
+}
+_FRAMES = {"G": "G", "GALACTIC": "G", "C": "C", "ICRS": "C", "EQUATORIAL": "C", "FK5": "C",
+           "E": "E", "ECLIPTIC": "E"}  # fmt: skip
+_STRUCTURE = ("XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "TTYPE", "TFORM", "TUNIT",
+              "PIXTYPE", "ORDERING", "COORDSYS", "EXTNAME", "NSIDE", "FIRSTPIX", "LASTPIX",
+              "INDXSCHM", "OBJECT", "FWHM")  # fmt: skip
+_BROKEN = (OSError, TypeError, ValueError, KeyError, IndexError, EOFError, gzip.BadGzipFile)
+
+
+@dataclass(frozen=True)
+class Sky:
+    """Full-sky maps on one grid.
+
+    Attributes
+    ----------
+    maps : dict of str to ndarray, shape (12 * nside**2,), float32
+        RING order, Galactic coordinates.
+    units : dict of str to str
+        One unit a column, as in `COLUMN_UNITS`.
+    fwhm_arcmin : float
+        Beam (full width at half maximum) that the maps were smoothed to.
+    meta : dict
+        Short facts on the origin; they travel in the FITS header.
+    """
+
+    maps: dict[str, np.ndarray]
+    units: dict[str, str]
+    fwhm_arcmin: float
+    meta: dict[str, str | int | float] = field(default_factory=dict)
+
+    @property
+    def nside(self) -> int:
+        """HEALPix resolution parameter."""
+        return hp.npix2nside(next(iter(self.maps.values())).size)
+
+    @property
+    def inputs(self) -> list[str]:
+        """The tracer columns, in the order in which the networks see them."""
+        return [name for name in ("DUST", "N_HI") if name in self.maps]
+
+    @property
+    def targets(self) -> list[str]:
+        """The CO columns (without error and spread columns)."""
+        return [name for name in ("W_CO10", "W_CO21") if name in self.maps]
+
+
+def check_nside(nside: object, where: str = "NSIDE") -> int:
+    """Return `nside` as int if it is a power of two between 1 and 8192, else raise `CoganError`."""
+    try:
+        value = int(nside)
+    except (TypeError, ValueError):
+        value = 0
+    if value < 1 or value > 8192 or value & (value - 1):
+        raise CoganError(f"{where} is {nside!r}; it must be a power of two from 1 to 8192.")
+    return value
+
+
+def read_sky(path: str | Path, columns: list[str] | None = None) -> Sky:
+    """Read and check a sky file.
+
+    Parameters
+    ----------
+    path : path
+        A FITS file whose first extension is a HEALPix table with named columns.
+    columns : list of str, optional
+        Columns wanted (default: every column that the road knows).
+
+    Raises
+    ------
+    CoganError
+        File missing or damaged; NSIDE, ORDERING, COORDSYS or FWHM absent or impossible; a wanted
+        column absent; a unit that is not the road's; a column without a single good value.
+    """
+    path = Path(path)
+    header, table, found = _read(path)
+    nside = check_nside(_need(header, "NSIDE", path, "a power of two"), f"NSIDE in {path}")
+    order = _need(header, "ORDERING", path, "RING or NESTED").upper()
+    frame = _FRAMES.get(_need(header, "COORDSYS", path, "G, C or E").upper())
+    if order not in ("RING", "NESTED", "NEST") or frame is None:
+        raise CoganError(
+            f"{path}: ORDERING={header['ORDERING']!r}, COORDSYS={header['COORDSYS']!r} is not understood; "
+            "ORDERING is RING or NESTED, COORDSYS is G, C or E."
+        )
+    fwhm = _positive(_need(header, "FWHM", path, "the beam in arcmin"), f"FWHM in {path}")
+    known = [name for name in table if name in COLUMN_UNITS]
+    wanted = known if columns is None else list(columns)
+    missing = [name for name in wanted if name not in table]
+    if missing or not wanted:
+        raise CoganError(
+            f"{path} has no column {', '.join(missing) or 'that the road knows'}; it has "
+            f"{', '.join(table)}. Name the columns as in {', '.join(COLUMN_UNITS)}."
+        )
+    maps, units = {}, {}
+    for name in wanted:
+        units[name] = _check_unit(name, found[name], path)
+        values = _good_column(
+            table[name], nside, f"column {name} of {path}", nested=order != "RING"
+        )
+        maps[name] = (values if frame == "G" else rotate_map(values, frame)).astype(np.float32)
+    meta = {
+        key.lower(): value
+        for key, value in header.items()
+        if isinstance(value, str | int | float) and not key.startswith(_STRUCTURE)
+    }
+    return Sky(maps, units, fwhm, meta)
+
+
+def write_sky(path: str | Path, sky: Sky) -> Path:
+    """Write a sky file that plain ``healpy.read_map(path, field=...)`` reads; whole or not at all."""
+    columns = [
+        fits.Column(
+            name=name, format="E", unit=sky.units[name], array=np.asarray(values, np.float32)
+        )
+        for name, values in sky.maps.items()
+    ]
+    table = fits.BinTableHDU.from_columns(columns, name="SKY")
+    table.header.update(
+        PIXTYPE="HEALPIX",
+        ORDERING="RING",
+        COORDSYS="G",
+        NSIDE=sky.nside,
+        FIRSTPIX=0,
+        LASTPIX=12 * sky.nside**2 - 1,
+        INDXSCHM="IMPLICIT",
+        OBJECT="FULLSKY",
+    )
+    table.header["FWHM"] = (float(sky.fwhm_arcmin), "arcmin, beam of the maps")
+    for key, value in sky.meta.items():
+        keyword = key.upper() if len(key) <= 8 else f"HIERARCH {key.upper()}"
+        table.header[keyword] = value
+    with atomic_path(path) as temporary:
+        fits.HDUList([fits.PrimaryHDU(), table]).writeto(temporary, overwrite=True)
+    return Path(path)
+
+
+def read_map(
+    path: str | Path,
+    *,
+    column: str | int = 0,
+    unit: str | None = None,
+    to_unit: str | None = None,
+    order: str | None = None,
+    frame: str | None = None,
+) -> np.ndarray:
+    """Read one foreign full-sky HEALPix map and turn it to RING order and Galactic coordinates.
+
+    What the file does not say has to be said by the caller; what it says is believed.
+
+    Parameters
+    ----------
+    path : path
+        FITS (table in the first extension, or a plain array in the primary HDU).
+    column : str or int
+        Column of the table (name, or number from 0).
+    unit, to_unit : str, optional
+        Unit of the file where it has none, and the unit wanted (astropy's spelling; ``K_RJ`` is K).
+    order : {'RING', 'NESTED'}, optional
+    frame : {'G', 'C', 'E'}, optional
+
+    Returns
+    -------
+    ndarray, shape (12 * nside**2,), float64
+        UNSEEN and infinite pixels are NaN; see `fill_missing`.
+    """
+    path = Path(path)
+    header, table, found = _read(path)
+    names = list(table)
+    if isinstance(column, int) and 0 <= column < len(names):
+        column = names[column]
+    if column not in names:
+        raise CoganError(f"{path} has no column {column!r}; it has {', '.join(names)}.")
+    unit = found[column] or unit
+    values = np.asarray(table[column], dtype=np.float64)
+    if not hp.isnpixok(values.size):
+        raise CoganError(f"{path}: {values.size} values are no full-sky HEALPix map (12 nside^2).")
+    declared = header.get("ORDERING") or ({True: "NESTED", False: "RING"}.get(header.get("NESTED")))
+    order = str(declared or order or "").upper()
+    if order not in ("RING", "NESTED", "NEST"):
+        raise CoganError(
+            f"{path} does not say its pixel order; pass order='RING' or order='NESTED'."
+        )
+    declared = str(header.get("COORDSYS") or header.get("FRAME") or frame or "").upper()
+    if declared not in _FRAMES:
+        raise CoganError(f"{path} does not say its frame; pass frame='G', 'C' (equatorial) or 'E'.")
+    values = np.where(np.isfinite(values) & (values > -1.6e30), values, np.nan)
+    if np.isnan(values).all():
+        raise CoganError(f"{path}: every pixel is NaN or UNSEEN; choose another column or file.")
+    if to_unit is not None:
+        values = values * _unit_factor(unit, to_unit, path)
+    if order != "RING":
+        values = hp.reorder(values, n2r=True)
+    return values if _FRAMES[declared] == "G" else rotate_map(values, _FRAMES[declared])
+
+
+def fill_missing(values: np.ndarray, limit: float = 0.2) -> np.ndarray:
+    """Fill NaN pixels from the outside in, each with the mean of its good neighbours.
+
+    Raises `CoganError` if more than the share `limit` of the sky is missing.
+    """
+    filled = np.array(values, dtype=np.float64)
+    share = np.isnan(filled).mean()
+    if share > limit:
+        raise CoganError(
+            f"{share:.0%} of the sky is missing, more than the {limit:.0%} that may be filled."
+        )
+    nside = hp.npix2nside(filled.size)
+    while (holes := np.flatnonzero(np.isnan(filled))).size:
+        around = hp.get_all_neighbours(nside, holes)
+        values_around = np.where(around >= 0, filled[around], np.nan)
+        good = ~np.isnan(values_around).all(axis=0)
+        filled[holes[good]] = np.nanmean(values_around[:, good], axis=0)
+    return filled
+
+
+def rotate_map(values: np.ndarray, frame: str) -> np.ndarray:
+    """Turn a RING map of frame 'C' or 'E' to Galactic coordinates, by its a_lm (exact for a
+    band-limited map); holes are filled first and stay holes."""
+    holes = np.isnan(values)
+    filled = fill_missing(values) if holes.any() else np.asarray(values, dtype=np.float64)
+    nside = hp.npix2nside(values.size)
+    rotator = hp.Rotator(coord=[frame, "G"])
+    alm = hp.map2alm(filled, lmax=3 * nside - 1, iter=3)
+    turned = hp.alm2map(rotator.rotate_alm(alm), nside, lmax=3 * nside - 1)
+    if holes.any():
+        turned[rotator.rotate_map_pixel(holes.astype(float)) > 0.5] = np.nan
+    return turned.astype(values.dtype)
+
+
+def to_grid(values: np.ndarray, nside: int, fwhm_in: float, fwhm_out: float) -> np.ndarray:
+    """Bring a map of beam `fwhm_in` to NSIDE `nside` and beam `fwhm_out` (both arcmin) by its a_lm.
+
+    Raises `CoganError` if the new beam is finer than the old one, or finer than a pixel of `nside`.
+    """
+    nside = check_nside(nside)
+    if fwhm_out < fwhm_in:
+        raise CoganError(
+            f"A map of beam {fwhm_in:g} arcmin cannot be sharpened to {fwhm_out:g} arcmin."
+        )
+    pixel = hp.nside2resol(nside, arcmin=True)
+    if fwhm_out < pixel:
+        raise CoganError(
+            f"A beam of {fwhm_out:g} arcmin needs pixels finer than the {pixel:.1f} arcmin of NSIDE "
+            f"{nside}; raise nside or fwhm_arcmin."
+        )
+    filled = (
+        fill_missing(values) if np.isnan(values).any() else np.asarray(values, dtype=np.float64)
+    )
+    lmax = 3 * min(nside, hp.npix2nside(filled.size)) - 1
+    alm = hp.map2alm(filled, lmax=lmax, iter=3)
+    hp.smoothalm(alm, fwhm=np.radians(np.sqrt(fwhm_out**2 - fwhm_in**2) / 60), inplace=True)
+    return hp.alm2map(alm, nside, lmax=lmax)
+
+
+def _read(path: Path) -> tuple[fits.Header, dict[str, np.ndarray], dict[str, str]]:
+    """Header, columns (flat arrays) and units of the first extension, or of a plain primary array
+    (one column with an empty name)."""
+    if not path.is_file():
+        raise CoganError(
+            f"There is no file {path}; check the path, or leave sky_path empty for the embedded sky."
+        )
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            hdu = hdus[1] if len(hdus) > 1 else hdus[0]
+            header, data = hdu.header.copy(), hdu.data
+            if data is None:
+                raise OSError("it holds no data")
+            if data.dtype.names is None:
+                return header, {"": np.asarray(data).ravel()}, {"": str(header.get("BUNIT", ""))}
+            columns = {name: np.asarray(data[name]).ravel() for name in data.names}
+            units = {column.name: str(column.unit or "") for column in hdu.columns}
+            return header, columns, units
+    except _BROKEN as error:
+        raise CoganError(f"{path} is damaged ({error}); download or make it again.") from error
+
+
+def _need(header: fits.Header, key: str, path: Path, meaning: str) -> str:
+    if key not in header:
+        raise CoganError(f"{path} has no {key} in its header; write it there ({meaning}).")
+    return str(header[key]).strip()
+
+
+def _good_column(values: np.ndarray, nside: int, where: str, nested: bool) -> np.ndarray:
+    if values.size != 12 * nside**2:
+        raise CoganError(
+            f"The {where} has {values.size} values; NSIDE {nside} needs {12 * nside**2}."
+        )
+    values = np.array(values, dtype=np.float64)
+    bad = ~np.isfinite(values) | (values < -1.6e30)
+    if bad.all():
+        raise CoganError(f"The {where} is NaN or UNSEEN everywhere; make the sky file again.")
+    values[bad] = np.nan
+    if nested:
+        values = hp.reorder(values, n2r=True)
+    return fill_missing(values) if bad.any() else values
+
+
+def _check_unit(name: str, unit: str, path: Path) -> str:
+    allowed = COLUMN_UNITS[name]
+    for usual in allowed:
+        if unit.replace(" ", "") == usual.replace(" ", ""):
+            return usual
+    raise CoganError(
+        f"Column {name} of {path} has the unit {unit or 'none'!r}; it must be {' or '.join(allowed)} "
+        "(sky.read_map with to_unit converts a foreign map)."
+    )
+
+
+def _unit_factor(unit: str | None, to_unit: str, path: Path) -> float:
+    if not unit:
+        raise CoganError(f"{path} does not say its unit; pass unit='...', for example 'K km/s'.")
+    plain = {"K_RJ": "K", "uK_RJ": "uK", "mK_RJ": "mK"}
+    spelled = [unit, to_unit]
+    for rayleigh_jeans, kelvin in plain.items():
+        spelled = [text.replace(rayleigh_jeans, kelvin).replace(".", " ") for text in spelled]
+    try:
+        return float(u.Unit(spelled[0]).to(spelled[1]))
+    except (ValueError, TypeError, u.UnitConversionError) as error:
+        raise CoganError(
+            f"{path}: the unit {unit!r} cannot be converted to {to_unit!r} ({error})."
+        ) from error
+
+
+def _positive(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = np.nan
+    if not (np.isfinite(value) and value > 0):
+        raise CoganError(f"{where} is {text!r}; it must be a positive number.")
+    return value

@@ -1,0 +1,244 @@
+"""Sphere to flat tiles and back.
+
+Out: the map's a_lm are summed *at the tiles' points* (ducc0), so a band-limited map is not
+interpolated at all. Back: every HEALPix pixel in a tile *pulls* its value from the tile by cubic
+splines, and tiles are joined with weights that fall off across the borders of their cells only.
+Chapter 01 draws the geometry, chapter 04 the joining.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+
+import ducc0
+import healpy as hp
+import numpy as np
+from scipy import ndimage, spatial
+
+from .files import CoganError
+
+#: Tiles cut in one harmonic sum: the sum has a fixed cost, the points cost memory.
+_CHUNK_POINTS = 8_000_000
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A square tile: `npix` pixels a side of `pixel_arcmin`, in ZEA (equal area, as in the paper) or
+    TAN (gnomonic) projection, north up, longitude growing to the left, row 0 at the bottom."""
+
+    npix: int
+    pixel_arcmin: float
+    projection: str = "ZEA"
+
+    def __post_init__(self) -> None:
+        if self.projection not in ("ZEA", "TAN"):
+            raise CoganError(f"Projection {self.projection!r} is unknown; choose 'ZEA' or 'TAN'.")
+        if not (self.npix >= 8 and 0 < self.side_deg < 60):
+            raise CoganError(
+                f"A tile of {self.npix} pixels of {self.pixel_arcmin} arcmin is not usable; take at "
+                "least 8 pixels and less than 60 degrees a side."
+            )
+
+    @property
+    def side_deg(self) -> float:
+        """Side of the tile in degrees."""
+        return self.npix * self.pixel_arcmin / 60
+
+    def grown(self, pixels: int) -> Geometry:
+        """The same tile with `pixels` more on every side."""
+        return Geometry(self.npix + 2 * pixels, self.pixel_arcmin, self.projection)
+
+    def to_dict(self) -> dict:
+        """Plain types, for JSON."""
+        return asdict(self)
+
+
+def tile_centres(centre_nside: int) -> np.ndarray:
+    """Centres uniform on the sphere: the pixel centres of a HEALPix grid.
+
+    Returns
+    -------
+    ndarray, shape (12 * centre_nside**2, 2)
+        Galactic longitude and latitude in degrees.
+    """
+    pixels = np.arange(hp.nside2npix(centre_nside))
+    return np.stack(hp.pix2ang(centre_nside, pixels, lonlat=True), axis=1)
+
+
+def _frames(centres: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Unit vectors to the centres and to the east and north of each, shapes (n, 3)."""
+    lon, lat = np.radians(np.atleast_2d(centres)).T
+    zero = np.zeros_like(lon)
+    out = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
+    east = np.stack([-np.sin(lon), np.cos(lon), zero], axis=1)
+    north = np.stack([-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)], axis=1)
+    return out, east, north
+
+
+def tile_vectors(geometry: Geometry, centres: np.ndarray) -> np.ndarray:
+    """Unit vectors of every tile pixel, shape (n, npix, npix, 3).
+
+    With plane coordinates x (east) and y (north) in radians and r^2 = x^2 + y^2, the point is
+    (1 - r^2/2) c + sqrt(1 - r^2/4) (x e + y n) for ZEA and (c + x e + y n) / sqrt(1 + r^2) for TAN.
+    """
+    out, east, north = (v[:, None, None, :] for v in _frames(centres))
+    step = np.radians(geometry.pixel_arcmin / 60)
+    offset = (np.arange(geometry.npix) - (geometry.npix - 1) / 2) * step
+    x, y = -offset[None, None, :, None], offset[None, :, None, None]
+    r2 = x**2 + y**2
+    if geometry.projection == "ZEA":
+        return (1 - r2 / 2) * out + np.sqrt(1 - r2 / 4) * (x * east + y * north)
+    return (out + x * east + y * north) / np.sqrt(1 + r2)
+
+
+def tile_lonlat(geometry: Geometry, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Galactic longitude and latitude in degrees of every tile pixel, shapes (n, npix, npix)."""
+    vectors = tile_vectors(geometry, centres)
+    lon = np.degrees(np.arctan2(vectors[..., 1], vectors[..., 0])) % 360
+    return lon, np.degrees(np.arcsin(np.clip(vectors[..., 2], -1, 1)))
+
+
+def _covering_radius(centre_nside: int) -> float:
+    """Largest distance in radians of any point of the sphere from its nearest centre."""
+    fine = 8 * centre_nside
+    points = np.stack(hp.pix2vec(fine, np.arange(hp.nside2npix(fine))), axis=1)
+    centres = np.stack(hp.pix2vec(centre_nside, np.arange(hp.nside2npix(centre_nside))), axis=1)
+    return spatial.cKDTree(centres).query(points)[0].max() + hp.nside2resol(fine)
+
+
+def map_to_alm(values: np.ndarray, lmax: int | None = None) -> np.ndarray:
+    """a_lm of a full RING map without holes, up to `lmax` (default 3 nside - 1)."""
+    values = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise CoganError("The map has NaN or infinite pixels; fill them first (sky.fill_missing).")
+    nside = hp.npix2nside(values.size)
+    return hp.map2alm(values, lmax=3 * nside - 1 if lmax is None else lmax, iter=3)
+
+
+def cut_tiles(
+    alm: np.ndarray, geometry: Geometry, centres: np.ndarray, nthreads: int = 1
+) -> np.ndarray:
+    """Tiles of a band-limited map, exact to 1e-5.
+
+    Parameters
+    ----------
+    alm : ndarray of complex
+        From `map_to_alm`.
+    centres : ndarray, shape (n, 2)
+        Longitude and latitude in degrees.
+
+    Returns
+    -------
+    ndarray, shape (n, npix, npix), float32
+    """
+    centres = np.atleast_2d(centres)
+    lmax = hp.Alm.getlmax(alm.size)
+    tiles = np.empty((len(centres), geometry.npix, geometry.npix), dtype=np.float32)
+    chunk = max(1, _CHUNK_POINTS // geometry.npix**2)
+    for start in range(0, len(centres), chunk):
+        vectors = tile_vectors(geometry, centres[start : start + chunk])
+        where = np.empty((vectors[..., 0].size, 2))
+        where[:, 0] = np.arccos(np.clip(vectors[..., 2], -1, 1)).ravel()
+        # ducc0 wants longitudes in [0, 2 pi); the remainder of a tiny negative number is 2 pi itself
+        lon = np.arctan2(vectors[..., 1], vectors[..., 0]).ravel() % (2 * np.pi)
+        where[:, 1] = np.where(lon >= 2 * np.pi, 0.0, lon)
+        values = ducc0.sht.synthesis_general(
+            alm=alm[None], loc=where, lmax=lmax, spin=0, epsilon=1e-5, nthreads=nthreads
+        )
+        tiles[start : start + chunk] = values.reshape(vectors.shape[:3])
+    return tiles
+
+
+def share_of_tiles(mask: np.ndarray, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
+    """Share of each tile that a RING mask covers, from the pixels that the tile's points fall in.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (12 * nside**2,)
+    lon, lat : ndarray, shape (n, npix, npix)
+        From `tile_lonlat`, in degrees.
+    """
+    nside = hp.npix2nside(mask.size)
+    return np.array(
+        [
+            mask[hp.ang2pix(nside, tile_lon, tile_lat, lonlat=True)].mean()
+            for tile_lon, tile_lat in zip(lon, lat, strict=True)
+        ]
+    )
+
+
+class Joiner:
+    """Puts flat tiles back on the sphere, tile by tile, for several maps at once.
+
+    Each tile owns the cell of points nearest to its centre; the weight exp(-d^2 / (D b)) of the
+    distance d to the centre hands over from cell to cell within about `blend_deg` = b of the border
+    (D is the spacing of the centres). Away from borders one tile alone speaks, so that joining
+    does not average away what neighbouring tiles disagree on.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Of the tiles that come in.
+    centre_nside : int
+        The grid of centres, as in `tile_centres`.
+    nside : int
+        Of the maps that come out.
+    blend_deg : float, optional
+        Half width of the hand-over; a twentieth of the spacing by default.
+    """
+
+    def __init__(
+        self, geometry: Geometry, centre_nside: int, nside: int, blend_deg: float | None = None
+    ) -> None:
+        self.geometry, self.nside = geometry, nside
+        self.centres = tile_centres(centre_nside)
+        spacing = hp.nside2resol(centre_nside)
+        self._scale = spacing * (np.radians(blend_deg) if blend_deg is not None else spacing / 20)
+        # beyond this distance from its centre no point belongs to a tile, the hand-over included
+        self._reach = _covering_radius(centre_nside) + 4 * self._scale / spacing
+        half = np.radians(geometry.side_deg / 2)
+        if self._reach > half:
+            raise CoganError(
+                f"Tiles of {geometry.side_deg:.2f} degrees on a grid of centre_nside {centre_nside} "
+                f"leave gaps; they must be at least {2 * np.degrees(self._reach):.2f} degrees wide. "
+                "Raise tile_npix or centre_nside."
+            )
+        self._sum: np.ndarray | None = None
+        self._weight = np.zeros(hp.nside2npix(nside))
+
+    def add(self, index: int, tile: np.ndarray) -> None:
+        """Add tile number `index` of the grid; `tile` has shape (n_maps, npix, npix)."""
+        if self._sum is None:
+            self._sum = np.zeros((len(tile), self._weight.size))
+        out, east, north = (v[0] for v in _frames(self.centres[index]))
+        pixels = hp.query_disc(self.nside, out, self._reach)
+        vectors = np.stack(hp.pix2vec(self.nside, pixels))
+        depth, x, y = out @ vectors, east @ vectors, north @ vectors
+        shrink = np.sqrt((1 + depth) / 2) if self.geometry.projection == "ZEA" else depth
+        step, middle = np.radians(self.geometry.pixel_arcmin / 60), (self.geometry.npix - 1) / 2
+        position = np.stack([y / shrink / step + middle, middle - x / shrink / step])
+        distance2 = 2 - 2 * depth
+        weight = np.exp(-distance2 / self._scale)
+        self._weight[pixels] += weight
+        for total, values in zip(self._sum, tile, strict=True):
+            total[pixels] += weight * ndimage.map_coordinates(
+                values.astype(np.float64), position, order=3, mode="mirror"
+            )
+
+    def finish(self) -> np.ndarray:
+        """The joined maps, shape (n_maps, 12 * nside**2), float32.
+
+        Raises `CoganError` if a part of the sky was given no tile.
+        """
+        if self._sum is None or (self._weight <= 0).any():
+            missing = 1.0 if self._sum is None else (self._weight <= 0).mean()
+            raise CoganError(f"{missing:.1%} of the sky got no tile; add every tile of the grid.")
+        return (self._sum / self._weight).astype(np.float32)
+
+
+def join_tiles(joiner: Joiner, tiles: Iterable[np.ndarray] | Iterator[np.ndarray]) -> np.ndarray:
+    """Join tiles given in the order of the grid, each of shape (n_maps, npix, npix)."""
+    for index, tile in enumerate(tiles):
+        joiner.add(index, tile)
+    return joiner.finish()
