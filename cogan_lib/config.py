@@ -1,6 +1,6 @@
 """Every parameter of the notebooks in one checked, flat class, and the named profiles.
 
-The default values are the laptop profile. A profile file in ``ci/profiles`` holds only what differs.
+The default values are the laptop profile. A file in ``ci/profiles`` holds only what differs.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Settings(BaseModel):
 
     @classmethod
     def check(cls, **parameters: object) -> Settings:
-        """Settings from notebook parameters, or a `CoganError` that says what is wrong with them."""
+        """Settings from notebook parameters, or a `CoganError` that says what is wrong."""
         try:
             return cls(**parameters)
         except ValidationError as error:
@@ -89,8 +89,9 @@ class Settings(BaseModel):
             )
         if self.tile_side_deg >= BLOCK_WIDTH_DEG:
             raise ValueError(
-                f"A tile would be {self.tile_side_deg:g} degrees wide, but must fit into a held-out "
-                f"block of {BLOCK_WIDTH_DEG:g} degrees; lower tile_npix or tile_pixel_arcmin."
+                f"A tile would be {self.tile_side_deg:g} degrees wide, but must fit into a "
+                f"held-out block of {BLOCK_WIDTH_DEG:g} degrees; lower "
+                " tile_npix or tile_pixel_arcmin."
             )
         spacing_deg = _pixel_arcmin(self.centre_nside) / 60
         if spacing_deg > self.tile_side_deg:
@@ -127,7 +128,7 @@ class Settings(BaseModel):
         return self.threads or default_threads()
 
 
-def load_profile(name: str | Path, **overrides: object) -> Settings:
+def load_profile(name: str | Path, /, **overrides: object) -> Settings:
     """Settings of a named profile (``ci/profiles/<name>.yaml``) or of a profile file.
 
     Parameters

@@ -1,4 +1,4 @@
-"""What every chapter does at its beginning and end: start a run, find files, glue and report numbers."""
+"""What every chapter does at its ends: start a run, find files, glue and report numbers."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 def start(settings: Settings) -> Path:
     """Begin a chapter: working folder, threads, seeds, log lines, run folder.
 
-    Goes to the top folder of the checkout when the notebook was opened in ``book/``, so that the same
-    relative paths hold in JupyterLab and under papermill.
+    Goes to the top folder of the checkout when the notebook was opened in ``book/``, so that the
+    same relative paths hold in JupyterLab and under papermill.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def device(settings: Settings) -> str:
         return "cuda"
     if settings.device == "cuda":
         raise CoganError(
-            'No CUDA GPU is visible to torch; switch one on (Colab: Runtime, "Change runtime type") '
+            "No CUDA GPU is visible to torch; switch one on (Colab: Runtime, Change runtime type) "
             'or set device = "cpu".'
         )
     return "cpu"

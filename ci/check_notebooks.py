@@ -1,0 +1,206 @@
+"""Check the contract of the book's notebooks, and keep the public address in their set-up cells.
+
+python ci/check_notebooks.py                     all chapters
+python ci/check_notebooks.py book/03-x.ipynb     one of them
+python ci/check_notebooks.py --write-address     fill in the address from _config.yml
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import re
+import sys
+from pathlib import Path
+
+import yaml
+
+from cogan_lib.config import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+MAX_LINES = 40
+BADGES = "<!-- badges -->"
+ABSOLUTE_PATH = re.compile(
+    r"""(?:^|[\s"'`(=])(?:/(?:home|Users|root|work|tmp|mnt|data|opt)/|[A-Z]:\\)"""
+)
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
+SETUP_CELL = '''\
+# On Colab: install what is missing, leaving numpy and torch alone. Elsewhere: nothing to do.
+import sys
+from importlib.metadata import version
+from importlib.util import find_spec
+
+REPOSITORY = "{address}"  # filled in from _config.yml by `make address`
+if "google.colab" in sys.modules and find_spec("cogan_lib") is None:
+    if not REPOSITORY:
+        raise RuntimeError("This copy does not know its public address; see 'How to publish'.")
+    with open("keep.txt", "w") as keep:
+        keep.write(f"numpy=={version('numpy')}\\ntorch=={version('torch')}\\n")
+    %pip install --quiet --constraint keep.txt "cogan @ git+{REPOSITORY}"'''
+
+
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
+    """Exit status: 0 if all is well, 1 if a notebook breaks the contract."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("notebooks", nargs="*", type=Path, help="default: all chapters in book/")
+    parser.add_argument("--write-address", action="store_true", help="update the set-up cells")
+    options = parser.parse_args(arguments)
+    notebooks = options.notebooks or sorted((root / "book").glob("[0-9][0-9]-*.ipynb"))
+    address = public_address(root / "_config.yml")
+    problems = 0
+    for path in notebooks:
+        if options.write_address:
+            write_address(path, address)
+        for problem in check_notebook(json.loads(path.read_text()), address):
+            problems += 1
+            print(f"{path.name}: {problem}")
+    print(f"{len(notebooks)} notebooks, {problems} problems")
+    return min(1, problems)
+
+
+def public_address(config: Path) -> str:
+    """What pip installs from (``url@branch``), or "" while _config.yml names no address."""
+    repository = (yaml.safe_load(config.read_text()) if config.exists() else {}).get("repository")
+    url = ((repository or {}).get("url") or "").rstrip("/")
+    return f"{url}@{repository.get('branch') or 'main'}" if url else ""
+
+
+def setup_cell(address: str) -> str:
+    """The source of the set-up cell, the same in every notebook."""
+    return SETUP_CELL.replace("{address}", address)
+
+
+def write_address(path: Path, address: str) -> None:
+    """Write the set-up cell with this address into a notebook that has one."""
+    notebook = json.loads(path.read_text())
+    for cell in notebook["cells"]:
+        if "setup" in _tags(cell):
+            cell["source"] = setup_cell(address).splitlines(keepends=True)
+    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+
+
+def check_notebook(notebook: dict, address: str = "") -> list[str]:
+    """What is wrong with a notebook, one sentence each; an empty list if nothing is."""
+    problems = []
+    cells = notebook["cells"]
+    if (notebook.get("nbformat"), notebook.get("nbformat_minor")) != (4, 5):
+        problems.append("The format must be nbformat 4.5, which has cell ids.")
+    if notebook["metadata"].get("kernelspec") != KERNEL:
+        problems.append(f"The kernelspec must be {KERNEL}.")
+    ids = [cell.get("id", "") for cell in cells]
+    for name in sorted({name for name in ids if ids.count(name) > 1}):
+        problems.append(f"The cell id {name!r} is there more than once.")
+    for place, cell in enumerate(cells, start=1):
+        problems += [f"Cell {place} ({cell.get('id')}): {text}" for text in _check_cell(cell)]
+
+    first = "".join(cells[0]["source"]) if cells else ""
+    if not cells or cells[0]["cell_type"] != "markdown" or not first.startswith("# "):
+        problems.append("The first cell must be Markdown and begin with the title ('# ...').")
+    if BADGES not in first.splitlines():
+        problems.append(f"The first cell needs the line {BADGES}.")
+    problems += _check_setup(cells, address)
+    problems += _check_parameters(cells)
+    return problems
+
+
+def _check_cell(cell: dict) -> list[str]:
+    source = "".join(cell["source"])
+    problems = []
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", cell.get("id", "")) or re.fullmatch(
+        r"[0-9a-f]{8}(-[0-9a-f-]{27})?", cell["id"]
+    ):
+        problems.append("The id must be made of lower-case words joined by '-', chosen by hand.")
+    if ABSOLUTE_PATH.search(source):
+        problems.append("There is an absolute path in it.")
+    if cell["cell_type"] != "code":
+        return problems
+    if cell.get("outputs") or cell.get("execution_count"):
+        problems.append("Its outputs are not stripped.")
+    if len(source.splitlines()) > MAX_LINES:
+        problems.append(f"It is longer than {MAX_LINES} lines.")
+    if "setup" in _tags(cell):
+        return problems
+    if re.search(r"^\s*[!%]\s*pip", source, re.MULTILINE):
+        problems.append("It installs something; only the set-up cell may.")
+    try:
+        tree = ast.parse(source)
+    except SyntaxError as error:
+        return [*problems, f"It is not plain Python: {error}."]
+    if any(isinstance(node, ast.ExceptHandler) and node.type is None for node in ast.walk(tree)):
+        problems.append("It has a bare except.")
+    figure = cell["metadata"].get("mystnb", {})
+    if "figure" in figure and not (
+        figure["figure"].get("name")
+        and figure["figure"].get("caption")
+        and figure.get("image", {}).get("alt")
+    ):
+        problems.append("A figure needs mystnb figure.name, figure.caption and image.alt.")
+    return problems
+
+
+def _check_setup(cells: list[dict], address: str) -> list[str]:
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    tagged = [cell for cell in cells if "setup" in _tags(cell)]
+    if len(tagged) != 1 or tagged[0] is not code[0]:
+        return ["The first code cell, and no other, must be tagged 'setup'."]
+    source = "".join(tagged[0]["source"])
+    if source == setup_cell(address):
+        return []
+    if re.sub(r'REPOSITORY = ".*"', 'REPOSITORY = ""', source) == setup_cell(""):
+        return ["The set-up cell's address is not that of _config.yml; run `make address`."]
+    return ["The set-up cell differs from SETUP_CELL in ci/check_notebooks.py."]
+
+
+def _check_parameters(cells: list[dict]) -> list[str]:
+    """One parameters cell, in step with `Settings`; the next cell checks every parameter."""
+    places = [place for place, cell in enumerate(cells) if "parameters" in _tags(cell)]
+    if len(places) != 1:
+        return [f"Exactly one cell must be tagged 'parameters', not {len(places)}."]
+    source = "".join(cells[places[0]]["source"])
+    following = [cell for cell in cells[places[0] + 1 :] if cell["cell_type"] == "code"]
+    checks = re.sub(r"\s", "", "".join(following[0]["source"])) if following else ""
+    problems = []
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:
+        return problems
+    lines = source.splitlines()
+    for statement in statements:
+        if not isinstance(statement, ast.AnnAssign) or statement.value is None:
+            problems.append(f"Parameters line {statement.lineno} is not `name: type = literal`.")
+            continue
+        name = ast.unparse(statement.target)
+        problems += [f"The parameter {name} {text}." for text in _check_parameter(statement, name)]
+        if "#" not in lines[statement.end_lineno - 1]:
+            problems.append(f"The parameter {name} has no comment.")
+        if not re.search(rf"[(,]{name}={name}[,)]", checks):
+            problems.append(
+                f"The cell after the parameters does not pass {name} to Settings.check."
+            )
+    return problems
+
+
+def _check_parameter(statement: ast.AnnAssign, name: str) -> list[str]:
+    try:
+        value = ast.literal_eval(statement.value)
+    except ValueError:
+        return ["is not a literal"]
+    field = Settings.model_fields.get(name)
+    if field is None:
+        return ["is not a field of cogan_lib.config.Settings"]
+    problems = []
+    if (value, type(value)) != (field.default, type(field.default)):
+        problems.append(f"has the default {value!r}, but Settings says {field.default!r}")
+    if ast.unparse(statement.annotation) != type(field.default).__name__:
+        problems.append(f"must be annotated {type(field.default).__name__}")
+    return problems
+
+
+def _tags(cell: dict) -> list[str]:
+    return cell["metadata"].get("tags", [])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
