@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 
 import ducc0
 import healpy as hp
@@ -20,6 +21,8 @@ from .files import CoganError
 
 #: Tiles cut in one harmonic sum: the sum has a fixed cost, the points cost memory.
 _CHUNK_POINTS = 8_000_000
+#: Half width of the zone in which one tile hands over to the next, in spacings of their centres.
+BLEND = 1 / 20
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ def tile_lonlat(geometry: Geometry, centres: np.ndarray) -> tuple[np.ndarray, np
     return lon, np.degrees(np.arcsin(np.clip(vectors[..., 2], -1, 1)))
 
 
+@cache
 def _covering_radius(centre_nside: int) -> float:
     """Largest distance in radians of any point of the sphere from its nearest centre."""
     fine = 8 * centre_nside
@@ -172,7 +176,7 @@ class Joiner:
     """Puts flat tiles back on the sphere, tile by tile, for several maps at once.
 
     Each tile owns the cell of points nearest to its centre; the weight exp(-d^2 / (D b)) of the
-    distance d to the centre hands over from cell to cell within about `blend_deg` = b of the border
+    distance d to the centre hands over from cell to cell within about b = `BLEND` D of the border
     (D is the spacing of the centres). Away from borders one tile alone speaks, so that joining
     does not average away what neighbouring tiles disagree on.
 
@@ -184,21 +188,14 @@ class Joiner:
         The grid of centres, as in `tile_centres`.
     nside : int
         Of the maps that come out.
-    blend_deg : float, optional
-        Half width of the hand-over; a twentieth of the spacing by default.
     """
 
-    def __init__(
-        self, geometry: Geometry, centre_nside: int, nside: int, blend_deg: float | None = None
-    ) -> None:
+    def __init__(self, geometry: Geometry, centre_nside: int, nside: int) -> None:
         self.geometry, self.nside = geometry, nside
         self.centres = tile_centres(centre_nside)
-        spacing = hp.nside2resol(centre_nside)
-        self._scale = spacing * (np.radians(blend_deg) if blend_deg is not None else spacing / 20)
-        # beyond this distance from its centre no point belongs to a tile, the hand-over included
-        self._reach = _covering_radius(centre_nside) + 4 * self._scale / spacing
-        half = np.radians(geometry.side_deg / 2)
-        if self._reach > half:
+        self._scale = hp.nside2resol(centre_nside) ** 2 * BLEND
+        self._reach = self.reach(centre_nside)
+        if self._reach > np.radians(geometry.side_deg / 2):
             raise CoganError(
                 f"Tiles of {geometry.side_deg:.2f} degrees on a grid of centre_nside {centre_nside} "
                 f"leave gaps; they must be at least {2 * np.degrees(self._reach):.2f} degrees wide. "
@@ -206,6 +203,11 @@ class Joiner:
             )
         self._sum: np.ndarray | None = None
         self._weight = np.zeros(hp.nside2npix(nside))
+
+    @staticmethod
+    def reach(centre_nside: int) -> float:
+        """Radians from a centre beyond which no point is its own, the hand-over included."""
+        return _covering_radius(centre_nside) + 4 * BLEND * hp.nside2resol(centre_nside)
 
     def add(self, index: int, tile: np.ndarray) -> None:
         """Add tile number `index` of the grid; `tile` has shape (n_maps, npix, npix)."""

@@ -1,0 +1,163 @@
+"""From a sky of dust and HI to a sky of CO: cut, translate, join, tile by tile.
+
+Two things keep on the sphere what the tiles have. Each tile is cut larger than the cell that it will
+fill, so that the generator sees what lies around (its borders are thrown away), and cells are
+handed over within narrow zones, so that nearly everywhere one tile alone speaks (`tiling.Joiner`).
+Chapter 04 shows both at work.
+"""
+
+from __future__ import annotations
+
+import math
+
+import healpy as hp
+import numpy as np
+from tqdm import tqdm
+
+from . import __version__
+from .checkpoint import Checkpoint
+from .files import CoganError, git_commit
+from .networks import translate
+from .patches import scale
+from .scaling import PatchMinMax, scaling_from_dict
+from .sky import Sky
+from .tiling import Geometry, Joiner, cut_tiles, map_to_alm, tile_centres
+
+
+def generate(
+    checkpoint: Checkpoint, inputs: np.ndarray, targets: np.ndarray | None = None
+) -> np.ndarray:
+    """Translate tiles of dust and HI into tiles of CO, all in physical units.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    inputs : ndarray, shape (n, n_inputs, npix, npix)
+    targets : ndarray, shape (n, n_targets, npix, npix), optional
+        Real CO of the same places: only the per-patch min-max scaling needs it, to put back the
+        amplitude that it threw away (as the paper's notebooks do).
+
+    Returns
+    -------
+    ndarray, shape (n, n_targets, npix, npix), float32
+        K km/s.
+    """
+    ours = checkpoint.meta
+    scalings = [scaling_from_dict(ours["scalings"][name]) for name in ours["input_columns"]]
+    mock = translate(checkpoint.generator, scale(inputs, scalings)).astype(np.float64)
+    for channel, name in enumerate(ours["target_columns"]):
+        scaling = scaling_from_dict(ours["scalings"][name])
+        if isinstance(scaling, PatchMinMax):
+            if targets is None:
+                raise CoganError(
+                    "This checkpoint scales every patch by its own extremes (minmax), so it cannot "
+                    f"give an amplitude where {name} is unknown; train with target_scaling='asinh'."
+                )
+            ends = scaling.extremes(targets[:, channel].astype(np.float64))
+            mock[:, channel] = scaling.inverse(mock[:, channel], ends)
+        else:
+            mock[:, channel] = scaling.inverse(mock[:, channel])
+    return mock.astype(np.float32)
+
+
+def synthesis_grid(geometry: Geometry, nside: int) -> tuple[int, Joiner]:
+    """Centres and enlarged tiles with which a sky is synthesised.
+
+    The grid of centres whose spacing is nearest to half a training tile, and the smallest tile
+    that holds a centre's cell with its hand-over zone and a quarter of a training tile of context
+    around it.
+
+    Returns
+    -------
+    centre_nside : int
+    joiner : Joiner
+        Empty, with the enlarged geometry.
+    """
+    spacing_of_one = np.degrees(hp.nside2resol(1))
+    centre_nside = 2 ** max(0, round(math.log2(2 * spacing_of_one / geometry.side_deg)))
+    needed = 2 * np.degrees(Joiner.reach(centre_nside)) * 60 / geometry.pixel_arcmin
+    context = max(0, math.ceil((needed - geometry.npix) / 2)) + geometry.npix // 4
+    grown = geometry.grown(context + (-(geometry.npix + 2 * context) // 2) % 2)
+    return centre_nside, Joiner(grown, centre_nside, nside)
+
+
+def synthesise(
+    sky: Sky,
+    checkpoint: Checkpoint,
+    *,
+    batch_size: int = 64,
+    nthreads: int = 1,
+    progress: bool = True,
+    **inputs: str,
+) -> Sky:
+    """Generate CO over the whole sky.
+
+    Parameters
+    ----------
+    sky : Sky
+        Has the checkpoint's input columns in its units and beam. CO columns are not read, except
+        by checkpoints of the per-patch scaling.
+    checkpoint : Checkpoint
+        Its generator runs on the device that it is on.
+    batch_size : int
+        Tiles cut and translated together; bounds the memory.
+    **inputs : str
+        Facts for the FITS header, such as the sky file's checksum.
+
+    Returns
+    -------
+    Sky
+        The checkpoint's target columns in K km/s at the sky's NSIDE, with the provenance in `meta`.
+
+    Raises
+    ------
+    CoganError
+        If the sky lacks a column or has another unit or beam than the checkpoint was trained at.
+    """
+    ours = checkpoint.meta
+    _check_sky(sky, ours)
+    centre_nside, joiner = synthesis_grid(Geometry(**ours["geometry"]), sky.nside)
+    centres = tile_centres(centre_nside)
+    alms = {name: map_to_alm(sky.maps[name]) for name in ours["input_columns"]}
+    per_patch = any(s["kind"] == "minmax" for s in ours["scalings"].values())
+    truth = {name: map_to_alm(sky.maps[name]) for name in ours["target_columns"] if per_patch}
+    starts = range(0, len(centres), batch_size)
+    for start in tqdm(starts, desc="synthesis", mininterval=5.0, disable=not progress):
+        part = centres[start : start + batch_size]
+
+        def tiles_of(columns: dict[str, np.ndarray], part: np.ndarray = part) -> np.ndarray:
+            cut = [cut_tiles(alm, joiner.geometry, part, nthreads) for alm in columns.values()]
+            return np.stack(cut, axis=1)
+
+        mock = generate(checkpoint, tiles_of(alms), tiles_of(truth) if truth else None)
+        for offset, tile in enumerate(mock):
+            joiner.add(start + offset, tile)
+    maps = dict(zip(ours["target_columns"], joiner.finish(), strict=True))
+    meta = {
+        "creator": f"cogan {__version__}",
+        "commit": git_commit(),
+        "weights": checkpoint.content["weights_sha256"]["generator_ab"],
+        "seed": checkpoint.content.get("training", {}).get("seed", -1),
+        "origin": "synthesised",
+        **inputs,
+    }
+    return Sky(maps, {name: "K km/s" for name in maps}, sky.fwhm_arcmin, meta)
+
+
+def _check_sky(sky: Sky, ours: dict) -> None:
+    """Raise `CoganError` unless the sky is of the kind that the checkpoint was trained on."""
+    for name in ours["input_columns"]:
+        if name not in sky.maps:
+            raise CoganError(
+                f"The checkpoint needs the column {name}; the sky has {', '.join(sky.maps)}."
+            )
+        if sky.units[name] != ours["units"][name]:
+            raise CoganError(
+                f"The checkpoint was trained on {name} in {ours['units'][name]}, the sky has it in "
+                f"{sky.units[name]}; convert it or train again."
+            )
+    if not math.isclose(sky.fwhm_arcmin, ours["fwhm_arcmin"], rel_tol=1e-3):
+        raise CoganError(
+            f"The checkpoint was trained at a beam of {ours['fwhm_arcmin']:g} arcmin, the sky has "
+            f"{sky.fwhm_arcmin:g} arcmin; smooth it (sky.to_grid) or train again."
+        )
