@@ -19,7 +19,8 @@ import sys
 from pathlib import Path
 
 import yaml
-from results_page import write_generated
+from book_tables import write_tables
+from results_page import write_results
 
 from cogan_lib.files import CoganError, read_json, sha256
 
@@ -78,7 +79,8 @@ def stage(book: Path, executed: Path, target: Path, config: dict, chapters: dict
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(book, target, ignore=shutil.ignore_patterns(".*", "_build", "status.md"))
     if (target / "_includes").is_dir():
-        write_generated(target, chapters)
+        write_tables(target, chapters)
+        write_results(target)
     repository = config.get("repository") or {}
     for page in sorted(target.rglob("*.md")):
         page.write_text(fill_address(page.read_text(), page.stem, repository))

@@ -1,0 +1,43 @@
+"""What all tests share: one thread, no display, no network, the real sky where there is a copy."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy and torch are loaded
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import socket
+from pathlib import Path
+
+import pytest
+
+LOCAL = {"127.0.0.1", "::1", "localhost", ""}
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """Only this machine can be reached: every other host looks as it does offline."""
+    connect, getaddrinfo = socket.socket.connect, socket.getaddrinfo
+
+    def local_connect(self, address):
+        if isinstance(address, tuple) and address[0] not in LOCAL:
+            raise OSError(f"no network in tests: {address}")
+        return connect(self, address)
+
+    def local_getaddrinfo(host, *args, **kwargs):
+        name = host.decode() if isinstance(host, bytes) else host
+        if name not in (*LOCAL, None):
+            raise socket.gaierror(socket.EAI_NONAME, f"no network in tests: {name}")
+        return getaddrinfo(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket.socket, "connect", local_connect)
+    monkeypatch.setattr(socket, "getaddrinfo", local_getaddrinfo)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the real sky files; COGAN_REAL_DATA names another one."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data" / "real"
+    folder = Path(os.environ.get("COGAN_REAL_DATA", default))
+    if not (folder / "sky-nside256.fits").exists():
+        pytest.skip(f"no real sky files in {folder}; set COGAN_REAL_DATA to their folder")
+    return folder

@@ -1,0 +1,114 @@
+"""The environment is described in three files; they must say the same."""
+
+import importlib.metadata
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONDA_NAMES = {"pytorch": "torch"}
+#: Which package brings an extension that _config.yml asks for.
+EXTENSIONS = {"sphinx_exercise": "sphinx-exercise", "sphinx_proof": "sphinx-proof"}
+
+
+def _parsed(lines: list[str]) -> dict[str, str]:
+    requirements = [Requirement(line) for line in lines]
+    return {r.name.lower().replace("_", "-"): str(r.specifier) for r in requirements}
+
+
+def _required(*extras: str) -> dict[str, str]:
+    lines = list(PROJECT["dependencies"])
+    for extra in extras:
+        lines += PROJECT["optional-dependencies"][extra]
+    return _parsed(lines)
+
+
+def _constraints() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return _parsed([line for line in lines if line and not line.startswith("#")])
+
+
+def test_environment_yml_names_the_same_packages_and_bounds():
+    entries = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    pip = next(entry["pip"] for entry in entries if isinstance(entry, dict))
+    lines = [entry for entry in entries if isinstance(entry, str)]
+    lines += [line for line in pip if not line.startswith("-")]
+    conda = {CONDA_NAMES.get(name, name): bound for name, bound in _parsed(lines).items()}
+    assert conda.pop("python") == PROJECT["requires-python"]
+    assert conda.pop("pip") == ""
+    assert conda == _required("book", "dev")
+    assert "--editable ." in pip
+
+
+def test_constraints_pin_all_that_is_required_and_nothing_local():
+    constraints = _constraints()
+    for name, bound in _required("book", "dev").items():
+        pinned = constraints[name].removeprefix("==")
+        assert Requirement(f"{name}{bound}").specifier.contains(pinned), (name, bound, pinned)
+    assert all(re.fullmatch(r"==[\w.]+", pin) for pin in constraints.values())
+
+
+def test_bounds_that_matter():
+    required = _required("book")
+    assert "<2" in required["jupyter-book"] and "<1.2" in required["sphinx-book-theme"]
+    for name, bound in _required().items():
+        assert "<" not in bound and "==" not in bound, f"{name} has an upper bound"
+    assert "pymaster" not in _required("book", "dev")
+
+
+def test_the_books_sphinx_extensions_are_required():
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    asked = config.get("sphinx", {}).get("extra_extensions", [])
+    foreign = [name for name in asked if not name.startswith("sphinx.ext.")]
+    assert all(EXTENSIONS.get(name, name) in _required("book") for name in foreign), foreign
+
+
+def test_one_version_everywhere():
+    version = PROJECT["version"]
+    assert importlib.metadata.version("cogan") == version
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_training_needs_neither_healpy_nor_astropy():
+    """It runs on a bare GPU machine; importing the package itself must not load torch either."""
+    names = ("patches", "scaling", "networks", "losses", "training")
+    there = [name for name in names if (ROOT / "cogan_lib" / f"{name}.py").exists()]
+    code = (
+        "import sys; import cogan_lib; assert 'torch' not in sys.modules\n"
+        "for name in ('healpy', 'astropy', 'ducc0'): sys.modules[name] = None\n"
+        "import importlib\n"
+        f"for name in {there}: importlib.import_module('cogan_lib.' + name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["PYTHON=", "test"], "cogan needs Python 3.11 or newer"),
+        (["PYTHON=false", "book"], "false is older than Python 3.11"),
+        ([], "make book"),
+    ],
+)
+def test_make_speaks_plainly(tmp_path, arguments, words):
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    done = subprocess.run(
+        ["make", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert words in done.stdout
+    assert (done.returncode != 0) == bool(arguments)
+    assert not (tmp_path / ".venv").exists()
