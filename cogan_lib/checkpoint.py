@@ -1,0 +1,233 @@
+"""The checkpoint folder (weights and all that explains them) and the state of an unfinished run.
+
+``checkpoint/`` holds ``generator_ab.safetensors``, ``generator_ba.safetensors`` and
+``checkpoint.json``: network settings, columns, scalings, geometry, beam, numbers of the run,
+provenance, and the checksums of the weights. ``state.pt``, beside the folder, holds what `train`
+needs to go on: tensors and plain types only, so that reading it cannot run foreign code.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from .files import CoganError, atomic_path, read_json, sha256, write_json
+from .networks import Generator, NetworkSettings
+
+if TYPE_CHECKING:
+    from .patches import Patches
+
+FORMAT = 1
+#: Entries of a patches file's meta that a checkpoint keeps.
+META = ("input_columns", "target_columns", "units", "geometry", "fwhm_arcmin", "scalings")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained pair of generators.
+
+    Attributes
+    ----------
+    generator, reverse : Generator
+        Inputs to targets (dust, HI to CO) and back, on the CPU, in evaluation mode.
+    settings : NetworkSettings
+    meta : dict
+        input_columns, target_columns, units, geometry, fwhm_arcmin, scalings (as dictionaries), of
+        the patches it was trained on.
+    metrics : dict
+        Numbers of the epoch that was kept: epoch, steps, losses, spectrum, histogram, r2, score.
+    content : dict
+        All of checkpoint.json.
+    """
+
+    generator: Generator
+    reverse: Generator
+    settings: NetworkSettings
+    meta: dict
+    metrics: dict
+    content: dict
+
+    @property
+    def scalings(self) -> dict:
+        """Scaling of each column, as `scaling.scaling_from_dict` takes it."""
+        return self.meta["scalings"]
+
+
+def save_checkpoint(
+    folder: str | Path,
+    generator: Generator,
+    reverse: Generator,
+    settings: NetworkSettings,
+    meta: dict,
+    **content: dict,
+) -> Path:
+    """Write a checkpoint folder, whole or not at all.
+
+    Parameters
+    ----------
+    folder : path
+        Replaced if there is one.
+    generator, reverse : Generator
+        Inputs to targets, and back.
+    settings : NetworkSettings
+    meta : dict
+        That of the patches; the entries named in `META` are kept.
+    **content : dict
+        Further sections of checkpoint.json: metrics, training, provenance.
+
+    Raises
+    ------
+    CoganError
+        If the folder cannot be written.
+    """
+    folder = Path(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise CoganError(
+            f"Cannot write {folder}: {error.strerror}. Choose a run folder that you may write to."
+        ) from error
+    try:
+        sums = {}
+        for name, network in (("generator_ab", generator), ("generator_ba", reverse)):
+            weights = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+            with atomic_path(fresh / f"{name}.safetensors") as temporary:
+                save_file(weights, temporary)
+            sums[name] = sha256(fresh / f"{name}.safetensors")
+        write_json(
+            fresh / "checkpoint.json",
+            {
+                "format": FORMAT,
+                "network": asdict(settings),
+                "weights_sha256": sums,
+                **{key: meta[key] for key in META},
+                **content,
+            },
+        )
+        fresh.chmod(0o755)
+        old = fresh.with_name(fresh.name + "-old")
+        if folder.exists():
+            folder.replace(old)
+        fresh.replace(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder
+
+
+def load_checkpoint(folder: str | Path) -> Checkpoint:
+    """Read a checkpoint folder.
+
+    Raises
+    ------
+    CoganError
+        If a file is missing, damaged, not the one that the JSON file describes, or of another
+        version of this package.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise CoganError(f"There is no checkpoint folder {folder}; chapter 03 makes it.")
+    content = read_json(folder / "checkpoint.json")
+    if content.get("format") != FORMAT:
+        raise CoganError(
+            f"{folder} is of checkpoint format {content.get('format')}, this package reads "
+            f"{FORMAT}; train again."
+        )
+    try:
+        settings = NetworkSettings(**content["network"])
+        meta = {key: content[key] for key in META}
+        n_inputs, n_targets = len(meta["input_columns"]), len(meta["target_columns"])
+        networks = {
+            "generator_ab": Generator(n_inputs, n_targets, settings),
+            "generator_ba": Generator(n_targets, n_inputs, settings),
+        }
+        for name, network in networks.items():
+            path = folder / f"{name}.safetensors"
+            if not path.exists() or sha256(path) != content["weights_sha256"][name]:
+                raise CoganError(
+                    f"{path} is not the file that checkpoint.json describes (missing, damaged or "
+                    "exchanged); get the whole checkpoint folder again."
+                )
+            network.load_state_dict(load_file(path))
+            network.eval().requires_grad_(False)
+    except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise CoganError(f"{folder} is no valid checkpoint ({error}); train again.") from error
+    return Checkpoint(
+        networks["generator_ab"],
+        networks["generator_ba"],
+        settings,
+        meta,
+        content.get("metrics", {}),
+        content,
+    )
+
+
+def check_matches(checkpoint: Checkpoint, patches: Patches) -> None:
+    """Raise `CoganError` unless the patches are of the kind that the checkpoint was trained on."""
+    ours, theirs = checkpoint.meta, patches.meta
+    mend = "make such patches (chapter 01) or train again on these (chapter 03)."
+    for what, key in (("inputs", "input_columns"), ("targets", "target_columns")):
+        if ours[key] != theirs[key]:
+            raise CoganError(
+                f"The checkpoint's {what} are {', '.join(ours[key])}, those of the patches are "
+                f"{', '.join(theirs[key])}; {mend}"
+            )
+    if ours["geometry"] != theirs["geometry"]:
+        raise CoganError(
+            f"The checkpoint was trained on tiles of {_words(ours['geometry'])}, the patches are "
+            f"tiles of {_words(theirs['geometry'])}; {mend}"
+        )
+    if not math.isclose(ours["fwhm_arcmin"], theirs["fwhm_arcmin"], rel_tol=1e-3):
+        raise CoganError(
+            f"The checkpoint was trained at a beam of {ours['fwhm_arcmin']:g} arcmin, the patches "
+            f"have {theirs['fwhm_arcmin']:g} arcmin; {mend}"
+        )
+    for name in (*ours["input_columns"], *ours["target_columns"]):
+        one, other = ours["scalings"][name], theirs["scalings"][name]
+        if not _same_scaling(one, other):
+            raise CoganError(
+                f"The checkpoint scales {name} by {json.dumps(one)}, the patches by "
+                f"{json.dumps(other)}; {mend}"
+            )
+
+
+def _words(geometry: dict) -> str:
+    return "{npix} x {npix} pixels of {pixel_arcmin:g} arcmin ({projection})".format(**geometry)
+
+
+def _same_scaling(one: dict, other: dict) -> bool:
+    """Equal kind, and equal numbers but for rounding."""
+    return one.keys() == other.keys() and all(
+        one[key] == other[key]
+        if isinstance(one[key], str)
+        else math.isclose(one[key], other[key], rel_tol=1e-6, abs_tol=1e-9)
+        for key in one
+    )
+
+
+def save_state(path: str | Path, state: dict) -> Path:
+    """Write a run's state (tensors and plain types), whole or not at all."""
+    with atomic_path(path) as temporary:
+        torch.save(state, temporary)
+    return Path(path)
+
+
+def load_state(path: str | Path) -> dict:
+    """Read what `save_state` wrote, onto the CPU; a damaged file is a `CoganError`."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise CoganError(
+            f"{path} is damaged or no training state; delete it and train from the start."
+        ) from error

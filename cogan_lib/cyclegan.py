@@ -1,0 +1,180 @@
+"""A Cycle-GAN in training: its settings, its four networks with optimisers, and one step."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import asdict, dataclass, field
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from .files import CoganError
+from .losses import LossWeights, ReplayBuffer, discriminator_loss, generator_losses
+from .networks import PRESETS, Discriminator, Generator, NetworkSettings
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """What decides a training run, beside its patches.
+
+    Attributes
+    ----------
+    network : NetworkSettings
+    weights : LossWeights
+    paired : bool
+        Draw input and target tiles of the same place; otherwise independently.
+    batch_size : int
+        Tiles a step and device.
+    max_epochs, max_minutes : int, float
+        The budget; an epoch is one pass over the training tiles.
+    learning_rate : float
+    average : float
+        Longest memory of the weight average: 1 - 1/(number of steps). Early on it is shorter, about
+        the last tenth of the steps so far.
+    seed : int
+    device : {'auto', 'cpu', 'cuda'}
+    devices : int
+        Processes, one device each, that share every step.
+    precision : {'32-true', 'bf16-mixed'}
+    """
+
+    network: NetworkSettings = PRESETS["cogan"]
+    weights: LossWeights = field(default_factory=LossWeights)
+    paired: bool = False
+    batch_size: int = 8
+    max_epochs: int = 200
+    max_minutes: float = math.inf
+    learning_rate: float = 2e-4
+    average: float = 0.998
+    seed: int = 1
+    device: str = "auto"
+    devices: int = 1
+    precision: str = "32-true"
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "max_epochs", "max_minutes", "learning_rate", "devices"):
+            if not getattr(self, name) > 0:
+                raise CoganError(f"{name} is {getattr(self, name)}; it must be positive.")
+        if not 0 <= self.average < 1:
+            raise CoganError(f"average is {self.average}; it must lie between 0 and 1.")
+        if self.precision not in ("32-true", "bf16-mixed"):
+            raise CoganError(f"Precision {self.precision!r} is unknown; 32-true or bf16-mixed.")
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise CoganError(f"Device {self.device!r} is unknown; choose auto, cpu or cuda.")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise CoganError("There is no CUDA device here; set device to auto or cpu.")
+
+    @property
+    def accelerator(self) -> str:
+        """'cuda' or 'cpu'."""
+        return "cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+    def to_dict(self) -> dict:
+        """Plain types, for JSON; no limit in minutes is null."""
+        endless = math.isinf(self.max_minutes)
+        return {**asdict(self), "max_minutes": None if endless else self.max_minutes}
+
+
+class CycleGan:
+    """What changes during a run, and the one step that changes it.
+
+    Attributes
+    ----------
+    networks : ModuleDict
+        g_ab (inputs to targets), g_ba, d_a (judges inputs), d_b.
+    generators, averages : ModuleList
+        g_ab and g_ba as they are trained, and their running averages.
+    optimisers : list
+        For both generators, d_a and d_b.
+    buffers : list of ReplayBuffer
+        Of generated inputs and targets.
+    steps : int
+    """
+
+    def __init__(self, inputs: int, targets: int, settings: TrainingSettings, fabric: Fabric):
+        self.settings, self.fabric, self.steps = settings, fabric, 0
+        network = settings.network
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            self.networks = nn.ModuleDict(
+                {
+                    "g_ab": Generator(inputs, targets, network),
+                    "g_ba": Generator(targets, inputs, network),
+                    "d_a": Discriminator(inputs, network),
+                    "d_b": Discriminator(targets, network),
+                }
+            )
+        self.networks.to(fabric.device, memory_format=torch.channels_last)
+        self.generators = nn.ModuleList([self.networks["g_ab"], self.networks["g_ba"]])
+        self.averages = copy.deepcopy(self.generators).requires_grad_(False)
+        groups = (self.generators, self.networks["d_a"], self.networks["d_b"])
+        self.optimisers = [
+            torch.optim.Adam(g.parameters(), settings.learning_rate, betas=(0.5, 0.999), fused=True)
+            for g in groups
+        ]
+        self.buffers = [ReplayBuffer(), ReplayBuffer()]
+
+    def step(self, real_a: Tensor, real_b: Tensor, random: torch.Generator) -> dict[str, Tensor]:
+        """Generators, then discriminators, then the average; the losses, cut off from the graph."""
+        nets, autocast = self.networks, self.fabric.autocast
+        judges = (nets["d_a"], nets["d_b"])
+        for judge in judges:
+            judge.requires_grad_(False)  # the generators' step needs no gradients for them
+        with autocast():
+            terms, *fakes = generator_losses(
+                nets["g_ab"], nets["g_ba"], *judges, real_a, real_b, self.settings.weights
+            )
+        self._descend(self.optimisers[0], terms["generator"])
+        sides = zip(judges, (real_a, real_b), fakes, self.buffers, strict=True)
+        for i, (judge, real, fake, buffer) in enumerate(sides):
+            judge.requires_grad_(True)
+            with autocast():
+                loss = discriminator_loss(judge, real, buffer.exchange(fake, random))
+            self._descend(self.optimisers[1 + i], loss)
+            terms["discriminator_" + "ab"[i]] = loss
+        self.steps += 1
+        memory = min(self.settings.average, self.steps / (self.steps + 9))
+        with torch.no_grad():
+            pairs = zip(self.averages.parameters(), self.generators.parameters(), strict=True)
+            for averaged, current in pairs:
+                averaged.lerp_(current, 1 - memory)
+        return {name: term.detach() for name, term in terms.items()}
+
+    def _descend(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+        """One step of an optimiser; several devices average their gradients first."""
+        optimiser.zero_grad()
+        self.fabric.backward(loss)
+        if self.fabric.world_size > 1:
+            gradients = [p.grad for group in optimiser.param_groups for p in group["params"]]
+            flat = self.fabric.all_reduce(torch.cat([g.flatten() for g in gradients]))
+            for g, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+                g.copy_(mean.view_as(g))
+        optimiser.step()
+
+    def set_rate(self, rate: float) -> None:
+        """Learning rate of all optimisers."""
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+
+    def state_dict(self) -> dict:
+        """All that changes from step to step."""
+        return {
+            "steps": self.steps,
+            "networks": self.networks.state_dict(),
+            "averages": self.averages.state_dict(),
+            "optimisers": [x.state_dict() for x in self.optimisers],
+            "buffers": [x.state_dict() for x in self.buffers],
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Take over what `state_dict` gave."""
+        self.steps = state["steps"]
+        self.networks.load_state_dict(state["networks"])
+        self.averages.load_state_dict(state["averages"])
+        for mine, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            mine.load_state_dict(saved)
+        for mine, saved in zip(self.buffers, state["buffers"], strict=True):
+            mine.load_state_dict(saved, self.fabric.device)
