@@ -62,6 +62,7 @@ class NetworkSettings:
     instance_norm: bool = True
     tanh: bool = True
     smooth: bool = False
+    skip: bool = False
 
     def __post_init__(self) -> None:
         sizes = (self.features, self.discriminator_features, self.discriminator_layers)
@@ -79,6 +80,7 @@ PRESETS = {
         instance_norm=False,
         tanh=False,
         smooth=True,
+        skip=True,
     ),
 }
 
@@ -116,26 +118,28 @@ class Double(nn.Module):
 
 
 def norm_relu(channels: int, instance_norm: bool) -> list[nn.Module]:
-    """ReLU, after instance normalisation if asked for."""
-    norm = [nn.InstanceNorm2d(channels)] if instance_norm else []
-    return [*norm, nn.ReLU()]
+    """Instance normalisation and ReLU, or a leaky ReLU alone.
+
+    Nothing brings the features back to mean zero without normalisation. A plain ReLU then dies
+    easily: it did, for a whole layer, on the real sky.
+    """
+    return [nn.InstanceNorm2d(channels), nn.ReLU()] if instance_norm else [nn.LeakyReLU(0.2)]
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(relu(conv(x))), 3x3 convolutions with reflected borders."""
+    """x + conv(relu(conv(x))), 3x3 convolutions with reflected borders, normalised if asked for."""
 
     def __init__(self, channels: int, instance_norm: bool) -> None:
         super().__init__()
-        norm = [nn.InstanceNorm2d(channels)] if instance_norm else []
         self.body = nn.Sequential(
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3),
-            *norm,
-            nn.ReLU(),
+            *norm_relu(channels, instance_norm),
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3),
-            *norm,
         )
+        if instance_norm:
+            self.body.append(nn.InstanceNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape in and out."""
@@ -158,7 +162,7 @@ class Generator(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, settings: NetworkSettings) -> None:
         super().__init__()
-        self.smooth = settings.smooth
+        self.smooth, self.skip = settings.smooth, settings.skip
         f, norm = settings.features, settings.instance_norm
         self.first = nn.Sequential(
             nn.ReflectionPad2d(3), nn.Conv2d(inputs, f, 7), *norm_relu(f, norm)
@@ -167,10 +171,8 @@ class Generator(nn.Module):
             nn.Sequential(*self._halving(c, 2 * c), *norm_relu(2 * c, norm)) for c in (f, 2 * f)
         )
         self.blocks = nn.Sequential(*(ResidualBlock(4 * f, norm) for _ in range(settings.blocks)))
-        self.up = nn.ModuleList(
-            nn.Sequential(*self._doubling(c, c // 2), *norm_relu(c // 2, norm))
-            for c in (4 * f, 2 * f)
-        )
+        self.up = nn.ModuleList(nn.Sequential(*self._doubling(c, c // 2)) for c in (4 * f, 2 * f))
+        self.joined = nn.ModuleList(nn.Sequential(*norm_relu(c, norm)) for c in (2 * f, f))
         self.last = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(f, outputs, 7))
         self.final = nn.Tanh() if settings.tanh else nn.Identity()
         if settings.instance_norm:
@@ -195,13 +197,19 @@ class Generator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, inputs, npix, npix) to (b, outputs, npix, npix)."""
+        translated = self._translate(x)
+        return x.mean(1, keepdim=True) + translated if self.skip else translated
+
+    def _translate(self, x: Tensor) -> Tensor:
         full = self.first(x)
         half = self.down[0](full)
         quarter = self.blocks(self.down[1](half))
         if not self.smooth:
-            return self.final(self.last(self.up[1](self.up[0](quarter))))
-        half = half + self.up[0](quarter)
-        return self.final(self.direct(x) + self.last(full + self.up[1](half)))
+            half = self.joined[0](self.up[0](quarter))
+            return self.final(self.last(self.joined[1](self.up[1](half))))
+        half = self.joined[0](half + self.up[0](quarter))
+        full = self.joined[1](full + self.up[1](half))
+        return self.final(self.direct(x) + self.last(full))
 
 
 class Discriminator(nn.Sequential):

@@ -180,7 +180,7 @@ def _train(
         bar_format="training {percentage:3.0f}% |{bar:20}| {elapsed}<{remaining}{postfix}",
         mininterval=5.0,
         miniters=0,
-        disable=not fabric.is_global_zero,
+        **({} if fabric.is_global_zero else {"disable": True}),  # else TQDM_DISABLE decides
     ) as bar:
         for epoch in range(len(history) + 1, settings.max_epochs + 1):
             losses = _epoch(epoch, model, a, b, schedule, bar)

@@ -114,6 +114,14 @@ def test_cogan_keeps_amplitudes_and_instance_norm_does_not():
     assert (g(5 * x) - g(x)).std() < 0.01 * g(x).std()
 
 
+def test_no_layer_of_cogan_dies():
+    g, x = Generator(2, 1, COGAN), torch.randn(2, 2, 32, 32, requires_grad=True)
+    for p in g.parameters():
+        nn.init.constant_(p, -0.01)  # after a step too far: all features negative
+    g(x).square().sum().backward()
+    assert all(p.grad.abs().max() > 0 for p in g.parameters())
+
+
 def test_cogan_starts_as_the_mean_of_its_inputs():
     x = torch.randn(4, 2, 32, 32)
     y = Generator(2, 1, COGAN)(x)
