@@ -1,0 +1,132 @@
+"""The road's steps, each from its predecessor's file in the run folder to its own.
+
+The chapters show what happens inside; these functions are what they call in the end, and what a
+chapter that is opened alone calls to make the files that it misses.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .checkpoint import check_matches, load_checkpoint
+from .config import Settings
+from .files import CoganError, provenance, sha256
+from .losses import LossWeights
+from .networks import PRESETS
+from .notebook import device, need
+from .patches import Patches, make_patches
+from .sky import Sky, read_sky, write_sky
+from .synthesis import synthesise
+from .synthetic import make_sky
+from .tiling import Geometry
+from .training import TrainingResult, TrainingSettings, train
+
+#: Weight of the L1 term between a generated tile and its true counterpart, for paired training.
+PAIR_WEIGHT = 10.0
+
+
+def geometry(settings: Settings) -> Geometry:
+    """The tile that the settings describe."""
+    return Geometry(settings.tile_npix, settings.tile_pixel_arcmin, settings.projection)
+
+
+def sky_file(settings: Settings) -> Path:
+    """Write ``sky.fits``: the file named by `sky_path`, checked, or the embedded sky.
+
+    Raises
+    ------
+    CoganError
+        If the file is not usable, or its beam too narrow for the tiles' pixels.
+    """
+    path = Path(settings.run_dir) / "sky.fits"
+    if settings.sky_path:
+        source = Path(settings.sky_path)
+        sky = read_sky(source)
+        facts = {"origin": "file", "source": source.name, "srcsha": sha256(source)}
+        sky = Sky(sky.maps, sky.units, sky.fwhm_arcmin, {**sky.meta, **facts})
+    else:
+        sky = make_sky(settings.nside, settings.fwhm_arcmin, settings.seed)
+    if settings.tile_pixel_arcmin > sky.fwhm_arcmin / 2:
+        raise CoganError(
+            f"Tile pixels of {settings.tile_pixel_arcmin:g} arcmin do not sample the sky's beam of "
+            f"{sky.fwhm_arcmin:g} arcmin, which takes two a beam; lower tile_pixel_arcmin."
+        )
+    return write_sky(path, sky)
+
+
+def patches_file(settings: Settings) -> Path:
+    """Cut ``sky.fits`` into ``patches.npz``."""
+    run = Path(settings.run_dir)
+    source = need(run, "sky.fits", lambda: sky_file(settings))
+    patches = make_patches(
+        read_sky(source),
+        geometry(settings),
+        settings.centre_nside,
+        snr_min=settings.snr_min,
+        target_scaling=settings.target_scaling,
+        nthreads=settings.thread_count,
+        sky_sha256=sha256(source),
+    )
+    return patches.save(run / "patches.npz")
+
+
+def training_settings(settings: Settings, n_inputs: int, n_targets: int) -> TrainingSettings:
+    """The preset's losses and learning rate, with the run's budget.
+
+    The paper's preset has the paper's weights, but for the identity loss, which exists only where
+    there are as many target as input channels.
+    """
+    if settings.preset == "paper":
+        weights = LossWeights(cycle=10.0, identity=5.0 if n_inputs == n_targets else 0.0)
+        rate = 2e-4
+    else:
+        weights = LossWeights(cycle=10.0, pair=PAIR_WEIGHT if settings.paired else 0.0)
+        rate = 5e-4
+    return TrainingSettings(
+        network=PRESETS[settings.preset],
+        weights=weights,
+        paired=settings.paired,
+        batch_size=settings.batch_size,
+        max_epochs=settings.max_epochs,
+        max_minutes=settings.max_minutes,
+        learning_rate=rate,
+        seed=settings.seed,
+        device=device(settings),
+        precision=settings.precision,
+    )
+
+
+def train_checkpoint(settings: Settings, resume: bool = False) -> TrainingResult:
+    """Train on ``patches.npz`` and leave ``checkpoint/``."""
+    run = Path(settings.run_dir)
+    patches = Patches.load(need(run, "patches.npz", lambda: patches_file(settings)))
+    chosen = training_settings(settings, patches.inputs.shape[1], patches.targets.shape[1])
+    return train(patches, chosen, run, resume=resume)
+
+
+def co_sky_file(settings: Settings) -> Path:
+    """Turn ``sky.fits`` into ``co.fits`` with ``checkpoint/``."""
+    run = Path(settings.run_dir)
+    patches = Patches.load(need(run, "patches.npz", lambda: patches_file(settings)))
+    trained = load_checkpoint(need(run, "checkpoint", lambda: train_checkpoint(settings)))
+    check_matches(trained, patches)
+    trained.generator.to(device(settings))
+    source = need(run, "sky.fits")
+    co = synthesise(
+        read_sky(source), trained, nthreads=settings.thread_count, skysha=sha256(source)
+    )
+    return write_sky(run / "co.fits", co)
+
+
+def run_provenance(settings: Settings) -> dict:
+    """Provenance of the whole run so far: code, versions, seed, the files' checksums."""
+    run = Path(settings.run_dir)
+    sums = {
+        f"{name.split('.')[0]}_sha256": sha256(run / name)
+        for name in ("sky.fits", "patches.npz", "co.fits")
+        if (run / name).exists()
+    }
+    if settings.sky_path:
+        sums["sky_source"] = Path(settings.sky_path).name
+        sums["sky_source_sha256"] = sha256(settings.sky_path)
+    return provenance(settings.seed, **sums)
