@@ -62,7 +62,6 @@ class NetworkSettings:
     instance_norm: bool = True
     tanh: bool = True
     smooth: bool = False
-    skip: bool = False
 
     def __post_init__(self) -> None:
         sizes = (self.features, self.discriminator_features, self.discriminator_layers)
@@ -80,7 +79,6 @@ PRESETS = {
         instance_norm=False,
         tanh=False,
         smooth=True,
-        skip=True,
     ),
 }
 
@@ -162,7 +160,7 @@ class Generator(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, settings: NetworkSettings) -> None:
         super().__init__()
-        self.smooth, self.skip = settings.smooth, settings.skip
+        self.smooth = settings.smooth
         f, norm = settings.features, settings.instance_norm
         self.first = nn.Sequential(
             nn.ReflectionPad2d(3), nn.Conv2d(inputs, f, 7), *norm_relu(f, norm)
@@ -197,10 +195,6 @@ class Generator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, inputs, npix, npix) to (b, outputs, npix, npix)."""
-        translated = self._translate(x)
-        return x.mean(1, keepdim=True) + translated if self.skip else translated
-
-    def _translate(self, x: Tensor) -> Tensor:
         full = self.first(x)
         half = self.down[0](full)
         quarter = self.blocks(self.down[1](half))
