@@ -11,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import colors
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 REAL, MOCK, BASE = "#222222", "#d95f02", "#1b6ca8"
 SPLIT_COLOURS = {"train": "#1b6ca8", "validation": "#7a5195", "test": "#d95f02"}
@@ -213,3 +214,146 @@ def band(axes, x, section: Mapping, colour: str, label: str) -> None:
     """Median line and 2.5-97.5 % band of a report's {median, low, high} section."""
     axes.plot(x, section["median"], color=colour, label=label, marker="o", ms=3, lw=1.3)
     axes.fill_between(x, section["low"], section["high"], color=colour, alpha=0.18, lw=0)
+
+
+def power_kept(
+    ell: np.ndarray, curves: Mapping[str, np.ndarray], in_beam: np.ndarray, of: str
+) -> Figure:
+    """Share of the power that is kept, by multipole; what lies beyond the beam is shaded.
+
+    Parameters
+    ----------
+    ell : ndarray, shape (n_bins,)
+    curves : dict of label to ndarray, shape (n_bins,)
+    in_beam : ndarray of bool, shape (n_bins,)
+        From `spectra.bin_edges`.
+    of : str
+        What the share is of, for the axis.
+    """
+    figure = Figure(figsize=(6.8, 3.8), layout="constrained")
+    axes = figure.add_subplot()
+    colours = (MOCK, BASE, REAL, "#7a5195", "#5f7f2f")
+    looks = zip("osD^v", ("-", "--", "-.", ":", "-"), colours, strict=True)
+    for (label, share), (marker, line, colour) in zip(curves.items(), looks, strict=False):
+        axes.plot(ell, share, marker=marker, ls=line, color=colour, ms=5, label=label)
+    axes.axhline(1, color="0.5", lw=0.8)
+    if not in_beam.all():
+        axes.axvspan(ell[in_beam][-1] ** 0.5 * ell[~in_beam][0] ** 0.5, ell[-1] * 1.1, color="0.93")
+    axes.set(
+        xscale="log",
+        xlim=(ell[0] / 1.1, ell[-1] * 1.1),
+        ylim=(0, max(1.15, *(float(np.max(share)) * 1.05 for share in curves.values()))),
+        xlabel=r"multipole $\ell$",
+        ylabel=f"share of {of}",
+    )
+    axes.set_xticks(ell, labels=[f"{value:.0f}" for value in ell])
+    axes.minorticks_off()
+    axes.legend(fontsize=9)
+    return figure
+
+
+def cells_and_weights(
+    share: np.ndarray, side_deg: float, distance: np.ndarray, weights: Mapping[str, np.ndarray]
+) -> Figure:
+    """Left: the share of the strongest tile over a piece of sky. Right: weight beyond a border.
+
+    Parameters
+    ----------
+    share : ndarray, shape (npix, npix)
+        Largest normalised weight at each point, 1 where one tile alone speaks.
+    side_deg : float
+        Side of the piece of sky.
+    distance : ndarray, shape (m,)
+        Position between two neighbouring centres, in spacings; the border is at 0.
+    weights : dict of label to ndarray, shape (m,)
+        Share of the first of the two tiles.
+    """
+    figure = Figure(figsize=(8.6, 3.7), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
+    half = side_deg / 2
+    image = left.imshow(share, cmap="magma", vmin=0, vmax=1, extent=(half, -half, -half, half))
+    left.set(xlabel="degrees to the east", ylabel="degrees to the north")
+    left.grid(False)
+    figure.colorbar(image, ax=left, label="share of the strongest tile")
+    for (label, weight), line, colour in zip(
+        weights.items(), ("-", "--", "-."), (MOCK, BASE, REAL), strict=False
+    ):
+        right.plot(distance, weight, ls=line, color=colour, label=label)
+    right.axvline(0, color="0.5", lw=0.8)
+    right.set(xlabel="distance beyond the border [spacings]", ylabel="share of the first tile")
+    right.legend(fontsize=9)
+    return figure
+
+
+def picture_panels(
+    pictures: Mapping[str, np.ndarray],
+    *,
+    label: str = "",
+    cmap: str = "gray",
+    shared: bool = True,
+    squares: Mapping[str, Mapping[str, int]] | None = None,
+) -> Figure:
+    """Plain pictures side by side, without sky coordinates, and squares around their middles.
+
+    Parameters
+    ----------
+    pictures : dict of title to ndarray, shape (h, w)
+    label : str
+        What the colours mean.
+    shared : bool
+        One colour scale for all, or each its own.
+    squares : dict of title to dict of label to int
+        Sides in pixels of the squares to draw.
+    """
+    figure = Figure(figsize=(2.9 * len(pictures), 3.1), layout="constrained")
+    line = figure.subplots(1, len(pictures), squeeze=False)[0]
+    ends = [f(np.concatenate([p.ravel() for p in pictures.values()])) for f in (np.min, np.max)]
+    for axes, (title, picture) in zip(line, pictures.items(), strict=True):
+        low, high = ends if shared else (picture.min(), picture.max())
+        image = axes.imshow(picture, cmap=cmap, vmin=low, vmax=high)
+        axes.set(title=title, xticks=[], yticks=[])
+        axes.grid(False)
+        for (name, side), colour in zip(
+            ((squares or {}).get(title) or {}).items(), (MOCK, BASE), strict=False
+        ):
+            corner = np.array(picture.shape[::-1]) / 2 - side / 2 - 0.5
+            box = Rectangle(corner, side, side, fill=False, ec=colour, lw=2, label=name)
+            axes.add_patch(box)
+        if axes.patches:
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), fontsize=9)
+        if not shared:
+            figure.colorbar(image, ax=axes, shrink=0.75)
+    if shared:
+        figure.colorbar(image, ax=list(line), shrink=0.75, label=label)
+    return figure
+
+
+def landscapes(
+    x: np.ndarray,
+    losses: Mapping[str, np.ndarray],
+    paths: Mapping[str, np.ndarray],
+    labels: tuple[str, str],
+) -> Figure:
+    """Losses of two weights as contours, with the paths of a descent.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n,)
+        Values of either weight.
+    losses : dict of title to ndarray, shape (n, n)
+        Row: second weight.
+    paths : dict of title to ndarray, shape (steps, m, 2)
+        m descents; their ends are drawn orange where the first weight is negative.
+    """
+    figure = Figure(figsize=(3.3 * len(losses), 3.6), layout="constrained")
+    line = figure.subplots(1, len(losses), squeeze=False, sharey=True)[0]
+    for axes, (title, loss) in zip(line, losses.items(), strict=True):
+        levels = np.geomspace(max(loss.min(), 0.2), loss.max(), 16)
+        axes.contourf(x, x, loss, levels, norm=colors.LogNorm(), cmap="Greys", extend="min")
+        for path in paths[title].transpose(1, 0, 2):
+            colour = MOCK if path[-1, 0] < 0 else BASE
+            axes.plot(*path.T, color=colour, lw=0.8, alpha=0.8)
+            axes.plot(*path[-1], "o", color=colour, ms=6, mec="white")
+        axes.set(title=title, xlabel=labels[0], aspect="equal", xticks=[-1, 0, 1])
+    line[0].set(ylabel=labels[1], yticks=[-1, 0, 1])
+    return figure
