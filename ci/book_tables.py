@@ -29,7 +29,7 @@ STEPS = (
     ("training", "03-training", "cyclegan training checkpoint"),
     ("synthesis", "04-full-sky-synthesis", "synthesis"),
     ("validation", "05-validation", "validation spectra morphology scores"),
-    ("everywhere", "", "config files notebook plotting"),
+    ("everywhere", "", "steps config files notebook plotting"),
 )
 PROFILES = ["smoke", "laptop", "real", "gpu"]
 

@@ -115,7 +115,7 @@ def reproduction(sections: list[dict], report: dict | None) -> str:
         text += _row("Claim", "Paper", "Ours (real sky, held-out longitudes)", "Status", "Why")
         for row in section["rows"]:
             ours, label = judge(row, report)
-            text += _row(row["claim"], row["paper"], ours, BADGES[label], row["why"])
+            text += _row(row["claim"], row["paper"], ours or "–", BADGES[label], row["why"])
         text += ["````", ""]
     return "\n".join(text)
 

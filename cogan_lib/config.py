@@ -66,7 +66,6 @@ class Settings(BaseModel):
         8.0, gt=0, le=10_000, description="or when so many minutes are used up"
     )
     precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="number format")
-    use_pretrained: bool = Field(False, description="load published weights instead of training")
 
     @classmethod
     def check(cls, **parameters: object) -> Settings:

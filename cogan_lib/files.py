@@ -78,7 +78,7 @@ def sha256(path: str | Path) -> str:
 
 
 def git_commit() -> str:
-    """Commit of the checkout that this package runs from ('-dirty' if changed), or 'not a checkout'."""
+    """Commit of this package's checkout ('-dirty' if changed), or 'not a checkout'."""
     folder = Path(__file__).parent
     command = [
         "git",
@@ -98,7 +98,7 @@ def git_commit() -> str:
 
 
 def provenance(seed: int | None = None, **inputs: str) -> dict:
-    """Who made an artefact: code version, commit, library versions, machine, seed, inputs' checksums.
+    """Who made an artefact: commit, library versions, machine, seed, checksums of the inputs.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Amplitudes to network units and back: global, invertible scalings, and the paper's per-patch one.
 
-A global scaling is fitted once on the training tiles and stored with the weights, so that a network
-in K km/s comes out of a network in units of one. The paper scales every patch by its own extremes;
+A global scaling is fitted once on the training tiles and stored with the weights, so that K km/s
+come out of a network that works in units of one. The paper scales every patch by its own extremes;
 then the amplitude is gone, and only the target itself can give it back (chapter 06 counts the cost).
 """
 

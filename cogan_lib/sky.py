@@ -24,14 +24,12 @@ COLUMN_UNITS = {
     "W_CO21": ("K km/s",),
     "W_CO10_ERR": ("K km/s",),
     "W_CO21_ERR": ("K km/s",),
-    "W_CO10_STD": ("K km/s",),
-    "W_CO21_STD": ("K km/s",),
 }
 _FRAMES = {"G": "G", "GALACTIC": "G", "C": "C", "ICRS": "C", "EQUATORIAL": "C", "FK5": "C",
            "E": "E", "ECLIPTIC": "E"}  # fmt: skip
-_STRUCTURE = ("XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "TTYPE", "TFORM", "TUNIT",
-              "PIXTYPE", "ORDERING", "COORDSYS", "EXTNAME", "NSIDE", "FIRSTPIX", "LASTPIX",
-              "INDXSCHM", "OBJECT", "FWHM")  # fmt: skip
+_STRUCTURE = ("XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "TTYPE", "TFORM",
+              "TUNIT", "PIXTYPE", "ORDERING", "COORDSYS", "EXTNAME", "NSIDE", "FIRSTPIX",
+              "LASTPIX", "INDXSCHM", "OBJECT", "FWHM")  # fmt: skip
 _BROKEN = (OSError, TypeError, ValueError, KeyError, IndexError, EOFError, gzip.BadGzipFile)
 
 
@@ -106,8 +104,8 @@ def read_sky(path: str | Path, columns: list[str] | None = None) -> Sky:
     frame = _FRAMES.get(_need(header, "COORDSYS", path, "G, C or E").upper())
     if order not in ("RING", "NESTED", "NEST") or frame is None:
         raise CoganError(
-            f"{path}: ORDERING={header['ORDERING']!r}, COORDSYS={header['COORDSYS']!r} is not understood; "
-            "ORDERING is RING or NESTED, COORDSYS is G, C or E."
+            f"{path}: ORDERING={header['ORDERING']!r}, COORDSYS={header['COORDSYS']!r} is not "
+            "understood; ORDERING is RING or NESTED, COORDSYS is G, C or E."
         )
     fwhm = _positive(_need(header, "FWHM", path, "the beam in arcmin"), f"FWHM in {path}")
     known = [name for name in table if name in COLUMN_UNITS]
@@ -134,7 +132,7 @@ def read_sky(path: str | Path, columns: list[str] | None = None) -> Sky:
 
 
 def write_sky(path: str | Path, sky: Sky) -> Path:
-    """Write a sky file that plain ``healpy.read_map(path, field=...)`` reads; whole or not at all."""
+    """Write a sky file that plain ``healpy.read_map`` reads, whole or not at all."""
     columns = [
         fits.Column(
             name=name, format="E", unit=sky.units[name], array=np.asarray(values, np.float32)
@@ -267,8 +265,8 @@ def to_grid(values: np.ndarray, nside: int, fwhm_in: float, fwhm_out: float) -> 
     pixel = hp.nside2resol(nside, arcmin=True)
     if fwhm_out < pixel:
         raise CoganError(
-            f"A beam of {fwhm_out:g} arcmin needs pixels finer than the {pixel:.1f} arcmin of NSIDE "
-            f"{nside}; raise nside or fwhm_arcmin."
+            f"A beam of {fwhm_out:g} arcmin needs pixels finer than the {pixel:.1f} arcmin of "
+            f"NSIDE {nside}; raise nside or fwhm_arcmin."
         )
     filled = (
         fill_missing(values) if np.isnan(values).any() else np.asarray(values, dtype=np.float64)
@@ -284,7 +282,8 @@ def _read(path: Path) -> tuple[fits.Header, dict[str, np.ndarray], dict[str, str
     (one column with an empty name)."""
     if not path.is_file():
         raise CoganError(
-            f"There is no file {path}; check the path, or leave sky_path empty for the embedded sky."
+            f"There is no file {path}; check the path, or leave sky_path empty for the embedded "
+            "sky."
         )
     try:
         with fits.open(path, memmap=False) as hdus:
@@ -328,8 +327,8 @@ def _check_unit(name: str, unit: str, path: Path) -> str:
         if unit.replace(" ", "") == usual.replace(" ", ""):
             return usual
     raise CoganError(
-        f"Column {name} of {path} has the unit {unit or 'none'!r}; it must be {' or '.join(allowed)} "
-        "(sky.read_map with to_unit converts a foreign map)."
+        f"Column {name} of {path} has the unit {unit or 'none'!r}; it must be "
+        f"{' or '.join(allowed)} (sky.read_map with to_unit converts a foreign map)."
     )
 
 

@@ -1,8 +1,9 @@
 """From a sky of dust and HI to a sky of CO: cut, translate, join, tile by tile.
 
-Two things keep on the sphere what the tiles have. Each tile is cut larger than the cell that it will
-fill, so that the generator sees what lies around (its borders are thrown away), and cells are
-handed over within narrow zones, so that nearly everywhere one tile alone speaks (`tiling.Joiner`).
+Two things keep on the sphere what the tiles have. Each tile is cut larger than the cell that it
+will fill, so that the generator sees what lies around (its borders are thrown away), and cells are
+handed over within narrow zones, so that nearly everywhere one tile alone speaks
+(`tiling.Joiner`).
 Chapter 04 shows both at work.
 """
 

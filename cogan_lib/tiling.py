@@ -27,8 +27,8 @@ BLEND = 1 / 20
 
 @dataclass(frozen=True)
 class Geometry:
-    """A square tile: `npix` pixels a side of `pixel_arcmin`, in ZEA (equal area, as in the paper) or
-    TAN (gnomonic) projection, north up, longitude growing to the left, row 0 at the bottom."""
+    """A square tile: `npix` pixels a side of `pixel_arcmin`, in ZEA (equal area, as in the paper)
+    or TAN (gnomonic) projection, north up, longitude growing to the left, row 0 at the bottom."""
 
     npix: int
     pixel_arcmin: float
@@ -39,8 +39,8 @@ class Geometry:
             raise CoganError(f"Projection {self.projection!r} is unknown; choose 'ZEA' or 'TAN'.")
         if not (self.npix >= 8 and 0 < self.side_deg < 60):
             raise CoganError(
-                f"A tile of {self.npix} pixels of {self.pixel_arcmin} arcmin is not usable; take at "
-                "least 8 pixels and less than 60 degrees a side."
+                f"A tile of {self.npix} pixels of {self.pixel_arcmin} arcmin is not usable; take "
+                "at least 8 pixels and less than 60 degrees a side."
             )
 
     @property
@@ -144,7 +144,7 @@ def cut_tiles(
         vectors = tile_vectors(geometry, centres[start : start + chunk])
         where = np.empty((vectors[..., 0].size, 2))
         where[:, 0] = np.arccos(np.clip(vectors[..., 2], -1, 1)).ravel()
-        # ducc0 wants longitudes in [0, 2 pi); the remainder of a tiny negative number is 2 pi itself
+        # ducc0 wants [0, 2 pi), and the remainder of a tiny negative number is 2 pi itself
         lon = np.arctan2(vectors[..., 1], vectors[..., 0]).ravel() % (2 * np.pi)
         where[:, 1] = np.where(lon >= 2 * np.pi, 0.0, lon)
         values = ducc0.sht.synthesis_general(
@@ -197,9 +197,9 @@ class Joiner:
         self._reach = self.reach(centre_nside)
         if self._reach > np.radians(geometry.side_deg / 2):
             raise CoganError(
-                f"Tiles of {geometry.side_deg:.2f} degrees on a grid of centre_nside {centre_nside} "
-                f"leave gaps; they must be at least {2 * np.degrees(self._reach):.2f} degrees wide. "
-                "Raise tile_npix or centre_nside."
+                f"Tiles of {geometry.side_deg:.2f} degrees on a grid of centre_nside "
+                f"{centre_nside} leave gaps; they must be at least "
+                f"{2 * np.degrees(self._reach):.2f} degrees wide. Raise tile_npix or centre_nside."
             )
         self._sum: np.ndarray | None = None
         self._weight = np.zeros(hp.nside2npix(nside))

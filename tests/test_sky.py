@@ -1,4 +1,4 @@
-"""Sky files: what is written is read back; what is wrong gets a sentence; foreign maps are tamed."""
+"""Sky files: what is written is read back, what is wrong gets a sentence, foreign maps come in."""
 
 import healpy as hp
 import numpy as np
@@ -137,7 +137,7 @@ def test_foreign_maps_that_do_not_say_are_refused(tmp_path):
 
 
 def test_to_grid_has_the_beam_asked_for():
-    """A Gaussian blob of 200 arcmin, smoothed to 300, is the Gaussian of 300 arcmin with its flux."""
+    """A Gaussian of 200 arcmin, smoothed to 300, is the Gaussian of 300 with its flux."""
     nside, centre = 64, np.array([1.0, 0, 0])
     angle = np.arccos(
         np.clip(centre @ np.stack(hp.pix2vec(nside, np.arange(12 * nside**2))), -1, 1)
