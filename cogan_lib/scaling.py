@@ -1,8 +1,8 @@
 """Amplitudes to network units and back: global, invertible scalings, and the paper's per-patch one.
 
 A global scaling is fitted once on the training tiles and stored with the weights, so that K km/s
-come out of a network that works in units of one. The paper scales every patch by its own extremes;
-then the amplitude is gone, and only the target itself can give it back (chapter 06 counts the cost).
+come out of a network that works in units of one. The paper scales every patch by its own
+extremes; then the amplitude is gone, and only the target itself can give it back (chapter 06 counts the cost).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CO_SOFTENING = 0.3
 
 @dataclass(frozen=True)
 class Scaling:
-    """(f(x) - mean) / std with f = log10(x), floored at `softening`, or f = asinh(x / softening)."""
+    """(f(x) - mean) / std, f being log10 (floored at `softening`) or asinh(x / softening)."""
 
     kind: str
     softening: float
