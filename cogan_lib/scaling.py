@@ -2,7 +2,7 @@
 
 A global scaling is fitted once on the training tiles and stored with the weights, so that K km/s
 come out of a network that works in units of one. The paper scales every patch by its own
-extremes; then the amplitude is gone, and only the target itself can give it back (chapter 06 counts the cost).
+extremes; then the amplitude is gone, and only the target itself can give it back.
 """
 
 from __future__ import annotations
