@@ -5,6 +5,7 @@ Colours are safe for colour-blind eyes: real data grey and black, mock data oran
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
@@ -25,7 +26,11 @@ COLUMNS = {
 
 
 def style() -> None:
-    """Set matplotlib's defaults for the book."""
+    """Set matplotlib's defaults for the book, and let notebooks show figures made without pyplot."""
+    if "ipykernel" in sys.modules:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        set_matplotlib_formats("png")
     mpl.rcParams.update(
         {
             "figure.dpi": 110,
