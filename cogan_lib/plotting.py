@@ -26,7 +26,7 @@ COLUMNS = {
 
 
 def style() -> None:
-    """Set matplotlib's defaults for the book, and let notebooks show figures made without pyplot."""
+    """Set matplotlib's defaults, and let notebooks show figures that were made without pyplot."""
     if "ipykernel" in sys.modules:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
