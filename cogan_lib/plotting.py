@@ -350,7 +350,7 @@ def landscapes(
     paths : dict of title to ndarray, shape (steps, m, 2)
         m descents; their ends are drawn orange where the first weight is negative.
     """
-    figure = Figure(figsize=(3.3 * len(losses), 3.6), layout="constrained")
+    figure = Figure(figsize=(2.6 * len(losses), 3.1), layout="constrained")
     line = figure.subplots(1, len(losses), squeeze=False, sharey=True)[0]
     for axes, (title, loss) in zip(line, losses.items(), strict=True):
         levels = np.geomspace(max(loss.min(), 0.2), loss.max(), 16)
