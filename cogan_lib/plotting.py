@@ -206,7 +206,7 @@ def training_curves(history: Sequence[Mapping[str, float]], best_epoch: int) -> 
         for name in names:
             values = [row.get(name) for row in history]
             if all(value not in (None, "") for value in values):
-                axes.plot(epoch, [float(value) for value in values], label=name.replace("_", " "))
+                axes.plot(epoch, list(map(float, values)), ".-", label=name.replace("_", " "))
         axes.axvline(best_epoch, color="0.6", ls=":", lw=1)
         axes.set(title=title, xlabel="epoch")
         if "R^2" not in title:
@@ -361,4 +361,39 @@ def landscapes(
             axes.plot(*path[-1], "o", color=colour, ms=6, mec="white")
         axes.set(title=title, xlabel=labels[0], aspect="equal", xticks=[-1, 0, 1])
     line[0].set(ylabel=labels[1], yticks=[-1, 0, 1])
+    return figure
+
+
+def spectrum_and_histogram(
+    ell: np.ndarray,
+    edge: float,
+    spectra: Mapping[str, np.ndarray],
+    pixels: Mapping[str, np.ndarray],
+) -> Figure:
+    """Two piles of CO tiles, real first: their spectra with bands, and histograms of their pixels.
+
+    Parameters
+    ----------
+    edge : float
+        Multipole of the beam; what lies beyond is shaded.
+    spectra : dict of label to ndarray, shape (n, n_bins)
+    pixels : dict of label to ndarray
+        asinh(W / 0.3 K km/s).
+    """
+    figure = Figure(figsize=(8, 3.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    bins = np.linspace(*np.percentile(np.concatenate([*pixels.values()]), [0.01, 99.99]), 60)
+    for (label, power), colour in zip(spectra.items(), (REAL, MOCK), strict=True):
+        low, median, high = np.percentile(power, [2.5, 50, 97.5], axis=0)
+        band(left, ell, {"low": low, "median": median, "high": high}, colour, label)
+        right.hist(pixels[label].ravel(), bins, density=True, histtype="step", color=colour, lw=1.5)
+    left.set(xscale="log", yscale="log", xlabel=r"multipole $\ell$")
+    left.axvspan(edge, max(edge, ell[-1] * 1.1), color="0.93")
+    left.set_ylabel(r"$C_\ell$ [(K km/s)$^2$ sr]")
+    left.set_xticks(ell, labels=[f"{value:.0f}" for value in ell])
+    left.minorticks_off()
+    left.legend()
+    ticks = (-1, 0, 1, 3, 10, 30, 100)
+    right.set_xticks(np.arcsinh(np.array(ticks) / 0.3), labels=ticks)
+    right.set(yscale="log", xlim=bins[[0, -1]], xlabel="W [K km/s]", ylabel="density of pixels")
     return figure
