@@ -388,7 +388,7 @@ def spectrum_and_histogram(
         band(left, ell, {"low": low, "median": median, "high": high}, colour, label)
         right.hist(pixels[label].ravel(), bins, density=True, histtype="step", color=colour, lw=1.5)
     left.set(xscale="log", yscale="log", xlabel=r"multipole $\ell$")
-    left.axvspan(edge, max(edge, ell[-1] * 1.1), color="0.93")
+    left.axvspan(edge, max(edge, ell[-1] * 1.1), color="0.93", zorder=0)
     left.set_ylabel(r"$C_\ell$ [(K km/s)$^2$ sr]")
     left.set_xticks(ell, labels=[f"{value:.0f}" for value in ell])
     left.minorticks_off()
