@@ -210,8 +210,8 @@ def _same_scaling(one: dict, other: dict) -> bool:
     """Equal kind, and equal numbers but for rounding."""
     return one.keys() == other.keys() and all(
         one[key] == other[key]
-        if isinstance(one[key], str)
-        else math.isclose(one[key], other[key], rel_tol=1e-6, abs_tol=1e-9)
+        if isinstance(one[key], str | None)
+        else math.isclose(one[key], other[key] or 0.0, rel_tol=1e-6, abs_tol=1e-9)
         for key in one
     )
 

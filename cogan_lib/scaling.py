@@ -20,12 +20,17 @@ CO_SOFTENING = 0.3
 
 @dataclass(frozen=True)
 class Scaling:
-    """(f(x) - mean) / std, f being log10 (floored at `softening`) or asinh(x / softening)."""
+    """(f(x) - mean) / std, f being log10 (floored at `softening`) or asinh(x / softening).
+
+    `low` and `high` are the extremes, in physical units, of what it was fitted to; see `bound`.
+    """
 
     kind: str
     softening: float
     mean: float
     std: float
+    low: float | None = None
+    high: float | None = None
 
     @classmethod
     def fit(cls, kind: str, values: np.ndarray, softening: float | None = None) -> Scaling:
@@ -57,7 +62,8 @@ class Scaling:
         std = float(unscaled.std())
         if not std > 0:
             raise CoganError("A scaling cannot be fitted to values that are all alike.")
-        return cls(kind, float(softening), float(unscaled.mean()), std)
+        ends = float(values.min()), float(values.max())
+        return cls(kind, float(softening), float(unscaled.mean()), std, *ends)
 
     def forward(self, x):
         """Physical units to network units; numpy arrays and torch tensors alike."""
@@ -74,6 +80,13 @@ class Scaling:
         curved = y * self.std + self.mean
         return 10.0**curved if self.kind == "log" else self.softening * lib.sinh(curved)
 
+    def bound(self, x):
+        """Physical units, cut off at the extremes of the values that the scaling was fitted to.
+
+        A network knows nothing beyond them, and sinh or 10^y would turn its guess into a spike.
+        """
+        return x if self.low is None else x.clip(self.low, self.high)
+
     def to_dict(self) -> dict:
         """Plain types, for JSON."""
         return asdict(self)
@@ -84,6 +97,11 @@ class PatchMinMax:
     """The paper's scaling: each patch and channel from its own [min, max] to [-1, 1]."""
 
     kind: str = "minmax"
+
+    @staticmethod
+    def bound(x):
+        """As it is: no range was fitted."""
+        return x
 
     @staticmethod
     def extremes(x):
@@ -115,6 +133,7 @@ def scaling_from_dict(content: dict) -> Scaling | PatchMinMax:
         scaling = Scaling(
             str(content["kind"]),
             *(float(content[key]) for key in ("softening", "mean", "std")),
+            *(None if content.get(key) is None else float(content[key]) for key in ("low", "high")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CoganError(f"{content!r} does not describe a scaling ({error}).") from error

@@ -30,6 +30,8 @@ def generate(
 ) -> np.ndarray:
     """Translate tiles of dust and HI into tiles of CO, all in physical units.
 
+    Inputs and outputs are cut off at the range of the training tiles (`scaling.Scaling.bound`).
+
     Parameters
     ----------
     checkpoint : Checkpoint
@@ -45,7 +47,8 @@ def generate(
     """
     ours = checkpoint.meta
     scalings = [scaling_from_dict(ours["scalings"][name]) for name in ours["input_columns"]]
-    mock = translate(checkpoint.generator, scale(inputs, scalings)).astype(np.float64)
+    known = np.stack([s.bound(inputs[:, i]) for i, s in enumerate(scalings)], axis=1)
+    mock = translate(checkpoint.generator, scale(known, scalings)).astype(np.float64)
     for channel, name in enumerate(ours["target_columns"]):
         scaling = scaling_from_dict(ours["scalings"][name])
         if isinstance(scaling, PatchMinMax):
@@ -57,7 +60,7 @@ def generate(
             ends = scaling.extremes(targets[:, channel].astype(np.float64))
             mock[:, channel] = scaling.inverse(mock[:, channel], ends)
         else:
-            mock[:, channel] = scaling.inverse(mock[:, channel])
+            mock[:, channel] = scaling.bound(scaling.inverse(mock[:, channel]))
     return mock.astype(np.float32)
 
 
