@@ -30,6 +30,11 @@ class TrainingSettings:
     max_epochs, max_minutes : int, float
         The budget; an epoch is one pass over the training tiles.
     learning_rate : float
+    jitter : float
+        Standard deviation, in scaled units, of an offset drawn for each input tile and channel: an
+        augmentation. The gas-to-dust ratio and the dust's temperature drift along the Galaxy; a
+        network that must not trust the absolute level follows the tile's structure instead, and
+        does better on longitudes it has not seen.
     average : float
         Longest memory of the weight average: 1 - 1/(number of steps). Early on it is shorter, about
         the last tenth of the steps so far.
@@ -47,6 +52,7 @@ class TrainingSettings:
     max_epochs: int = 200
     max_minutes: float = math.inf
     learning_rate: float = 2e-4
+    jitter: float = 0.0
     average: float = 0.998
     seed: int = 1
     device: str = "auto"
@@ -57,6 +63,8 @@ class TrainingSettings:
         for name in ("batch_size", "max_epochs", "max_minutes", "learning_rate", "devices"):
             if not getattr(self, name) > 0:
                 raise CoganError(f"{name} is {getattr(self, name)}; it must be positive.")
+        if not self.jitter >= 0:
+            raise CoganError(f"jitter is {self.jitter}; it must be zero or positive.")
         if not 0 <= self.average < 1:
             raise CoganError(f"average is {self.average}; it must lie between 0 and 1.")
         if self.precision not in ("32-true", "bf16-mixed"):

@@ -235,6 +235,9 @@ def _epoch(
         if settings.paired:
             turns[1] = turns[0]
         real_a = _turned(a[order_a[part].to(a.device)], turns[0])
+        if settings.jitter:
+            offset = torch.randn((*real_a.shape[:2], 1, 1), generator=random)
+            real_a = real_a + settings.jitter * offset.to(real_a.device)
         real_b = _turned(b[order_b[part].to(b.device)], turns[1])
         for name, loss in model.step(real_a, real_b, random).items():
             totals[name] = totals[name] + loss if name in totals else loss
