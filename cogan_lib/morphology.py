@@ -2,7 +2,7 @@
 
 The excursion set at nu is the part of a tile where the standardised field u = (W - mean) / sd
 exceeds nu. Three numbers per unit area describe its shape (Schmalzing & Gorski 1998, MNRAS 297,
-355): the covered area V0, the length of its edge V1 and the turning of that edge V2,
+355): the covered area V0, the length of its edge V1 and the turning of that edge V2::
 
     V0 = <u > nu>
     V1 = <delta(u - nu) |grad u|> / 4

@@ -184,7 +184,7 @@ def make_patches(
     centre_nside: int,
     *,
     snr_min: float = 8.0,
-    min_share: float = 0.5,
+    min_share: float = 0.02,
     target_scaling: str = "asinh",
     nthreads: int = 1,
     **inputs: str,
@@ -198,8 +198,8 @@ def make_patches(
     centre_nside : int
         Grid of tile centres.
     snr_min, min_share : float
-        A tile is kept if at least `min_share` of its pixels have a signal-to-noise ratio above
-        `snr_min` in every CO line (the paper: regions with S/N > 8).
+        A tile is kept if at least `min_share` of its pixels, a cloud's worth, have a
+        signal-to-noise ratio above `snr_min` in every CO line (the paper: regions with S/N > 8).
     target_scaling : {'asinh', 'log', 'minmax'}
         'minmax' (the paper's) is used for the inputs as well.
     **inputs : str

@@ -78,10 +78,10 @@ def training_settings(settings: Settings, n_inputs: int, n_targets: int) -> Trai
     """
     if settings.preset == "paper":
         weights = LossWeights(cycle=10.0, identity=5.0 if n_inputs == n_targets else 0.0)
-        rate = 2e-4
+        rate, jitter = 2e-4, 0.0
     else:
         weights = LossWeights(cycle=10.0, pair=PAIR_WEIGHT if settings.paired else 0.0)
-        rate = 5e-4
+        rate, jitter = 5e-4, 0.25
     return TrainingSettings(
         network=PRESETS[settings.preset],
         weights=weights,
@@ -90,6 +90,7 @@ def training_settings(settings: Settings, n_inputs: int, n_targets: int) -> Trai
         max_epochs=settings.max_epochs,
         max_minutes=settings.max_minutes,
         learning_rate=rate,
+        jitter=jitter,
         seed=settings.seed,
         device=device(settings),
         precision=settings.precision,
