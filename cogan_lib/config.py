@@ -59,11 +59,11 @@ class Settings(BaseModel):
     )
 
     preset: Literal["cogan", "paper"] = Field("cogan", description="networks: ours or the paper's")
-    paired: bool = Field(False, description="train on pairs of the same place instead of unpaired")
-    batch_size: int = Field(8, ge=1, le=4096, description="tiles per training step")
+    paired: bool = Field(True, description="train on pairs of the same place instead of unpaired")
+    batch_size: int = Field(4, ge=1, le=4096, description="tiles per training step")
     max_epochs: int = Field(200, ge=1, le=100_000, description="stop after so many epochs")
     max_minutes: float = Field(
-        8.0, gt=0, le=10_000, description="or when so many minutes are used up"
+        12.0, gt=0, le=10_000, description="or when so many minutes are used up"
     )
     precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="number format")
 

@@ -30,7 +30,8 @@ def generate(
 ) -> np.ndarray:
     """Translate tiles of dust and HI into tiles of CO, all in physical units.
 
-    Inputs and outputs are cut off at the range of the training tiles (`scaling.Scaling.bound`).
+    Inputs and outputs are cut off at the range of the training tiles (`scaling.Scaling.bound`),
+    and no output is negative.
 
     Parameters
     ----------
@@ -60,7 +61,8 @@ def generate(
             ends = scaling.extremes(targets[:, channel].astype(np.float64))
             mock[:, channel] = scaling.inverse(mock[:, channel], ends)
         else:
-            mock[:, channel] = scaling.bound(scaling.inverse(mock[:, channel]))
+            # the noise of the training tiles goes below zero, an emission does not
+            mock[:, channel] = scaling.bound(scaling.inverse(mock[:, channel])).clip(0)
     return mock.astype(np.float32)
 
 

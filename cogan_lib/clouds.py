@@ -1,0 +1,300 @@
+"""The Galaxy's gas in three dimensions: a seeded population of molecular clouds, its painting on the
+sphere with flux conserved, and the smooth layers of atomic and molecular gas between the clouds.
+
+The clouds of the disc follow MCMole3D (Puglisi, Fabbian & Baccigalupi 2017, arXiv:1701.07856): a ring
+and four logarithmic arms, a layer that flares, a broken power law of sizes, and an emissivity that
+falls with the Galactocentric radius. Clouds of the solar neighbourhood, gathered in complexes on a
+ring tilted like Gould's belt, are added: they are what one sees more than 5 degrees from the plane.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import healpy as hp
+import numpy as np
+
+R_SUN_KPC = 8.3
+Z_SUN_KPC = 0.020
+X_CO = 2.0e20  # N(H2) / W(CO 1-0) in the disc [cm-2 / (K km/s)]
+R_HEATING_KPC = 7.0  # dust emissivity per hydrogen atom falls with exp(-R / R_HEATING_KPC)
+CM_PER_KPC = 3.0857e21
+
+_R_BAR_KPC, _R_EMISSIVITY_KPC = 3.0, 6.6
+_PITCH, _ARM_PHASE = np.tan(np.radians(-12.0)), np.radians(25.0)
+
+
+@dataclass(frozen=True)
+class Clouds:
+    """Molecular clouds, one entry each.
+
+    Attributes
+    ----------
+    lon_deg, lat_deg : ndarray, shape (n,)
+        Galactic coordinates.
+    distance_kpc, radius_kpc : ndarray, shape (n,)
+        Distance from the Sun, and distance from the Galaxy's axis.
+    size_pc : ndarray, shape (n,)
+        Diameter: four standard deviations of the Gaussian envelope, geometric mean of both axes.
+    brightness : ndarray, shape (n,)
+        W(CO 1-0) in the middle of the envelope [K km/s].
+    x_co : ndarray, shape (n,)
+        N(H2) / W(CO 1-0) [cm-2 / (K km/s)].
+    heating : ndarray, shape (n,)
+        Dust emissivity, in units of that of the solar neighbourhood.
+    """
+
+    lon_deg: np.ndarray
+    lat_deg: np.ndarray
+    distance_kpc: np.ndarray
+    radius_kpc: np.ndarray
+    size_pc: np.ndarray
+    brightness: np.ndarray
+    x_co: np.ndarray
+    heating: np.ndarray
+
+    @property
+    def sigma_rad(self) -> np.ndarray:
+        """Standard deviation of the envelope [rad]."""
+        return self.size_pc / 4 / (1000 * self.distance_kpc)
+
+    @property
+    def flux(self) -> np.ndarray:
+        """W(CO 1-0) integrated over the envelope [K km/s sr]."""
+        return self.brightness * 2 * np.pi * self.sigma_rad**2
+
+    def select(self, which: np.ndarray) -> Clouds:
+        """The clouds of a mask or of a list of numbers."""
+        return Clouds(*(getattr(self, each.name)[which] for each in fields(self)))
+
+    def join(self, other: Clouds) -> Clouds:
+        """These clouds and the others."""
+        pairs = ((getattr(self, each.name), getattr(other, each.name)) for each in fields(self))
+        return Clouds(*(np.concatenate(pair) for pair in pairs))
+
+
+def disc_clouds(rng: np.random.Generator, n: int = 40_000) -> Clouds:
+    """Clouds of the Galactic disc: one tenth in a ring, nine tenths on four spiral arms, of all of
+    them 3 % in the central molecular zone (wide lines: bright, and a fourth of the disc's X_CO).
+
+    Parameters
+    ----------
+    rng : numpy Generator
+    n : int
+        Number of clouds.
+    """
+    radius = np.abs(rng.normal(5.8, 2.3, n))
+    phi = rng.uniform(0, 2 * np.pi, n)
+    on_arm = rng.random(n) < 0.9
+    arm = _arm_phase(radius) + np.pi / 2 * rng.integers(0, 4, n)
+    width = 0.30 + 0.10 * np.clip((radius - _R_BAR_KPC) / 9.0, 0, None)
+    radius = np.where(on_arm, rng.normal(radius, width), radius)
+    inner = radius < _R_BAR_KPC
+    phi = np.where(on_arm & ~inner, arm, phi)
+    radius = np.where(inner, np.abs(rng.normal(0, _R_BAR_KPC / 1.5, n)), radius)
+    height = rng.normal(0, 0.1 / 2.355 * np.cosh(radius / 10.0)) + warp_kpc(radius, phi)
+    central = rng.random(n) < 0.03
+    radius = np.where(central, 0.25 * np.sqrt(rng.random(n)), radius)
+    height = np.where(central, rng.normal(0, 0.030, n), height)
+    size = draw_sizes(rng, radius) * np.where(central, 3.0, 1.0)
+    brightness = 6.0 * np.exp(-(radius - R_SUN_KPC) / _R_EMISSIVITY_KPC) * lognormal(rng, 0.4, n)
+    brightness = np.where(central, 0.8 * brightness, brightness)
+    place = np.stack([radius * np.cos(phi), radius * np.sin(phi), height])
+    clouds = _seen_from_sun(rng, place, size, brightness)
+    return clouds.select(clouds.distance_kpc > 0.3)
+
+
+def local_clouds(rng: np.random.Generator, n_complexes: int = 50) -> Clouds:
+    """Clouds within a kiloparsec, in complexes 100 pc long: two thirds of these on a ring tilted by
+    14 degrees (Gould's belt), the others in a layer of 60 pc scale height; none within 90 pc (the
+    Local Bubble).
+
+    Parameters
+    ----------
+    rng : numpy Generator
+    n_complexes : int
+        Number of complexes; each has about 30 clouds.
+    """
+    phi = rng.uniform(0, 2 * np.pi, n_complexes)
+    ring = rng.normal(0.35, 0.08, n_complexes)
+    x, y, tilt, node = ring * np.cos(phi) + 0.1, ring * np.sin(phi), np.radians(14), np.radians(285)
+    belt = np.stack(
+        [
+            x * np.cos(node) - y * np.cos(tilt) * np.sin(node),
+            x * np.sin(node) + y * np.cos(tilt) * np.cos(node),
+            y * np.sin(tilt),
+        ]
+    )
+    layer = rng.uniform(-0.8, 0.8, (3, n_complexes))
+    layer[2] = rng.laplace(0, 0.06, n_complexes)
+    centre = np.where(rng.random(n_complexes) < 0.65, belt, layer)
+    axis = rng.standard_normal((3, n_complexes))
+    axis *= 0.045 / np.linalg.norm(axis, axis=0)
+    members = rng.poisson(30, n_complexes)
+    n = members.sum()
+    place = np.repeat(centre, members, axis=1) + rng.normal(0, 0.012, (3, n))
+    place += np.repeat(axis, members, axis=1) * rng.standard_normal(n)
+    place += np.array([[-R_SUN_KPC], [0], [Z_SUN_KPC]])
+    size = draw_sizes(rng, np.hypot(place[0], place[1]), largest_pc=30.0)
+    of_complex = np.repeat(lognormal(rng, 0.5, n_complexes), members)
+    clouds = _seen_from_sun(rng, place, size, 1.8 * of_complex * lognormal(rng, 0.5, n))
+    return clouds.select(clouds.distance_kpc > 0.09)
+
+
+def draw_sizes(
+    rng: np.random.Generator, radius_kpc: np.ndarray, largest_pc: float = 60.0
+) -> np.ndarray:
+    """Cloud sizes [pc]: density L^0.8 from 0.3 to 20.4 pc and from there L^-3.9 (L^-3.3 outside the
+    solar circle) to `largest_pc`, by inversion of the cumulated density (eq. 4 of Puglisi+ 2017)."""
+    smallest, typical = 0.3, 20.4
+    steep = 1 - np.where(radius_kpc < R_SUN_KPC, 3.9, 3.3)
+    below = (typical - smallest**1.8 / typical**0.8) / 1.8
+    above = typical * ((largest_pc / typical) ** steep - 1) / steep
+    draw = rng.random(radius_kpc.size) * (below + above)
+    low = (smallest**1.8 + 1.8 * typical**0.8 * np.minimum(draw, below)) ** (1 / 1.8)
+    high = typical * (1 + steep * np.maximum(draw - below, 0) / typical) ** (1 / steep)
+    return np.where(draw < below, low, high)
+
+
+def paint(clouds: Clouds, fluxes: np.ndarray, nside: int, rng: np.random.Generator) -> np.ndarray:
+    """Paint elliptical Gaussian clouds on the sphere; what is painted is conserved exactly.
+
+    A cloud smaller than half a pixel is shared among the four pixels around it (bilinear weights,
+    which sum to one); the profile of a larger one is divided by its sum over the cloud's pixels.
+    (A disc query alone loses every cloud that holds no pixel centre: at NSIDE 128, two in three.)
+
+    Parameters
+    ----------
+    clouds : Clouds
+    fluxes : ndarray, shape (q, n)
+        What to paint, several quantities at once [unit sr].
+    nside : int
+        Resolution of the map.
+    rng : numpy Generator
+        For axis ratios (1 to 3) and position angles.
+
+    Returns
+    -------
+    ndarray, shape (q, 12 * nside**2)
+        Maps; their sum times the solid angle of a pixel is the sum of `fluxes`.
+    """
+    n_pixels = hp.nside2npix(nside)
+    maps = np.zeros((len(fluxes), n_pixels))
+    sigma = clouds.sigma_rad
+    ratio = rng.uniform(1, 3, sigma.size)
+    angle = rng.uniform(0, np.pi, sigma.size)
+    resolved = sigma > hp.nside2resol(nside) / 2
+    points = np.flatnonzero(~resolved)
+    where, share = hp.get_interp_weights(
+        nside, clouds.lon_deg[points], clouds.lat_deg[points], lonlat=True
+    )
+    for each, flux in zip(maps, fluxes, strict=True):
+        each += np.bincount(where.ravel(), (share * flux[points]).ravel(), minlength=n_pixels)
+    lon, lat = np.radians(clouds.lon_deg), np.radians(clouds.lat_deg)
+    for i in np.flatnonzero(resolved):
+        long, short = sigma[i] * ratio[i] ** 0.5, sigma[i] * ratio[i] ** -0.5
+        disc, x, y = _disc(nside, lon[i], lat[i], min(3.7 * long, 1.5))
+        u = x * np.cos(angle[i]) + y * np.sin(angle[i])
+        v = y * np.cos(angle[i]) - x * np.sin(angle[i])
+        profile = np.exp(-0.5 * ((u / long) ** 2 + (v / short) ** 2))
+        maps[:, disc] += fluxes[:, i, None] * (profile / profile.sum())
+    return maps / hp.nside2pixarea(nside)
+
+
+def gas_columns(
+    near_kpc: float, far_kpc: float, lon_deg: np.ndarray, lat_deg: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Columns of the smooth atomic and molecular layers between two distances from the Sun.
+
+    The atomic layer has the vertical profile of Dickey & Lockman (1990) and the radial fall, flaring
+    and midplane density of Kalberla & Kerp (2009); the molecular one is a Gaussian in height that
+    peaks at 5 kpc, with no gas in the Local Bubble. Both have the clouds' spiral arms and warp.
+
+    Parameters
+    ----------
+    near_kpc, far_kpc : float
+        The shell.
+    lon_deg, lat_deg : ndarray
+        Galactic coordinates (shapes that broadcast).
+
+    Returns
+    -------
+    hi, h2 : ndarray
+        N(HI) and N(H2) [cm-2].
+    heating, ratio : ndarray
+        Dust emissivity in solar units (mean over the atoms), W(CO 2-1) / W(CO 1-0) (mean over H2).
+    """
+    l, b = np.radians(lon_deg), np.radians(lat_deg)
+    edges = np.linspace(near_kpc, far_kpc, 9)
+    step = CM_PER_KPC * (edges[1] - edges[0])
+    hi = h2 = heated = excited = 0.0
+    for d in (edges[1:] + edges[:-1]) / 2:
+        x, y = d * np.cos(b) * np.cos(l) - R_SUN_KPC, d * np.cos(b) * np.sin(l)
+        radius, phi = np.hypot(x, y), np.arctan2(y, x)
+        z = d * np.sin(b) + Z_SUN_KPC - warp_kpc(radius, phi)
+        beyond = np.clip(radius - R_SUN_KPC, 0, None)
+        arms = 1 + 0.35 * np.cos(4 * (phi - _arm_phase(radius)))
+        flare = np.exp(beyond / 9.8)
+        h = np.abs(z) / flare
+        height = 0.395 * 2 ** -((h / 0.106) ** 2) + 0.107 * 2 ** -((h / 0.265) ** 2)
+        height += 0.064 * np.exp(-h / 0.403)
+        fall = np.exp(-beyond / 3.15) * (1 - 0.7 * np.exp(-((radius / 3) ** 2))) / flare
+        atoms = 0.95 * height * fall * arms * step
+        thickness = 0.040 * np.cosh(radius / 10) / np.cosh(R_SUN_KPC / 10)
+        ring = np.exp((R_SUN_KPC - 5 - np.abs(radius - 5)) / 1.55)
+        bubble = -np.expm1(-((d / 0.3) ** 3))
+        molecules = 0.14 * bubble * ring * arms * np.exp(-0.5 * (z / thickness) ** 2) * step
+        molecules = molecules + 0.01 * atoms  # translucent gas, at all heights
+        hi, h2 = hi + atoms, h2 + molecules
+        heated = heated + atoms * dust_heating(radius)
+        excited = excited + molecules * line_ratio(radius)
+    return hi, h2, heated / hi, excited / np.maximum(h2, 1e-300)
+
+
+def dust_heating(radius_kpc: np.ndarray) -> np.ndarray:
+    """Dust emission per hydrogen atom at a Galactocentric radius, in units of that at the Sun: more
+    starlight and more metals inside."""
+    return np.exp(-(radius_kpc - R_SUN_KPC) / R_HEATING_KPC)
+
+
+def line_ratio(radius_kpc: np.ndarray) -> np.ndarray:
+    """W(CO 2-1) / W(CO 1-0) at a Galactocentric radius: 0.76 in the centre, 0.62 at the Sun."""
+    return 0.62 * np.exp(-(radius_kpc - R_SUN_KPC) / 40.0)
+
+
+def warp_kpc(radius_kpc: np.ndarray, phi: np.ndarray) -> np.ndarray:
+    """Height of the midplane: a warp of 50 pc a kiloparsec from 9 kpc on."""
+    return 0.05 * np.clip(radius_kpc - 9, 0, None) * np.sin(phi)
+
+
+def lognormal(rng: np.random.Generator, sigma: float, n: int) -> np.ndarray:
+    """Log-normal numbers of mean one."""
+    return np.exp(rng.normal(-(sigma**2) / 2, sigma, n))
+
+
+def _arm_phase(radius_kpc: np.ndarray) -> np.ndarray:
+    """Galactocentric azimuth of one of the four arms (pitch angle 12 degrees)."""
+    return _ARM_PHASE + np.log(np.maximum(radius_kpc, 0.1) / _R_BAR_KPC) / _PITCH
+
+
+def _disc(nside: int, lon: float, lat: float, radius: float) -> tuple[np.ndarray, ...]:
+    """Pixels around a direction, and their offsets to east and north [rad]."""
+    centre = np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+    disc = hp.query_disc(nside, centre, radius)
+    seen = np.array(hp.pix2vec(nside, disc))
+    east = np.array([-np.sin(lon), np.cos(lon), 0.0])
+    return disc, east @ seen, np.cross(centre, east) @ seen
+
+
+def _seen_from_sun(
+    rng: np.random.Generator, place: np.ndarray, size_pc: np.ndarray, brightness: np.ndarray
+) -> Clouds:
+    """Clouds at Galactocentric x, y, z [kpc], the Sun at (-R_SUN_KPC, 0, Z_SUN_KPC)."""
+    x, y, z = place - np.array([[-R_SUN_KPC], [0], [Z_SUN_KPC]])
+    distance = np.sqrt(x**2 + y**2 + z**2)
+    radius = np.hypot(place[0], place[1])
+    n = radius.size
+    x_co = X_CO * np.where(radius < 0.6, 0.25, 1.0) * lognormal(rng, 0.3, n)
+    heating = dust_heating(radius) * lognormal(rng, 0.8, n)
+    lon, lat = np.degrees(np.arctan2(y, x)) % 360, np.degrees(np.arcsin(z / distance))
+    return Clouds(lon, lat, distance, radius, size_pc, brightness, x_co, heating)
