@@ -1,10 +1,11 @@
-"""The Galaxy's gas in three dimensions: a seeded population of molecular clouds, its painting on the
-sphere with flux conserved, and the smooth layers of atomic and molecular gas between the clouds.
+"""The Galaxy's gas in three dimensions: a seeded population of molecular clouds, its painting on
+the sphere with flux conserved, and the layers of atomic and molecular gas between the clouds.
 
-The clouds of the disc follow MCMole3D (Puglisi, Fabbian & Baccigalupi 2017, arXiv:1701.07856): a ring
-and four logarithmic arms, a layer that flares, a broken power law of sizes, and an emissivity that
-falls with the Galactocentric radius. Clouds of the solar neighbourhood, gathered in complexes on a
-ring tilted like Gould's belt, are added: they are what one sees more than 5 degrees from the plane.
+The clouds of the disc follow MCMole3D (Puglisi, Fabbian & Baccigalupi 2017, arXiv:1701.07856): a
+ring and four logarithmic arms, a layer that flares, a broken power law of sizes, and an emissivity
+that falls with the Galactocentric radius. Clouds of the solar neighbourhood, gathered in complexes
+on a ring tilted like Gould's belt, are added: they are what one sees beyond 5 degrees of latitude.
+Numbers without a source were chosen so that the sky resembles the real one.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def local_clouds(rng: np.random.Generator, n_complexes: int = 50) -> Clouds:
     ----------
     rng : numpy Generator
     n_complexes : int
-        Number of complexes; each has about 30 clouds.
+        Number of complexes; each has about 60 clouds.
     """
     phi = rng.uniform(0, 2 * np.pi, n_complexes)
     ring = rng.normal(0.35, 0.08, n_complexes)
@@ -130,22 +131,22 @@ def local_clouds(rng: np.random.Generator, n_complexes: int = 50) -> Clouds:
     centre = np.where(rng.random(n_complexes) < 0.65, belt, layer)
     axis = rng.standard_normal((3, n_complexes))
     axis *= 0.045 / np.linalg.norm(axis, axis=0)
-    members = rng.poisson(30, n_complexes)
+    members = rng.poisson(60, n_complexes)
     n = members.sum()
     place = np.repeat(centre, members, axis=1) + rng.normal(0, 0.012, (3, n))
     place += np.repeat(axis, members, axis=1) * rng.standard_normal(n)
     place += np.array([[-R_SUN_KPC], [0], [Z_SUN_KPC]])
     size = draw_sizes(rng, np.hypot(place[0], place[1]), largest_pc=30.0)
     of_complex = np.repeat(lognormal(rng, 0.5, n_complexes), members)
-    clouds = _seen_from_sun(rng, place, size, 1.8 * of_complex * lognormal(rng, 0.5, n))
+    clouds = _seen_from_sun(rng, place, size, 1.0 * of_complex * lognormal(rng, 0.5, n))
     return clouds.select(clouds.distance_kpc > 0.09)
 
 
 def draw_sizes(
     rng: np.random.Generator, radius_kpc: np.ndarray, largest_pc: float = 60.0
 ) -> np.ndarray:
-    """Cloud sizes [pc]: density L^0.8 from 0.3 to 20.4 pc and from there L^-3.9 (L^-3.3 outside the
-    solar circle) to `largest_pc`, by inversion of the cumulated density (eq. 4 of Puglisi+ 2017)."""
+    """Cloud sizes [pc]: density L^0.8 from 0.3 to 20.4 pc and from there to `largest_pc` L^-3.9
+    (L^-3.3 outside the solar circle), by inverting its integral (eq. 4 of Puglisi+ 2017)."""
     smallest, typical = 0.3, 20.4
     steep = 1 - np.where(radius_kpc < R_SUN_KPC, 3.9, 3.3)
     below = (typical - smallest**1.8 / typical**0.8) / 1.8
@@ -206,9 +207,10 @@ def gas_columns(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Columns of the smooth atomic and molecular layers between two distances from the Sun.
 
-    The atomic layer has the vertical profile of Dickey & Lockman (1990) and the radial fall, flaring
-    and midplane density of Kalberla & Kerp (2009); the molecular one is a Gaussian in height that
-    peaks at 5 kpc, with no gas in the Local Bubble. Both have the clouds' spiral arms and warp.
+    The atomic layer has the vertical profile of Dickey & Lockman (1990), and the radial fall and
+    flaring of Kalberla & Kerp (2009). The molecular one is a Gaussian in height, densest 5 kpc from
+    the centre and thin in the Local Bubble; 2 % of the atoms' mass, at any height, is translucent
+    molecular gas. Both layers have the clouds' spiral arms and warp.
 
     Parameters
     ----------
@@ -224,14 +226,15 @@ def gas_columns(
     heating, ratio : ndarray
         Dust emissivity in solar units (mean over the atoms), W(CO 2-1) / W(CO 1-0) (mean over H2).
     """
-    l, b = np.radians(lon_deg), np.radians(lat_deg)
+    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
     edges = np.linspace(near_kpc, far_kpc, 9)
     step = CM_PER_KPC * (edges[1] - edges[0])
     hi = h2 = heated = excited = 0.0
     for d in (edges[1:] + edges[:-1]) / 2:
-        x, y = d * np.cos(b) * np.cos(l) - R_SUN_KPC, d * np.cos(b) * np.sin(l)
+        x = d * np.cos(lat) * np.cos(lon) - R_SUN_KPC
+        y = d * np.cos(lat) * np.sin(lon)
         radius, phi = np.hypot(x, y), np.arctan2(y, x)
-        z = d * np.sin(b) + Z_SUN_KPC - warp_kpc(radius, phi)
+        z = d * np.sin(lat) + Z_SUN_KPC - warp_kpc(radius, phi)
         beyond = np.clip(radius - R_SUN_KPC, 0, None)
         arms = 1 + 0.35 * np.cos(4 * (phi - _arm_phase(radius)))
         flare = np.exp(beyond / 9.8)
@@ -244,7 +247,7 @@ def gas_columns(
         ring = np.exp((R_SUN_KPC - 5 - np.abs(radius - 5)) / 1.55)
         bubble = -np.expm1(-((d / 0.3) ** 3))
         molecules = 0.14 * bubble * ring * arms * np.exp(-0.5 * (z / thickness) ** 2) * step
-        molecules = molecules + 0.01 * atoms  # translucent gas, at all heights
+        molecules = molecules + 0.01 * atoms
         hi, h2 = hi + atoms, h2 + molecules
         heated = heated + atoms * dust_heating(radius)
         excited = excited + molecules * line_ratio(radius)
@@ -295,6 +298,6 @@ def _seen_from_sun(
     radius = np.hypot(place[0], place[1])
     n = radius.size
     x_co = X_CO * np.where(radius < 0.6, 0.25, 1.0) * lognormal(rng, 0.3, n)
-    heating = dust_heating(radius) * lognormal(rng, 0.8, n)
+    heating = dust_heating(radius) * lognormal(rng, 0.6, n)
     lon, lat = np.degrees(np.arctan2(y, x)) % 360, np.degrees(np.arcsin(z / distance))
     return Clouds(lon, lat, distance, radius, size_pc, brightness, x_co, heating)

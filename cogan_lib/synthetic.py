@@ -36,7 +36,7 @@ DARK_FRACTION = 0.8  # H2 without CO, per H2 with CO
 HALO_FRACTION = 0.15  # atoms around a cloud, per hydrogen atom inside
 EMISSIVITY = 4.5e-21  # dust at 857 GHz [MJy/sr per H atom cm-2], near the Sun
 SATURATION_HI = 2.5e22  # column at which 21 cm becomes opaque [cm-2]
-SCATTER_DUST = 0.25  # sd of ln emissivity, on scales below 12 degrees
+SCATTER_DUST = 0.30  # sd of ln emissivity, on scales below 12 degrees
 NOISE = {"W_CO10": 0.13, "W_CO21": 0.063}  # [K km/s] at 20 arcmin, in the mean over the sky
 UNITS = {"DUST": "MJy/sr", "N_HI": "cm-2", "W_CO10": "K km/s", "W_CO21": "K km/s"}
 FINEST_BEAM_ARCMIN, WIDEST_BEAM_ARCMIN, LARGEST_NSIDE = 5.0, 600.0, 2048
@@ -165,7 +165,9 @@ def sky_statistics(sky: Sky, target: str = "W_CO21") -> dict:
         "snr8": {"sky": float(np.mean(snr > 8))}
         | {name: float(np.mean(snr[which] > 8)) for name, which in inside.items()},
         "percentiles": {
-            name: {str(p): float(v) for p, v in zip(steps, np.percentile(co[w], steps), strict=True)}
+            name: {
+                str(p): float(v) for p, v in zip(steps, np.percentile(co[w], steps), strict=True)
+            }
             for name, w in inside.items()
         },
         "spectrum": {
@@ -263,7 +265,9 @@ def _gas(grid: _Grid) -> dict[str, np.ndarray]:
 
         some = clouds.select(shell_of == shell)
         h2 = some.flux * some.x_co
-        painted = np.stack([some.flux, some.flux * line_ratio(some.radius_kpc), h2, h2 * some.heating])
+        painted = np.stack(
+            [some.flux, some.flux * line_ratio(some.radius_kpc), h2, h2 * some.heating]
+        )
         co10, co21, h2, heated = paint(some, painted, grid.nside, grid.rng(12, shell))
         total["W_CO10"] += _fill(co10, inside) + layer * inside
         total["W_CO21"] += _fill(co21, denser) + 0.9 * ratio * layer * denser
@@ -320,17 +324,23 @@ def _check(nside: int, fwhm_arcmin: float, seed: int) -> tuple[int, float, int]:
         raise CoganError(
             f"NSIDE is {nside}; the embedded sky is made up to NSIDE {LARGEST_NSIDE}, lower it."
         )
-    if not FINEST_BEAM_ARCMIN <= fwhm_arcmin <= WIDEST_BEAM_ARCMIN:
+    try:
+        beam, whole = float(fwhm_arcmin), int(seed)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CoganError(
+            f"fwhm_arcmin is {fwhm_arcmin!r} and seed is {seed!r}; both must be finite numbers."
+        ) from error
+    if not FINEST_BEAM_ARCMIN <= beam <= WIDEST_BEAM_ARCMIN:
         raise CoganError(
             f"fwhm_arcmin is {fwhm_arcmin}; the embedded sky is made with beams from "
             f"{FINEST_BEAM_ARCMIN:g} to {WIDEST_BEAM_ARCMIN:g} arcmin."
         )
     pixel = hp.nside2resol(nside, arcmin=True)
-    if fwhm_arcmin < pixel:
+    if beam < pixel:
         raise CoganError(
-            f"A beam of {fwhm_arcmin:g} arcmin needs pixels finer than the {pixel:.1f} arcmin of "
+            f"A beam of {beam:g} arcmin needs pixels finer than the {pixel:.1f} arcmin of "
             f"NSIDE {nside}; raise nside or fwhm_arcmin."
         )
-    if seed != int(seed) or seed < 0:
+    if whole != seed or whole < 0:
         raise CoganError(f"The seed is {seed}; it must be a whole number, 0 or larger.")
-    return nside, float(fwhm_arcmin), int(seed)
+    return nside, beam, whole
