@@ -26,10 +26,10 @@ STEPS = (
     ("sky", "01-data-preparation", "sky fetch products synthetic clouds"),
     ("tiles", "01-data-preparation", "tiling scaling patches"),
     ("networks", "02-cyclegan", "networks losses"),
-    ("training", "03-training", "cyclegan training checkpoint"),
+    ("training", "03-training", "cyclegan training calibration checkpoint"),
     ("synthesis", "04-full-sky-synthesis", "synthesis"),
     ("validation", "05-validation", "validation spectra morphology scores"),
-    ("everywhere", "", "steps config files notebook plotting"),
+    ("everywhere", "", "steps config files notebook plotting data_plots report_plots"),
 )
 PROFILES = ["smoke", "laptop", "real", "gpu"]
 

@@ -74,10 +74,10 @@ class Scaling:
             curved = lib.arcsinh(x / self.softening)
         return (curved - self.mean) / self.std
 
-    def inverse(self, y):
-        """Network units to physical units."""
+    def inverse(self, y, stretch: float = 1.0):
+        """Network units to physical units; `stretch` multiplies f (see `calibration`)."""
         lib = np if isinstance(y, np.ndarray) else sys.modules["torch"]
-        curved = y * self.std + self.mean
+        curved = (y * self.std + self.mean) * stretch
         return 10.0**curved if self.kind == "log" else self.softening * lib.sinh(curved)
 
     def bound(self, x):

@@ -31,7 +31,7 @@ def generate(
     """Translate tiles of dust and HI into tiles of CO, all in physical units.
 
     Inputs and outputs are cut off at the range of the training tiles (`scaling.Scaling.bound`),
-    and no output is negative.
+    the checkpoint's stretch is applied (`calibration`), and no output is negative.
 
     Parameters
     ----------
@@ -61,8 +61,9 @@ def generate(
             ends = scaling.extremes(targets[:, channel].astype(np.float64))
             mock[:, channel] = scaling.inverse(mock[:, channel], ends)
         else:
+            stretched = scaling.inverse(mock[:, channel], checkpoint.stretch.get(name, 1.0))
             # the noise of the training tiles goes below zero, an emission does not
-            mock[:, channel] = scaling.bound(scaling.inverse(mock[:, channel])).clip(0)
+            mock[:, channel] = scaling.bound(stretched).clip(0)
     return mock.astype(np.float32)
 
 

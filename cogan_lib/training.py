@@ -31,6 +31,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from .calibration import fit_stretch
 from .checkpoint import load_state, save_checkpoint, save_state
 from .cyclegan import CycleGan, TrainingSettings
 from .files import CoganError, atomic_path, provenance
@@ -203,6 +204,7 @@ def _train(
                         patches.meta,
                         metrics=history[-1],
                         training=settings.to_dict(),
+                        stretch=fit_stretch(model.averages[0], patches),
                         provenance=made,
                     )
                 if over or time.monotonic() - saved > STATE_SECONDS:
