@@ -12,12 +12,41 @@ from torch import nn
 
 from .networks import translate
 from .patches import Patches, scale
-from .scaling import Scaling
+from .scaling import PatchMinMax, Scaling
 from .spectra import bin_edges, power_spectra
 
 #: Training tiles used, evenly spread over the pile; stretches tried lie between the two ends.
 MOST_TILES = 256
 RANGE = (0.7, 1.4)
+
+
+def to_physical(
+    made: np.ndarray,
+    scaling: Scaling | PatchMinMax,
+    stretch: float = 1.0,
+    real: np.ndarray | None = None,
+) -> np.ndarray:
+    """A generator's output for one line, from scaled units to K km/s.
+
+    It is stretched, kept within the range of the training tiles (`Scaling.bound`) and never
+    negative: the noise of the training tiles goes below zero, an emission does not. The per-patch
+    scaling has no amplitude of its own and takes that of the real tiles.
+
+    Parameters
+    ----------
+    made, real : ndarray, shape (n, npix, npix)
+    scaling : Scaling or PatchMinMax
+    stretch : float
+        See `fit_stretch`.
+
+    Returns
+    -------
+    ndarray, shape (n, npix, npix), float64
+    """
+    made = made.astype(np.float64)
+    if isinstance(scaling, PatchMinMax):
+        return scaling.inverse(made, scaling.extremes(real.astype(np.float64)))
+    return scaling.bound(scaling.inverse(made, stretch)).clip(0)
 
 
 def fit_stretch(generator: nn.Module, patches: Patches) -> dict[str, float]:
@@ -57,7 +86,7 @@ def fit_stretch(generator: nn.Module, patches: Patches) -> dict[str, float]:
         low, high = RANGE
         for _ in range(20):  # power grows with the stretch, so halving the interval finds it
             middle = (low + high) / 2
-            tiles = scaling.bound(scaling.inverse(made[:, i].astype(np.float64), middle))
+            tiles = to_physical(made[:, i], scaling, middle)
             low, high = (middle, high) if log_power(tiles) < wanted else (low, middle)
         stretch[name] = round((low + high) / 2, 5)
     return stretch

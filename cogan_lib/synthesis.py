@@ -16,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from . import __version__
+from .calibration import to_physical
 from .checkpoint import Checkpoint
 from .files import CoganError, git_commit
 from .networks import translate
@@ -49,22 +50,19 @@ def generate(
     ours = checkpoint.meta
     scalings = [scaling_from_dict(ours["scalings"][name]) for name in ours["input_columns"]]
     known = np.stack([s.bound(inputs[:, i]) for i, s in enumerate(scalings)], axis=1)
-    mock = translate(checkpoint.generator, scale(known, scalings)).astype(np.float64)
+    mock = translate(checkpoint.generator, scale(known, scalings))
     for channel, name in enumerate(ours["target_columns"]):
         scaling = scaling_from_dict(ours["scalings"][name])
-        if isinstance(scaling, PatchMinMax):
-            if targets is None:
-                raise CoganError(
-                    "This checkpoint scales every patch by its own extremes (minmax), so it cannot "
-                    f"give an amplitude where {name} is unknown; train with target_scaling='asinh'."
-                )
-            ends = scaling.extremes(targets[:, channel].astype(np.float64))
-            mock[:, channel] = scaling.inverse(mock[:, channel], ends)
-        else:
-            stretched = scaling.inverse(mock[:, channel], checkpoint.stretch.get(name, 1.0))
-            # the noise of the training tiles goes below zero, an emission does not
-            mock[:, channel] = scaling.bound(stretched).clip(0)
-    return mock.astype(np.float32)
+        if isinstance(scaling, PatchMinMax) and targets is None:
+            raise CoganError(
+                "This checkpoint scales every patch by its own extremes (minmax), so it cannot "
+                f"give an amplitude where {name} is unknown; train with target_scaling='asinh'."
+            )
+        real = None if targets is None else targets[:, channel]
+        mock[:, channel] = to_physical(
+            mock[:, channel], scaling, checkpoint.stretch.get(name, 1.0), real
+        )
+    return mock
 
 
 def synthesis_grid(geometry: Geometry, nside: int) -> tuple[int, Joiner]:
