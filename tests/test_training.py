@@ -39,7 +39,7 @@ def toy_patches(n=40, npix=16, targets=1, scaling="asinh"):
     fields[:, 1] = fields[:, 0] + 0.5 * fields[:, 1]
     fields /= fields.std(axis=(0, 2, 3), keepdims=True)
     inputs = np.stack([10 ** fields[:, 0], 1e21 * 10 ** (0.3 * fields[:, 1])], 1)
-    co = 0.3 * np.sinh(1 + fields[:, :1] + fields[:, 1:] / 2)
+    co = 0.3 * np.sinh(np.maximum(1 + fields[:, :1] + fields[:, 1:] / 2, 0))
     targets = np.concatenate([co, 0.5 * co], 1)[:, :targets]
     input_columns, target_columns = ["DUST", "N_HI"], ["W_CO10", "W_CO21"][: targets.shape[1]]
     scalings = {name: Scaling.fit("log", inputs[:, i]) for i, name in enumerate(input_columns)}
@@ -310,7 +310,10 @@ def test_checkpoint_round_trip(patches, finished):
         "training_log.csv",
     }
     numbers = check(
-        checkpoint.generator, patches.select("validation"), patches.scaled("validation")[0]
+        checkpoint.generator,
+        patches.select("validation"),
+        patches.scaled("validation")[0],
+        checkpoint.stretch,
     )
     assert numbers["r2"] == pytest.approx(checkpoint.metrics["r2"], abs=1e-5)
 
