@@ -26,7 +26,7 @@ STEPS = (
     ("sky", "01-data-preparation", "sky fetch products synthetic clouds"),
     ("tiles", "01-data-preparation", "tiling scaling patches"),
     ("networks", "02-cyclegan", "networks losses"),
-    ("training", "03-training", "cyclegan training calibration checkpoint"),
+    ("training", "03-training", "cyclegan training checkpoint"),
     ("synthesis", "04-full-sky-synthesis", "synthesis"),
     ("validation", "05-validation", "validation spectra morphology scores"),
     ("everywhere", "", "steps config files notebook plotting data_plots report_plots"),

@@ -62,11 +62,6 @@ class Checkpoint:
         """Scaling of each column, as `scaling.scaling_from_dict` takes it."""
         return self.meta["scalings"]
 
-    @property
-    def stretch(self) -> dict[str, float]:
-        """Amplitude correction of each target column; see `calibration.fit_stretch`."""
-        return self.content.get("stretch", {})
-
 
 def save_checkpoint(
     folder: str | Path,

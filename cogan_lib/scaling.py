@@ -74,10 +74,10 @@ class Scaling:
             curved = lib.arcsinh(x / self.softening)
         return (curved - self.mean) / self.std
 
-    def inverse(self, y, stretch: float = 1.0):
-        """Network units to physical units; `stretch` multiplies f (see `calibration`)."""
+    def inverse(self, y):
+        """Network units to physical units."""
         lib = np if isinstance(y, np.ndarray) else sys.modules["torch"]
-        curved = (y * self.std + self.mean) * stretch
+        curved = y * self.std + self.mean
         return 10.0**curved if self.kind == "log" else self.softening * lib.sinh(curved)
 
     def bound(self, x):
@@ -123,6 +123,32 @@ class PatchMinMax:
     def to_dict(self) -> dict:
         """Plain types, for JSON."""
         return asdict(self)
+
+
+def to_physical(
+    made: np.ndarray,
+    scaling: Scaling | PatchMinMax,
+    real: np.ndarray | None = None,
+) -> np.ndarray:
+    """A generator's output for one line, from scaled units to K km/s.
+
+    It is kept within the range of the training tiles (`Scaling.bound`) and is never negative: the
+    noise of the training tiles goes below zero, an emission does not. The per-patch scaling has no
+    amplitude of its own and takes that of the real tiles.
+
+    Parameters
+    ----------
+    made, real : ndarray, shape (n, npix, npix)
+    scaling : Scaling or PatchMinMax
+
+    Returns
+    -------
+    ndarray, shape (n, npix, npix), float64
+    """
+    made = made.astype(np.float64)
+    if isinstance(scaling, PatchMinMax):
+        return scaling.inverse(made, scaling.extremes(real.astype(np.float64)))
+    return scaling.bound(scaling.inverse(made)).clip(0)
 
 
 def scaling_from_dict(content: dict) -> Scaling | PatchMinMax:

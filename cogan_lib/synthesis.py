@@ -16,12 +16,11 @@ import numpy as np
 from tqdm import tqdm
 
 from . import __version__
-from .calibration import to_physical
 from .checkpoint import Checkpoint
 from .files import CoganError, git_commit
 from .networks import translate
 from .patches import scale
-from .scaling import PatchMinMax, scaling_from_dict
+from .scaling import PatchMinMax, scaling_from_dict, to_physical
 from .sky import Sky
 from .tiling import Geometry, Joiner, cut_tiles, map_to_alm, tile_centres
 
@@ -32,7 +31,7 @@ def generate(
     """Translate tiles of dust and HI into tiles of CO, all in physical units.
 
     Inputs and outputs are cut off at the range of the training tiles (`scaling.Scaling.bound`),
-    the checkpoint's stretch is applied (`calibration`), and no output is negative.
+    and no output is negative.
 
     Parameters
     ----------
@@ -59,9 +58,7 @@ def generate(
                 f"give an amplitude where {name} is unknown; train with target_scaling='asinh'."
             )
         real = None if targets is None else targets[:, channel]
-        mock[:, channel] = to_physical(
-            mock[:, channel], scaling, checkpoint.stretch.get(name, 1.0), real
-        )
+        mock[:, channel] = to_physical(mock[:, channel], scaling, real)
     return mock
 
 

@@ -31,12 +31,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .calibration import fit_stretch, to_physical
 from .checkpoint import load_state, save_checkpoint, save_state
 from .cyclegan import CycleGan, TrainingSettings
 from .files import CoganError, atomic_path, provenance
 from .networks import translate
 from .patches import Patches, turn
+from .scaling import to_physical
 from .scores import r2_score
 from .validation import per_epoch_check
 
@@ -193,8 +193,7 @@ def _train(
             history.append({"epoch": epoch, "steps": model.steps, **losses})
             over = epoch == settings.max_epochs or schedule.used(model.steps) >= 1
             if fabric.is_global_zero:
-                stretch = fit_stretch(model.averages[0], patches)
-                history[-1] |= check(model.averages[0], held_out, tiles["validation"][0], stretch)
+                history[-1] |= check(model.averages[0], held_out, tiles["validation"][0])
                 history[-1]["seconds"] = round(schedule.seconds(), 2)
                 _write_log(run_dir / "training_log.csv", history)
                 if best_of(history) is history[-1]:
@@ -205,7 +204,6 @@ def _train(
                         patches.meta,
                         metrics=history[-1],
                         training=settings.to_dict(),
-                        stretch=stretch,
                         provenance=made,
                     )
                 if over or time.monotonic() - saved > STATE_SECONDS:
@@ -282,9 +280,7 @@ class _Schedule:
         return max(steps / self.steps, minutes / self.settings.max_minutes)
 
 
-def check(
-    generator: nn.Module, patches: Patches, a: np.ndarray, stretch: dict[str, float] | None = None
-) -> dict[str, float]:
+def check(generator: nn.Module, patches: Patches, a: np.ndarray) -> dict[str, float]:
     """The check after each epoch: generated against real CO of the same tiles, in K km/s.
 
     Parameters
@@ -295,8 +291,6 @@ def check(
         paper's notebooks, the real tile's own extremes then put it back.
     a : ndarray, shape (n, inputs, npix, npix)
         Their scaled inputs.
-    stretch : dict, optional
-        The generator's amplitude correction (`calibration.fit_stretch`), if it is to be applied.
 
     Returns
     -------
@@ -308,9 +302,9 @@ def check(
     """
     mock = translate(generator, a)
     rows = []
-    for channel, name in enumerate(patches.meta["target_columns"]):
-        real, scaling = patches.targets[:, channel], patches.target_scalings[channel]
-        generated = to_physical(mock[:, channel], scaling, (stretch or {}).get(name, 1.0), real)
+    for channel, scaling in enumerate(patches.target_scalings):
+        real = patches.targets[:, channel]
+        generated = to_physical(mock[:, channel], scaling, real)
         numbers = per_epoch_check(
             real,
             generated,

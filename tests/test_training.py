@@ -310,10 +310,7 @@ def test_checkpoint_round_trip(patches, finished):
         "training_log.csv",
     }
     numbers = check(
-        checkpoint.generator,
-        patches.select("validation"),
-        patches.scaled("validation")[0],
-        checkpoint.stretch,
+        checkpoint.generator, patches.select("validation"), patches.scaled("validation")[0]
     )
     assert numbers["r2"] == pytest.approx(checkpoint.metrics["r2"], abs=1e-5)
 
