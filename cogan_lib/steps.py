@@ -21,10 +21,10 @@ from .synthetic import make_sky
 from .tiling import Geometry
 from .training import TrainingResult, TrainingSettings, train
 
-#: The cogan preset's weights of the cycle term, and of the L1 term between a generated tile and its
+#: The cogan preset's weight of the cycle term, and of the L1 term between a generated tile and its
 #: true counterpart in paired training. The paper's 10 leaves the adversarial term, which alone
 #: asks for the right power on every scale, too little say.
-CYCLE_WEIGHT, PAIR_WEIGHT = 4.0, 2.0
+COGAN_WEIGHT = 4.0
 
 
 def geometry(settings: Settings) -> Geometry:
@@ -82,7 +82,7 @@ def training_settings(settings: Settings, n_inputs: int, n_targets: int) -> Trai
         weights = LossWeights(cycle=10.0, identity=5.0 if n_inputs == n_targets else 0.0)
         rate, jitter = 2e-4, 0.0
     else:
-        weights = LossWeights(cycle=CYCLE_WEIGHT, pair=PAIR_WEIGHT if settings.paired else 0.0)
+        weights = LossWeights(cycle=COGAN_WEIGHT, pair=COGAN_WEIGHT if settings.paired else 0.0)
         rate, jitter = 5e-4, 0.25
     return TrainingSettings(
         network=PRESETS[settings.preset],

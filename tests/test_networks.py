@@ -94,7 +94,7 @@ def test_receptive_field_is_what_gradients_see(module):
 def test_receptive_field_of_the_patchgan():
     # strides 2, 2, 2, 2 and a last 4x4: ((((4 - 1) 2 + 4 - 1) 2 + 4 - 1) 2 + 4 - 1) 2 + 4
     assert receptive_field(Discriminator(2, PAPER)) == 94
-    assert receptive_field(Discriminator(2, COGAN)) == 94
+    assert receptive_field(Discriminator(2, COGAN)) == 46
 
 
 def test_resampling_layers():
