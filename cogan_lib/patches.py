@@ -165,7 +165,7 @@ def assign_split(lon: np.ndarray, lat: np.ndarray, guard_deg: float) -> np.ndarr
             distance = distance_to_block(lon, lat, block)
             split[(distance == 0).all(axis=1)] = label
             nearest = np.minimum(nearest, distance.min(axis=1))
-    split[nearest >= guard_deg] = TRAIN
+    split[(nearest >= guard_deg) & (split == UNUSED)] = TRAIN
     return split
 
 
@@ -223,12 +223,16 @@ def make_patches(
     centres = tiling.tile_centres(centre_nside)
     border = np.ones((geometry.npix, geometry.npix), dtype=bool)
     border[1:-1, 1:-1] = False
-    lon, lat = tiling.tile_lonlat(geometry, centres)
-    split = assign_split(lon[:, border], lat[:, border], geometry.side_deg)
     strong = np.logical_and.reduce(
         [sky.maps[name] > snr_min * sky.maps[f"{name}_ERR"] for name in sky.targets]
     )
-    share = tiling.share_of_tiles(strong, lon, lat)
+    split, share = np.empty(len(centres), dtype=np.uint8), np.zeros(len(centres))
+    for start in range(0, len(centres), 512):  # the points of all tiles at once are gigabytes
+        part = slice(start, start + 512)
+        lon, lat = tiling.tile_lonlat(geometry, centres[part])
+        split[part] = assign_split(lon[:, border], lat[:, border], geometry.side_deg)
+        used = split[part] != UNUSED
+        share[part][used] = tiling.share_of_tiles(strong, lon[used], lat[used])
     keep = (split != UNUSED) & (share >= min_share)
     centres, split = centres[keep], split[keep]
     for name, label in SPLITS.items():
