@@ -90,7 +90,7 @@ class Settings(BaseModel):
             raise ValueError(
                 f"A tile would be {self.tile_side_deg:g} degrees wide, but must fit into a "
                 f"held-out block of {BLOCK_WIDTH_DEG:g} degrees; lower "
-                " tile_npix or tile_pixel_arcmin."
+                "tile_npix or tile_pixel_arcmin."
             )
         spacing_deg = _pixel_arcmin(self.centre_nside) / 60
         if spacing_deg > self.tile_side_deg:

@@ -81,6 +81,16 @@ def check_nside(nside: object, where: str = "NSIDE") -> int:
     return value
 
 
+def check_beam(nside: int, fwhm_arcmin: float) -> None:
+    """Raise `CoganError` if the beam is finer than a pixel of `nside`."""
+    pixel = hp.nside2resol(nside, arcmin=True)
+    if fwhm_arcmin < pixel:
+        raise CoganError(
+            f"A beam of {fwhm_arcmin:g} arcmin needs pixels finer than the {pixel:.1f} arcmin of "
+            f"NSIDE {nside}; raise nside or fwhm_arcmin."
+        )
+
+
 def read_sky(path: str | Path, columns: list[str] | None = None) -> Sky:
     """Read and check a sky file.
 
@@ -262,12 +272,7 @@ def to_grid(values: np.ndarray, nside: int, fwhm_in: float, fwhm_out: float) -> 
         raise CoganError(
             f"A map of beam {fwhm_in:g} arcmin cannot be sharpened to {fwhm_out:g} arcmin."
         )
-    pixel = hp.nside2resol(nside, arcmin=True)
-    if fwhm_out < pixel:
-        raise CoganError(
-            f"A beam of {fwhm_out:g} arcmin needs pixels finer than the {pixel:.1f} arcmin of "
-            f"NSIDE {nside}; raise nside or fwhm_arcmin."
-        )
+    check_beam(nside, fwhm_out)
     filled = (
         fill_missing(values) if np.isnan(values).any() else np.asarray(values, dtype=np.float64)
     )

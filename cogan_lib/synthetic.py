@@ -21,7 +21,7 @@ from scipy.ndimage import map_coordinates
 
 from .clouds import R_SUN_KPC, X_CO, disc_clouds, gas_columns, line_ratio, local_clouds, paint
 from .files import CoganError
-from .sky import Sky, check_nside
+from .sky import Sky, check_beam, check_nside
 
 log = logging.getLogger(__name__)
 
@@ -335,12 +335,7 @@ def _check(nside: int, fwhm_arcmin: float, seed: int) -> tuple[int, float, int]:
             f"fwhm_arcmin is {fwhm_arcmin}; the embedded sky is made with beams from "
             f"{FINEST_BEAM_ARCMIN:g} to {WIDEST_BEAM_ARCMIN:g} arcmin."
         )
-    pixel = hp.nside2resol(nside, arcmin=True)
-    if beam < pixel:
-        raise CoganError(
-            f"A beam of {beam:g} arcmin needs pixels finer than the {pixel:.1f} arcmin of "
-            f"NSIDE {nside}; raise nside or fwhm_arcmin."
-        )
+    check_beam(nside, beam)
     if whole != seed or whole < 0:
         raise CoganError(f"The seed is {seed}; it must be a whole number, 0 or larger.")
     return nside, beam, whole
