@@ -33,6 +33,7 @@ BADGES = {  # from best to worst
     NOT_MEASURED: "[not measured]{.status-open}",
 }
 COMPARE = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
+ENDS = ("low", "high")
 LINES = {"W_CO10": "CO J=1-0", "W_CO21": "CO J=2-1"}
 
 
@@ -63,14 +64,16 @@ def write_results(stage: Path) -> None:
 def within_beam(report: dict) -> dict:
     """The report, with each target's spectral numbers in the bins within the beam as ``beam``.
 
-    ``beam`` has the lists ell, ratio (median of made over real power), rho (real x made) and, where
-    the report has them, dust_real, dust_made (dust x CO) and their greatest difference dust_gap.
+    ``beam`` has the lists ell, ratio (median of made over real power), low and high (its 68 %
+    interval), rho (real x made) and, where the report has them, dust_real, dust_made (dust x CO)
+    and their greatest difference dust_gap.
     """
     for result in report.get("validation", {}).values():
         with suppress(NotMeasured):
             ell = look_up(result, "spectrum.ell")
             chosen = result["spectrum"].get("in_beam", [True] * len(ell))
             columns = {"ell": ell, "ratio": look_up(result, "spectrum.median_ratio")}
+            columns |= {end: look_up(result, f"spectrum.median_ratio_68.{end}") for end in ENDS}
             columns["rho"] = look_up(result, "rho_ell_real_mock")
             for name, pair in (("dust_real", "DUST x real"), ("dust_made", "DUST x mock")):
                 with suppress(NotMeasured):
@@ -240,7 +243,8 @@ def _bins(target: str, result: dict) -> list[str]:
         return []
     caption = (
         f"{LINES.get(target, target)} on the held-out longitudes, by multipole up to the beam: "
-        "made over real power (ratio of the medians over the tiles), and how well their structures "
+        "made over real power (ratio of the medians over the tiles), the 68 % interval of that "
+        "ratio if other blocks of such sky had been held out, and how well their structures "
         "coincide."
     )
     text = [f"```{{list-table}} {caption}", f":name: tab-real-{target.lower().replace('_', '-')}"]
@@ -248,11 +252,11 @@ def _bins(target: str, result: dict) -> list[str]:
         ":class: narrow",
         ":header-rows: 1",
         "",
-        *_row("ℓ", "made / real", "correlation real × made"),
+        *_row("ℓ", "made / real", "68 % interval", "correlation real × made"),
     ]
-    columns = (result["beam"][name] for name in ("ell", "ratio", "rho"))
-    for ell, ratio, rho in zip(*columns, strict=True):
-        text += _row(f"{ell:.0f}", f"{ratio:.2f}", f"{rho:.2f}")
+    columns = (result["beam"][name] for name in ("ell", "ratio", *ENDS, "rho"))
+    for ell, ratio, low, high, rho in zip(*columns, strict=True):
+        text += _row(f"{ell:.0f}", f"{ratio:.2f}", f"{low:.2f} to {high:.2f}", f"{rho:.2f}")
     return [*text, "```"]
 
 

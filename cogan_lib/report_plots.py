@@ -76,7 +76,8 @@ def _multipoles(axes, spectrum: Mapping) -> None:
 def spectra_bands(sections: Mapping[str, Mapping]) -> Figure:
     """Power spectra of real and mock tiles (top) and mock over real (bottom) of each target.
 
-    The grey band of the lower panel is the real tiles' 2.5-97.5 % interval over their median.
+    The grey band of the lower panel is the real tiles' 2.5-97.5 % interval over their median; the
+    bars are the 68 % interval of the ratio of the medians, from blocks of sky drawn at random.
     """
     figure, panels = _stack(sections, (6.0, 6.4), rows=2, sharex=True, height_ratios=(1.4, 1))
     for target, section in sections.items():
@@ -97,9 +98,11 @@ def spectra_bands(sections: Mapping[str, Mapping]) -> Figure:
             curves.append(("bare tiles", bare, BASE, "--"))
         for label, ratio, colour, line in curves:
             bottom.plot(ell, ratio, color=colour, ls=line, marker="o", ms=3, label=label)
+        chance = np.array([spectrum["median_ratio_68"][end] for end in ("low", "high")])
+        bottom.vlines(ell, *chance, color=MOCK, lw=1.2)
         bottom.axhline(1, color="0.4", lw=0.8)
         bottom.set(yscale="log", ylabel="mock / real")
-        _ratio_ticks(bottom, np.concatenate([curve[1] for curve in curves]))
+        _ratio_ticks(bottom, np.concatenate([curve[1] for curve in curves] + [*chance]))
         bottom.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=3, fontsize=9)
         for axes in (top, bottom):
             _multipoles(axes, spectrum)

@@ -1,4 +1,5 @@
-"""Three small judges: explained variance, the log-linear fit to beat, and a permutation test.
+"""Four small judges: explained variance, the log-linear fit to beat, how far chance moves a number,
+and a permutation test.
 
 W is in K km/s. As CO spans decades, amplitudes are compared as y = asinh(W / 0.3 K km/s): linear at
 the noise, logarithmic above.
@@ -6,6 +7,7 @@ the noise, logarithmic above.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,6 +104,41 @@ def sky_blocks(lon_deg: np.ndarray, lat_deg: np.ndarray, block_deg: float = 15.0
     around = np.maximum(np.round(360 * height / block_deg), 1)
     pair = np.stack([band, np.floor(lon / 360 * around)], axis=1)
     return np.unique(pair, axis=0, return_inverse=True)[1].ravel()
+
+
+def block_interval(
+    statistic: Callable[[np.ndarray], np.ndarray],
+    blocks: np.ndarray,
+    seed: int,
+    level: float = 0.68,
+    draws: int = 500,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Interval of a statistic if other blocks of such sky had been held out (block bootstrap).
+
+    Blocks are drawn with replacement, each with all its tiles, because neighbouring tiles overlap
+    and err together.
+
+    Parameters
+    ----------
+    statistic : callable
+        Takes the numbers of the tiles to use, shape (n,), and returns an array.
+    blocks : ndarray of int, shape (n,)
+        Which block each tile belongs to.
+    seed : int
+    level : float
+        Share of the draws inside.
+    draws : int
+
+    Returns
+    -------
+    low, high : ndarray, shaped as the statistic
+    """
+    _, which = np.unique(np.asarray(blocks), return_inverse=True)
+    members = [np.flatnonzero(which.ravel() == i) for i in range(which.max() + 1)]
+    choices = np.random.default_rng(seed).integers(0, len(members), (draws, len(members)))
+    drawn = [statistic(np.concatenate([members[i] for i in choice])) for choice in choices]
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
 
 
 def swap_p_value(

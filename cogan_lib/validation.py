@@ -26,6 +26,7 @@ from cogan_lib.scores import (
     SOFTENING,
     LogLinear,
     asinh_scale,
+    block_interval,
     fit_loglinear,
     r2_score,
     sky_blocks,
@@ -78,9 +79,14 @@ def _share(inside: np.ndarray, counted: np.ndarray) -> float:
     return float(inside[counted].mean()) if counted.any() else 1.0
 
 
-def _spectrum_section(real, mock, ell, edges, in_beam, unit) -> dict:
+def _spectrum_section(real, mock, ell, edges, in_beam, unit, blocks, seed) -> dict:
     inside, _ = _inside(real, mock)
     powered = (real > 0).all(axis=1)
+
+    def median_ratio(tiles):
+        return _ratio(np.median(mock[tiles], axis=0), np.median(real[tiles], axis=0))
+
+    low, high = block_interval(median_ratio, blocks, seed)
     return {
         "ell": _numbers(ell),
         "ell_edges": _numbers(edges),
@@ -88,7 +94,8 @@ def _spectrum_section(real, mock, ell, edges, in_beam, unit) -> dict:
         "unit": unit,
         "real": _band(real),
         "mock": _band(mock),
-        "median_ratio": _numbers(np.median(mock, axis=0) / np.median(real, axis=0)),
+        "median_ratio": _numbers(median_ratio(slice(None))),
+        "median_ratio_68": {"low": _numbers(low), "high": _numbers(high)},
         "tile_ratio": _band(mock[powered] / real[powered]),
         "inside": inside.tolist(),
         "inside_2sigma": _share(inside, in_beam),
@@ -222,7 +229,8 @@ def validate(
     -------
     dict
         JSON-ready. ``spectrum`` (K km/s, so amplitude counts; ``median_ratio`` is the median over
-        the mock tiles' spectra over the median over the real tiles' spectra, bin by bin;
+        the mock tiles' spectra over the median over the real tiles' spectra, bin by bin, and
+        ``median_ratio_68`` how far chance moves that, see `block_interval`;
         ``tile_ratio`` is the interval of mock over real tile by tile; ``inside_2sigma`` counts the
         bins within the beam), ``spectrum_standardised`` (the same with every tile scaled to mean 0
         and standard deviation 1, as published), ``minkowski``, ``shapes``, ``pdf``, ``rho_ell``,
@@ -273,7 +281,7 @@ def validate(
                 "Most real tiles are constant, so there is nothing to compare; "
                 "choose held-out tiles with CO in them."
             )
-        report[key] = _spectrum_section(c_real, c_mock, ell, edges, in_beam, unit)
+        report[key] = _spectrum_section(c_real, c_mock, ell, edges, in_beam, unit, blocks, seed)
         logs = (_log_spectra(c, like=c_real)[:, in_beam] for c in (c_real, c_mock))
         report[key]["p_value"] = p_value(*logs)
 

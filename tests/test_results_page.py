@@ -22,6 +22,7 @@ RESULT = {
         "ell": [100, 300, 900],
         "in_beam": [True, True, False],
         "median_ratio": [0.9, 1.2, 5.0],
+        "median_ratio_68": {"low": [0.7, 1.1, 4.0], "high": [1.15, 1.35, 6.0]},
         "inside_2sigma": 1.0,
         "p_value": 0.01,
     },

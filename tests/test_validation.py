@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from test_spectra import gaussian_tiles
 
 from cogan_lib.files import CoganError
 from cogan_lib.scores import (
+    block_interval,
     fit_loglinear,
     r2_score,
     sky_blocks,
@@ -87,6 +89,8 @@ def test_a_rescaled_sky_shows_in_amplitude_and_not_in_shape():
     real, inputs, blocks = sky()
     report = report_of(real, 1.3 * real, inputs, blocks)
     np.testing.assert_allclose(report["spectrum"]["median_ratio"], 1.69, rtol=1e-5)
+    for end in ("low", "high"):  # one factor everywhere: other places would say the same
+        np.testing.assert_allclose(report["spectrum"]["median_ratio_68"][end], 1.69, rtol=1e-5)
     assert report["spectrum"]["p_value"] == pytest.approx(2 / 2**10)  # least for 10 blocks
     assert report["spectrum_standardised"]["p_value"] == 1
     assert report["minkowski"]["p_value"] == 1 and report["shapes"]["p_value"] == 1
@@ -244,3 +248,19 @@ def test_per_epoch_check_needs_numpy_alone():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) == pytest.approx(np.log10(4) ** 2, rel=1e-3)
+
+
+def mean_of(values, tiles):
+    return values[tiles].mean()
+
+
+def test_the_block_interval_knows_that_neighbours_err_together():
+    draw = np.random.default_rng(2)
+    blocks, covered = np.repeat(np.arange(30), 6), {"blocks": [], "tiles": []}
+    for trial in range(150):
+        values = np.repeat(draw.standard_normal(30), 6) + 0.2 * draw.standard_normal(180)
+        for name, groups in (("blocks", blocks), ("tiles", np.arange(180))):
+            low, high = block_interval(partial(mean_of, values), groups, trial, draws=200)
+            covered[name].append(low < 0 < high)
+    assert np.mean(covered["blocks"]) == pytest.approx(0.68, abs=0.1)
+    assert np.mean(covered["tiles"]) < 0.5
