@@ -149,7 +149,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         meta = {key: content[key] for key in META}
         n_inputs, n_targets = len(meta["input_columns"]), len(meta["target_columns"])
         networks = {
-            "generator_ab": Generator(n_inputs, n_targets, settings),
+            "generator_ab": Generator(n_inputs, n_targets, settings, len(settings.noise)),
             "generator_ba": Generator(n_targets, n_inputs, settings),
         }
         for name, network in networks.items():

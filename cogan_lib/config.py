@@ -67,6 +67,14 @@ class Settings(BaseModel):
     )
     precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="number format")
 
+    use_pretrained: bool = Field(
+        True, description="chapter 06: take the weights that came along, if they fit the tiles"
+    )
+    member_minutes: float = Field(
+        3.0, gt=0, le=10_000, description="chapter 06: training of the generator of members, if not"
+    )
+    members: int = Field(4, ge=2, le=10_000, description="CO skies that chapter 06 makes")
+
     @classmethod
     def check(cls, **parameters: object) -> Settings:
         """Settings from notebook parameters, or a `CoganError` that says what is wrong."""

@@ -11,8 +11,15 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from .files import CoganError
-from .losses import LossWeights, ReplayBuffer, discriminator_loss, generator_losses
+from .losses import (
+    LossWeights,
+    ReplayBuffer,
+    discriminator_loss,
+    generator_losses,
+    member_losses,
+)
 from .networks import PRESETS, Discriminator, Generator, NetworkSettings
+from .noise import flat_noise
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,10 @@ class TrainingSettings:
     precision: str = "32-true"
 
     def __post_init__(self) -> None:
+        if self.network.noise and not self.paired:
+            raise CoganError(
+                "A generator of members is scored against the true tile: set paired to true."
+            )
         for name in ("batch_size", "max_epochs", "max_minutes", "learning_rate", "devices"):
             if not getattr(self, name) > 0:
                 raise CoganError(f"{name} is {getattr(self, name)}; it must be positive.")
@@ -108,7 +119,7 @@ class CycleGan:
             torch.manual_seed(settings.seed)
             self.networks = nn.ModuleDict(
                 {
-                    "g_ab": Generator(inputs, targets, network),
+                    "g_ab": Generator(inputs, targets, network, len(network.noise)),
                     "g_ba": Generator(targets, inputs, network),
                     "d_a": Discriminator(inputs, network),
                     "d_b": Discriminator(targets, network),
@@ -127,13 +138,18 @@ class CycleGan:
     def step(self, real_a: Tensor, real_b: Tensor, random: torch.Generator) -> dict[str, Tensor]:
         """Generators, then discriminators, then the average; the losses, cut off from the graph."""
         nets, autocast = self.networks, self.fabric.autocast
-        judges = (nets["d_a"], nets["d_b"])
+        judges, weights = (nets["d_a"], nets["d_b"]), self.settings.weights
         for judge in judges:
             judge.requires_grad_(False)  # the generators' step needs no gradients for them
+        arguments = [nets["g_ab"], nets["g_ba"], *judges, real_a, real_b]
+        widths = self.settings.network.noise
+        if widths:
+            noise = flat_noise(2 * len(real_a), real_a.shape[-1], widths, random).to(real_a)
         with autocast():
-            terms, *fakes = generator_losses(
-                nets["g_ab"], nets["g_ba"], *judges, real_a, real_b, self.settings.weights
-            )
+            if widths:
+                terms, *fakes = member_losses(*arguments, noise, weights)
+            else:
+                terms, *fakes = generator_losses(*arguments, weights)
         self._descend(self.optimisers[0], terms["generator"])
         sides = zip(judges, (real_a, real_b), fakes, self.buffers, strict=True)
         for i, (judge, real, fake, buffer) in enumerate(sides):

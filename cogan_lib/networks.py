@@ -53,6 +53,9 @@ class NetworkSettings:
     smooth : bool
         Anti-aliased halving, bilinear doubling, and skips between equal resolutions and from input
         to output, instead of strided and transposed convolutions.
+    noise : tuple of float
+        FWHM in tile pixels of each field of noise that the generator of the targets is given beside
+        its inputs (see `noise`); empty: one answer to one input.
     """
 
     features: int = 64
@@ -62,11 +65,15 @@ class NetworkSettings:
     instance_norm: bool = True
     tanh: bool = True
     smooth: bool = False
+    noise: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "noise", tuple(self.noise))  # a list, if it comes from JSON
         sizes = (self.features, self.discriminator_features, self.discriminator_layers)
         if min(sizes) < 1 or self.blocks < 0:
             raise CoganError(f"{self} is no network; features and layers must be positive.")
+        if not all(fwhm > 0 for fwhm in self.noise):
+            raise CoganError(f"The widths of the noise, {self.noise}, must be positive.")
 
 
 PRESETS = {
@@ -152,18 +159,22 @@ class Generator(nn.Module):
     inputs, outputs : int
         Channels.
     settings : NetworkSettings
+    noise : int
+        Channels of noise that go in after the inputs; the straight road does not see them.
 
     Notes
     -----
     A tile's side must be a multiple of four pixels.
     """
 
-    def __init__(self, inputs: int, outputs: int, settings: NetworkSettings) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, settings: NetworkSettings, noise: int = 0
+    ) -> None:
         super().__init__()
-        self.smooth = settings.smooth
+        self.smooth, self.inputs, self.noise = settings.smooth, inputs, noise
         f, norm = settings.features, settings.instance_norm
         self.first = nn.Sequential(
-            nn.ReflectionPad2d(3), nn.Conv2d(inputs, f, 7), *norm_relu(f, norm)
+            nn.ReflectionPad2d(3), nn.Conv2d(inputs + noise, f, 7), *norm_relu(f, norm)
         )
         self.down = nn.ModuleList(
             nn.Sequential(*self._halving(c, 2 * c), *norm_relu(2 * c, norm)) for c in (f, 2 * f)
@@ -194,7 +205,7 @@ class Generator(nn.Module):
         return [Double(inputs), nn.ReflectionPad2d(1), nn.Conv2d(inputs, outputs, 3)]
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, inputs, npix, npix) to (b, outputs, npix, npix)."""
+        """(b, inputs + noise, npix, npix) to (b, outputs, npix, npix)."""
         full = self.first(x)
         half = self.down[0](full)
         quarter = self.blocks(self.down[1](half))
@@ -203,7 +214,7 @@ class Generator(nn.Module):
             return self.final(self.last(self.joined[1](self.up[1](half))))
         half = self.joined[0](half + self.up[0](quarter))
         full = self.joined[1](full + self.up[1](half))
-        return self.final(self.direct(x) + self.last(full))
+        return self.final(self.direct(x[:, : self.inputs]) + self.last(full))
 
 
 class Discriminator(nn.Sequential):
@@ -295,7 +306,7 @@ def translate(generator: nn.Module, tiles: np.ndarray, batch_size: int = 64) -> 
     ----------
     generator : Module
         On any device; its mode is left alone (no layer of ours depends on it).
-    tiles : ndarray, shape (n, inputs, npix, npix)
+    tiles : ndarray, shape (n, inputs + noise, npix, npix)
 
     Returns
     -------

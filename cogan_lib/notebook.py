@@ -24,6 +24,8 @@ MAKERS = {
     "patches.npz": "01 (data preparation)",
     "checkpoint": "03 (training)",
     "co.fits": "04 (full-sky synthesis)",
+    "members/checkpoint": "06 (beyond the paper)",
+    "co_members.fits": "06 (beyond the paper)",
     REPORT: "01 (data preparation)",
 }
 

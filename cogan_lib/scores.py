@@ -23,6 +23,11 @@ def asinh_scale(w: np.ndarray) -> np.ndarray:
     return np.arcsinh(np.asarray(w, dtype=np.float64) / SOFTENING)
 
 
+def middle_of(members: np.ndarray | list[np.ndarray]) -> np.ndarray:
+    """The W whose asinh(W / 0.3 K km/s) is the mean over the members, the first axis."""
+    return SOFTENING * np.sinh(np.mean([asinh_scale(w) for w in members], axis=0))
+
+
 def r2_score(real: np.ndarray, predicted: np.ndarray) -> float:
     """1 - sum (y_real - y_predicted)^2 / sum (y_real - mean)^2 with y = asinh(W / 0.3 K km/s)."""
     y = asinh_scale(real)

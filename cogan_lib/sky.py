@@ -24,6 +24,10 @@ COLUMN_UNITS = {
     "W_CO21": ("K km/s",),
     "W_CO10_ERR": ("K km/s",),
     "W_CO21_ERR": ("K km/s",),
+    "W_CO10_MEAN": ("K km/s",),
+    "W_CO21_MEAN": ("K km/s",),
+    "W_CO10_STD": ("K km/s",),
+    "W_CO21_STD": ("K km/s",),
 }
 _FRAMES = {"G": "G", "GALACTIC": "G", "C": "C", "ICRS": "C", "EQUATORIAL": "C", "FK5": "C",
            "E": "E", "ECLIPTIC": "E"}  # fmt: skip

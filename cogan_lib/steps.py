@@ -6,12 +6,16 @@ chapter that is opened alone calls to make the files that it misses.
 
 from __future__ import annotations
 
+import logging
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from .checkpoint import check_matches, load_checkpoint
 from .config import Settings
 from .files import CoganError, provenance, sha256
 from .losses import LossWeights
+from .members import member_settings, synthesise_members
 from .networks import PRESETS
 from .notebook import device, need
 from .patches import Patches, make_patches
@@ -21,6 +25,10 @@ from .synthetic import make_sky
 from .tiling import Geometry
 from .training import TrainingResult, TrainingSettings, train
 
+log = logging.getLogger(__name__)
+
+#: Folders of trained weights that come with the package.
+WEIGHTS = Path(__file__).parent / "weights"
 #: The cogan preset's weight of the cycle term, and of the L1 term between a generated tile and its
 #: true counterpart in paired training. The paper's 10 leaves the adversarial term, which alone
 #: asks for the right power on every scale, too little say.
@@ -107,6 +115,46 @@ def train_checkpoint(settings: Settings, resume: bool = False) -> TrainingResult
     return train(patches, chosen, run, resume=resume)
 
 
+def member_checkpoint(settings: Settings) -> Path:
+    """The weights of a generator of members in ``members/checkpoint``.
+
+    Those that came with the package if `use_pretrained` is set and they were made for such tiles,
+    or else the result of `member_minutes` of training.
+    """
+    run = Path(settings.run_dir)
+    patches = Patches.load(need(run, "patches.npz", lambda: patches_file(settings)))
+    target = run / "members" / "checkpoint"
+    for folder in sorted(WEIGHTS.glob("*/")) if settings.use_pretrained else ():
+        try:
+            check_matches(load_checkpoint(folder), patches)
+        except CoganError as misfit:
+            log.info("weights/%s does not fit: %s", folder.name, misfit)
+            continue
+        shutil.copytree(folder, target, dirs_exist_ok=True)
+        return target
+    ours = settings.model_copy(update={"preset": "cogan", "paired": True})
+    chosen = training_settings(ours, patches.inputs.shape[1], patches.targets.shape[1])
+    chosen = replace(member_settings(chosen), max_minutes=settings.member_minutes)
+    return train(patches, chosen, run / "members").checkpoint
+
+
+def member_sky_file(settings: Settings) -> Path:
+    """Turn ``sky.fits`` into ``co_members.fits``: a member, mean and spread."""
+    run = Path(settings.run_dir)
+    trained = load_checkpoint(need(run, "members/checkpoint", lambda: member_checkpoint(settings)))
+    trained.generator.to(device(settings))
+    source = need(run, "sky.fits")
+    co = synthesise_members(
+        read_sky(source),
+        trained,
+        settings.members,
+        settings.seed,
+        nthreads=settings.thread_count,
+        skysha=sha256(source),
+    )
+    return write_sky(run / "co_members.fits", co)
+
+
 def co_sky_file(settings: Settings) -> Path:
     """Turn ``sky.fits`` into ``co.fits`` with ``checkpoint/``."""
     run = Path(settings.run_dir)
@@ -126,7 +174,7 @@ def run_provenance(settings: Settings) -> dict:
     run = Path(settings.run_dir)
     sums = {
         f"{name.split('.')[0]}_sha256": sha256(run / name)
-        for name in ("sky.fits", "patches.npz", "co.fits")
+        for name in ("sky.fits", "patches.npz", "co.fits", "co_members.fits")
         if (run / name).exists()
     }
     if settings.sky_path:

@@ -19,6 +19,7 @@ from . import __version__
 from .checkpoint import Checkpoint
 from .files import CoganError, git_commit
 from .networks import translate
+from .noise import noise_alm
 from .patches import scale
 from .scaling import PatchMinMax, scaling_from_dict, to_physical
 from .sky import Sky
@@ -26,7 +27,10 @@ from .tiling import Geometry, Joiner, cut_tiles, map_to_alm, tile_centres
 
 
 def generate(
-    checkpoint: Checkpoint, inputs: np.ndarray, targets: np.ndarray | None = None
+    checkpoint: Checkpoint,
+    inputs: np.ndarray,
+    targets: np.ndarray | None = None,
+    noise: np.ndarray | None = None,
 ) -> np.ndarray:
     """Translate tiles of dust and HI into tiles of CO, all in physical units.
 
@@ -40,6 +44,8 @@ def generate(
     targets : ndarray, shape (n, n_targets, npix, npix), optional
         Real CO of the same places: only the per-patch min-max scaling needs it, to put back the
         amplitude that it threw away (as the paper's notebooks do).
+    noise : ndarray, shape (n, fields, npix, npix), optional
+        What makes one member of an ensemble (see `noise`); a generator of members needs it.
 
     Returns
     -------
@@ -49,7 +55,15 @@ def generate(
     ours = checkpoint.meta
     scalings = [scaling_from_dict(ours["scalings"][name]) for name in ours["input_columns"]]
     known = np.stack([s.bound(inputs[:, i]) for i, s in enumerate(scalings)], axis=1)
-    mock = translate(checkpoint.generator, scale(known, scalings))
+    scaled, fields = scale(known, scalings), len(checkpoint.settings.noise)
+    if fields != (0 if noise is None else noise.shape[1]):
+        raise CoganError(
+            f"This checkpoint's generator takes {fields} fields of noise beside its inputs; give "
+            "as many, drawn with noise.flat_noise or cut from a sky of noise."
+        )
+    if fields:
+        scaled = np.concatenate([scaled, noise.astype(np.float32)], axis=1)
+    mock = translate(checkpoint.generator, scaled)
     for channel, name in enumerate(ours["target_columns"]):
         scaling = scaling_from_dict(ours["scalings"][name])
         if isinstance(scaling, PatchMinMax) and targets is None:
@@ -87,6 +101,7 @@ def synthesise(
     sky: Sky,
     checkpoint: Checkpoint,
     *,
+    member: int = 0,
     batch_size: int = 64,
     nthreads: int = 1,
     progress: bool = True,
@@ -101,6 +116,8 @@ def synthesise(
         by checkpoints of the per-patch scaling.
     checkpoint : Checkpoint
         Its generator runs on the device that it is on.
+    member : int
+        Seed of the noise for a generator of members: every number is another equally likely sky.
     batch_size : int
         Tiles cut and translated together; bounds the memory.
     **inputs : str
@@ -120,18 +137,20 @@ def synthesise(
     _check_sky(sky, ours)
     centre_nside, joiner = synthesis_grid(Geometry(**ours["geometry"]), sky.nside)
     centres = tile_centres(centre_nside)
-    alms = {name: map_to_alm(sky.maps[name]) for name in ours["input_columns"]}
+    alms = [map_to_alm(sky.maps[name]) for name in ours["input_columns"]]
+    widths = np.array(checkpoint.settings.noise) * joiner.geometry.pixel_arcmin
+    noise = [noise_alm(sky.nside, width, (member, i)) for i, width in enumerate(widths)]
     per_patch = any(s["kind"] == "minmax" for s in ours["scalings"].values())
-    truth = {name: map_to_alm(sky.maps[name]) for name in ours["target_columns"] if per_patch}
+    truth = [map_to_alm(sky.maps[name]) for name in ours["target_columns"] if per_patch]
     starts = range(0, len(centres), batch_size)
     for start in tqdm(starts, desc="synthesis", mininterval=5.0, disable=not progress):
         part = centres[start : start + batch_size]
 
-        def tiles_of(columns: dict[str, np.ndarray], part: np.ndarray = part) -> np.ndarray:
-            cut = [cut_tiles(alm, joiner.geometry, part, nthreads) for alm in columns.values()]
-            return np.stack(cut, axis=1)
+        def tiles_of(columns: list[np.ndarray], part: np.ndarray = part) -> np.ndarray | None:
+            cut = [cut_tiles(alm, joiner.geometry, part, nthreads) for alm in columns]
+            return np.stack(cut, axis=1) if cut else None
 
-        mock = generate(checkpoint, tiles_of(alms), tiles_of(truth) if truth else None)
+        mock = generate(checkpoint, tiles_of(alms), tiles_of(truth), tiles_of(noise))
         for offset, tile in enumerate(mock):
             joiner.add(start + offset, tile)
     maps = dict(zip(ours["target_columns"], joiner.finish(), strict=True))
@@ -141,6 +160,7 @@ def synthesise(
         "weights": checkpoint.content["weights_sha256"]["generator_ab"],
         "seed": checkpoint.content.get("training", {}).get("seed", -1),
         "origin": "synthesised",
+        **({"member": member} if len(widths) else {}),
         **inputs,
     }
     return Sky(maps, {name: "K km/s" for name in maps}, sky.fwhm_arcmin, meta)

@@ -35,15 +35,18 @@ from .checkpoint import load_state, save_checkpoint, save_state
 from .cyclegan import CycleGan, TrainingSettings
 from .files import CoganError, atomic_path, provenance
 from .networks import translate
+from .noise import flat_noise
 from .patches import Patches, turn
 from .scaling import to_physical
-from .scores import r2_score
+from .scores import middle_of, r2_score
 from .validation import per_epoch_check
 
 log = logging.getLogger(__name__)
 
 #: The state of a long run is written at most this often, and at its end.
 STATE_SECONDS = 60.0
+#: Members whose mean the check after each epoch takes.
+CHECK_MEMBERS = 4
 COLUMNS = [
     *("epoch", "steps", "seconds", "learning_rate"),
     *("generator", "adversarial", "cycle", "identity", "pair"),
@@ -193,7 +196,9 @@ def _train(
             history.append({"epoch": epoch, "steps": model.steps, **losses})
             over = epoch == settings.max_epochs or schedule.used(model.steps) >= 1
             if fabric.is_global_zero:
-                history[-1] |= check(model.averages[0], held_out, tiles["validation"][0])
+                history[-1] |= check(
+                    model.averages[0], held_out, tiles["validation"][0], settings.network.noise
+                )
                 history[-1]["seconds"] = round(schedule.seconds(), 2)
                 _write_log(run_dir / "training_log.csv", history)
                 if best_of(history) is history[-1]:
@@ -280,7 +285,9 @@ class _Schedule:
         return max(steps / self.steps, minutes / self.settings.max_minutes)
 
 
-def check(generator: nn.Module, patches: Patches, a: np.ndarray) -> dict[str, float]:
+def check(
+    generator: nn.Module, patches: Patches, a: np.ndarray, widths: tuple[float, ...] = ()
+) -> dict[str, float]:
     """The check after each epoch: generated against real CO of the same tiles, in K km/s.
 
     Parameters
@@ -291,6 +298,9 @@ def check(generator: nn.Module, patches: Patches, a: np.ndarray) -> dict[str, fl
         paper's notebooks, the real tile's own extremes then put it back.
     a : ndarray, shape (n, inputs, npix, npix)
         Their scaled inputs.
+    widths : tuple of float
+        Of the noise for a generator of members: then the spectrum and the histogram are those of
+        one member, and r2 that of the mean of `CHECK_MEMBERS`. The noise is the same each time.
 
     Returns
     -------
@@ -300,18 +310,22 @@ def check(generator: nn.Module, patches: Patches, a: np.ndarray) -> dict[str, fl
         chooses the best epoch, lowest first: ln(10) sqrt(spectrum) + 1 - r2, the relative error
         of the spectrum plus the share of the variance that is missed.
     """
-    mock = translate(generator, a)
+    random, members = torch.Generator().manual_seed(1), []
+    for _ in range(CHECK_MEMBERS if widths else 1):
+        noise = flat_noise(len(a), a.shape[-1], widths, random).numpy()
+        members.append(translate(generator, np.concatenate([a, noise], axis=1)))
     rows = []
     for channel, scaling in enumerate(patches.target_scalings):
         real = patches.targets[:, channel]
-        generated = to_physical(mock[:, channel], scaling, real)
+        physical = [to_physical(mock[:, channel], scaling, real) for mock in members]
+        generated, middle = physical[0], middle_of(physical)
         numbers = per_epoch_check(
             real,
             generated,
             patches.meta["geometry"]["pixel_arcmin"],
             patches.meta["fwhm_arcmin"],
         )
-        rows.append([numbers["spectrum"], numbers["histogram"], r2_score(real, generated)])
+        rows.append([numbers["spectrum"], numbers["histogram"], r2_score(real, middle)])
     spectrum, histogram, r2 = np.mean(rows, axis=0).tolist()
     score = math.log(10) * math.sqrt(spectrum) + 1 - r2
     return {"spectrum": spectrum, "histogram": histogram, "r2": r2, "score": score}

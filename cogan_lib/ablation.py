@@ -1,0 +1,197 @@
+"""What each choice of the recipe costs: the same tiles and budget, one change at a time.
+
+    python -m cogan_lib.ablation runs/real/patches.npz ablation.json --minutes 4 --seeds 1 2 3
+
+trains every variant with every seed and adds one row to the file after each; called again it goes
+on with what is missing. Chapter 06 reads the file. Nothing is chosen from it: the numbers of the
+held-out test tiles stand beside each other for the reader.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from .checkpoint import load_checkpoint
+from .config import Settings
+from .files import CoganError, provenance, read_json, sha256, write_json
+from .losses import LossWeights
+from .members import member_settings, member_tiles
+from .patches import Patches
+from .scaling import PatchMinMax
+from .scores import sky_blocks
+from .steps import COGAN_WEIGHT, training_settings
+from .synthesis import generate
+from .training import TrainingSettings, train
+from .validation import validate
+
+log = logging.getLogger(__name__)
+
+#: What differs from the cogan recipe: fields of `NetworkSettings`, `LossWeights` or
+#: `TrainingSettings`; "scaling" is that of the patches; "extremes" says whose amplitude a per-patch
+#: scaling takes: the real tile's ("given", as published) or the training tiles' ("typical").
+VARIANTS = {
+    "cogan": {},
+    "unpaired": {"paired": False, "pair": 0.0},
+    "instance norm": {"instance_norm": True},
+    "plain resampling": {"smooth": False},
+    "identity loss": {"identity": COGAN_WEIGHT / 2},
+    "no jitter": {"jitter": 0.0},
+    "min-max, extremes given": {"scaling": "minmax", "extremes": "given"},
+    "min-max, typical extremes": {"scaling": "minmax", "extremes": "typical"},
+    "paper's recipe, extremes given": {"recipe": "paper", "extremes": "given"},
+    "paper's recipe, typical extremes": {"recipe": "paper", "extremes": "typical"},
+    "members": {"recipe": "members"},
+}
+
+
+def variant(name: str, patches: Patches, minutes: float, seed: int) -> TrainingSettings:
+    """The training settings of a variant.
+
+    The paper's recipe is run a quarter as wide (the cogan preset's widths), so that a budget of
+    minutes means about as many steps for all.
+
+    Raises
+    ------
+    CoganError
+        Unknown name; the identity loss between unequal channels.
+    """
+    if name not in VARIANTS:
+        raise CoganError(f"There is no variant {name!r}; there are {', '.join(VARIANTS)}.")
+    change = dict(VARIANTS[name])
+    recipe = change.get("recipe")
+    base = Settings.check(
+        preset="paper" if recipe == "paper" else "cogan",
+        paired=recipe != "paper",
+        seed=seed,
+        max_minutes=float(minutes),
+        device="cpu",
+    )
+    settings = training_settings(base, patches.inputs.shape[1], patches.targets.shape[1])
+    if recipe == "paper":
+        narrow = replace(settings.network, features=16, discriminator_features=16)
+        settings = replace(settings, network=narrow)
+    if recipe == "members":
+        settings = member_settings(settings)
+
+    def changed(part, owner):
+        mine = {key: value for key, value in change.items() if hasattr(owner, key)}
+        return replace(part, **mine)
+
+    settings = replace(
+        settings,
+        network=changed(settings.network, settings.network),
+        weights=changed(settings.weights, LossWeights()),
+    )
+    settings = changed(settings, settings)
+    settings.weights.check(patches.inputs.shape[1], patches.targets.shape[1], settings.paired)
+    return settings
+
+
+def scaled_patches(name: str, patches: Patches) -> Patches:
+    """The patches with the per-patch scaling on all columns, if the variant wants it."""
+    change = VARIANTS[name]
+    if change.get("scaling") != "minmax" and change.get("recipe") != "paper":
+        return patches
+    scalings = {column: PatchMinMax().to_dict() for column in patches.meta["scalings"]}
+    return replace(patches, meta={**patches.meta, "scalings": scalings})
+
+
+def typical_extremes(patches: Patches) -> np.ndarray:
+    """A tile that has the training tiles' median extremes, for a scaling that asks for some.
+
+    Returns
+    -------
+    ndarray, shape (1, n_targets, npix, npix)
+        The median minimum in its first row, the median maximum elsewhere.
+    """
+    targets = patches.select("train").targets
+    low, high = (np.median(f(targets, axis=(2, 3)), axis=0) for f in (np.min, np.max))
+    tile = np.broadcast_to(high[:, None, None], targets.shape[1:]).copy()
+    tile[:, 0] = low[:, None]
+    return tile[None]
+
+
+def run(name: str, patches: Patches, minutes: float, seed: int) -> dict:
+    """Train one variant with one seed and judge it on the test tiles (bare, not on a sky)."""
+    settings = variant(name, patches, minutes, seed)
+    mine = scaled_patches(name, patches)
+    with tempfile.TemporaryDirectory() as folder:
+        result = train(mine, settings, folder)
+        trained = load_checkpoint(result.checkpoint)
+    test = mine.select("test")
+    if settings.network.noise:
+        mock = member_tiles(trained, test.inputs, 1, seed)[0]
+    else:
+        known = test.targets
+        if VARIANTS[name].get("extremes") == "typical":
+            known = np.repeat(typical_extremes(mine), len(test.targets), axis=0)
+        mock = generate(trained, test.inputs, known)
+    row = {"variant": name, "seed": seed, "steps": result.steps, "seconds": result.seconds}
+    row["validation_score"] = min(line["score"] for line in result.history)
+    for channel, target in enumerate(mine.meta["target_columns"]):
+        report = validate(
+            test.targets[:, channel],
+            mock[:, channel],
+            test.inputs,
+            pixel_arcmin=mine.meta["geometry"]["pixel_arcmin"],
+            fwhm_arcmin=mine.meta["fwhm_arcmin"],
+            blocks=sky_blocks(*test.lonlat.T),
+            seed=seed,
+            input_names=mine.meta["input_columns"],
+        )
+        beam = np.array(report["spectrum"]["in_beam"])
+        row[target] = {
+            "r2": report["r2_heldout"],
+            "ratio": np.array(report["spectrum"]["median_ratio"])[beam].tolist(),
+            "rho": np.array(report["rho_ell_real_mock"])[beam].tolist(),
+            "V1": report["minkowski"]["peak_ratio"]["V1"],
+            "V2": report["minkowski"]["peak_ratio"]["V2"],
+        }
+    return row
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="cogan_lib.ablation", description=__doc__.split("\n")[0])
+    parser.add_argument("patches", type=Path)
+    parser.add_argument("table", type=Path, help="JSON file that the rows are added to")
+    parser.add_argument("--minutes", type=float, default=4.0, help="of training, each")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
+    options = parser.parse_args(arguments)
+    patches, checksum = Patches.load(options.patches), sha256(options.patches)
+    content = {"minutes": options.minutes, "patches_sha256": checksum, "rows": []}
+    if options.table.exists():
+        found = read_json(options.table)
+        if any(found.get(key) != content[key] for key in ("minutes", "patches_sha256")):
+            raise CoganError(
+                f"{options.table} was made with other patches or another budget; give another "
+                "name for the table."
+            )
+        content = found
+    done = {(row["variant"], row["seed"]) for row in content["rows"]}
+    for seed in options.seeds:
+        for name in options.variants:
+            unequal = patches.inputs.shape[1] != patches.targets.shape[1]
+            if (name, seed) in done or (name == "identity loss" and unequal):
+                continue
+            content["rows"].append(run(name, patches, options.minutes, seed))
+            content["provenance"] = provenance(None)
+            write_json(options.table, content)
+            log.info("%s, seed %d: %s", name, seed, content["rows"][-1])
+    return 0
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        sys.exit(main())
+    except CoganError as problem:
+        sys.exit(f"Error: {problem}")
