@@ -27,9 +27,18 @@ STEPS = (
     ("tiles", "01-data-preparation", "tiling scaling patches"),
     ("networks", "02-cyclegan", "networks losses"),
     ("training", "03-training", "cyclegan training checkpoint"),
-    ("synthesis", "04-full-sky-synthesis", "synthesis"),
+    ("synthesis", "04-full-sky-synthesis", "synthesis pysm"),
     ("validation", "05-validation", "validation spectra morphology scores"),
-    ("everywhere", "", "steps config files notebook plotting data_plots report_plots"),
+    (
+        "beyond",
+        "06-beyond",
+        "members noise baselines cloud_population verdict high_latitude ablation",
+    ),
+    (
+        "everywhere",
+        "",
+        "steps config files notebook plotting data_plots report_plots beyond_plots member_plots",
+    ),
 )
 PROFILES = ["smoke", "laptop", "real", "gpu"]
 

@@ -2,7 +2,7 @@
 
     python -m cogan_lib.ablation runs/real/patches.npz ablation.json --minutes 4 --seeds 1 2 3
 
-trains every variant with every seed and adds one row to the file after each; called again it goes
+trains every variant with every seed and adds its row to the file after each; called again it goes
 on with what is missing. Chapter 06 reads the file. Nothing is chosen from it: the numbers of the
 held-out test tiles stand beside each other for the reader.
 """
@@ -34,8 +34,7 @@ from .validation import validate
 log = logging.getLogger(__name__)
 
 #: What differs from the cogan recipe: fields of `NetworkSettings`, `LossWeights` or
-#: `TrainingSettings`; "scaling" is that of the patches; "extremes" says whose amplitude a per-patch
-#: scaling takes: the real tile's ("given", as published) or the training tiles' ("typical").
+#: `TrainingSettings`; "scaling" is that of the patches, "recipe" one that differs in many things.
 VARIANTS = {
     "cogan": {},
     "unpaired": {"paired": False, "pair": 0.0},
@@ -43,10 +42,8 @@ VARIANTS = {
     "plain resampling": {"smooth": False},
     "identity loss": {"identity": COGAN_WEIGHT / 2},
     "no jitter": {"jitter": 0.0},
-    "min-max, extremes given": {"scaling": "minmax", "extremes": "given"},
-    "min-max, typical extremes": {"scaling": "minmax", "extremes": "typical"},
-    "paper's recipe, extremes given": {"recipe": "paper", "extremes": "given"},
-    "paper's recipe, typical extremes": {"recipe": "paper", "extremes": "typical"},
+    "min-max": {"scaling": "minmax"},
+    "paper's recipe": {"recipe": "paper"},
     "members": {"recipe": "members"},
 }
 
@@ -118,8 +115,15 @@ def typical_extremes(patches: Patches) -> np.ndarray:
     return tile[None]
 
 
-def run(name: str, patches: Patches, minutes: float, seed: int) -> dict:
-    """Train one variant with one seed and judge it on the test tiles (bare, not on a sky)."""
+def run(name: str, patches: Patches, minutes: float, seed: int) -> list[dict]:
+    """Train one variant with one seed and judge it on the test tiles (bare, not on a sky).
+
+    Returns
+    -------
+    list of dict
+        One row; two for a per-patch scaling, which has no amplitude of its own: with that of the
+        real tile, as published, and with the typical one of the training tiles.
+    """
     settings = variant(name, patches, minutes, seed)
     mine = scaled_patches(name, patches)
     with tempfile.TemporaryDirectory() as folder:
@@ -127,34 +131,42 @@ def run(name: str, patches: Patches, minutes: float, seed: int) -> dict:
         trained = load_checkpoint(result.checkpoint)
     test = mine.select("test")
     if settings.network.noise:
-        mock = member_tiles(trained, test.inputs, 1, seed)[0]
+        mocks = {name: member_tiles(trained, test.inputs, 1, seed)[0]}
+    elif isinstance(mine.target_scalings[0], PatchMinMax):
+        typical = np.repeat(typical_extremes(mine), len(test.targets), axis=0)
+        mocks = {
+            f"{name}, extremes given": generate(trained, test.inputs, test.targets),
+            f"{name}, typical extremes": generate(trained, test.inputs, typical),
+        }
     else:
-        known = test.targets
-        if VARIANTS[name].get("extremes") == "typical":
-            known = np.repeat(typical_extremes(mine), len(test.targets), axis=0)
-        mock = generate(trained, test.inputs, known)
-    row = {"variant": name, "seed": seed, "steps": result.steps, "seconds": result.seconds}
-    row["validation_score"] = min(line["score"] for line in result.history)
-    for channel, target in enumerate(mine.meta["target_columns"]):
+        mocks = {name: generate(trained, test.inputs)}
+    facts = {"training": name, "seed": seed, "steps": result.steps, "seconds": result.seconds}
+    return [{"variant": key, **facts, **_judged(test, mock)} for key, mock in mocks.items()]
+
+
+def _judged(test: Patches, mock: np.ndarray) -> dict:
+    """The numbers of each target's mock tiles."""
+    numbers = {}
+    for channel, target in enumerate(test.meta["target_columns"]):
         report = validate(
             test.targets[:, channel],
             mock[:, channel],
             test.inputs,
-            pixel_arcmin=mine.meta["geometry"]["pixel_arcmin"],
-            fwhm_arcmin=mine.meta["fwhm_arcmin"],
+            pixel_arcmin=test.meta["geometry"]["pixel_arcmin"],
+            fwhm_arcmin=test.meta["fwhm_arcmin"],
             blocks=sky_blocks(*test.lonlat.T),
-            seed=seed,
-            input_names=mine.meta["input_columns"],
+            seed=1,
+            input_names=test.meta["input_columns"],
         )
         beam = np.array(report["spectrum"]["in_beam"])
-        row[target] = {
+        numbers[target] = {
             "r2": report["r2_heldout"],
             "ratio": np.array(report["spectrum"]["median_ratio"])[beam].tolist(),
             "rho": np.array(report["rho_ell_real_mock"])[beam].tolist(),
             "V1": report["minkowski"]["peak_ratio"]["V1"],
             "V2": report["minkowski"]["peak_ratio"]["V2"],
         }
-    return row
+    return numbers
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -176,13 +188,13 @@ def main(arguments: list[str] | None = None) -> int:
                 "name for the table."
             )
         content = found
-    done = {(row["variant"], row["seed"]) for row in content["rows"]}
+    done = {(row["training"], row["seed"]) for row in content["rows"]}
     for seed in options.seeds:
         for name in options.variants:
             unequal = patches.inputs.shape[1] != patches.targets.shape[1]
             if (name, seed) in done or (name == "identity loss" and unequal):
                 continue
-            content["rows"].append(run(name, patches, options.minutes, seed))
+            content["rows"] += run(name, patches, options.minutes, seed)
             content["provenance"] = provenance(None)
             write_json(options.table, content)
             log.info("%s, seed %d: %s", name, seed, content["rows"][-1])
