@@ -42,6 +42,9 @@ class TrainingSettings:
         augmentation. The gas-to-dust ratio and the dust's temperature drift along the Galaxy; a
         network that must not trust the absolute level follows the tile's structure instead, and
         does better on longitudes it has not seen.
+    clip : float
+        Longest gradient of a group of networks: longer ones are shortened to it. Without any
+        normalisation a rare bad step can otherwise feed on itself until the losses are millions.
     average : float
         Longest memory of the weight average: 1 - 1/(number of steps). Early on it is shorter, about
         the last tenth of the steps so far.
@@ -60,6 +63,7 @@ class TrainingSettings:
     max_minutes: float = math.inf
     learning_rate: float = 2e-4
     jitter: float = 0.0
+    clip: float = math.inf
     average: float = 0.998
     seed: int = 1
     device: str = "auto"
@@ -71,7 +75,7 @@ class TrainingSettings:
             raise CoganError(
                 "A generator of members is scored against the true tile: set paired to true."
             )
-        for name in ("batch_size", "max_epochs", "max_minutes", "learning_rate", "devices"):
+        for name in ("batch_size", "max_epochs", "max_minutes", "learning_rate", "clip", "devices"):
             if not getattr(self, name) > 0:
                 raise CoganError(f"{name} is {getattr(self, name)}; it must be positive.")
         if not self.jitter >= 0:
@@ -91,9 +95,10 @@ class TrainingSettings:
         return "cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu"
 
     def to_dict(self) -> dict:
-        """Plain types, for JSON; no limit in minutes is null."""
-        endless = math.isinf(self.max_minutes)
-        return {**asdict(self), "max_minutes": None if endless else self.max_minutes}
+        """Plain types, for JSON; no limit is null."""
+        limits = {"max_minutes": self.max_minutes, "clip": self.clip}
+        endless = {name: None for name, limit in limits.items() if math.isinf(limit)}
+        return {**asdict(self), **endless}
 
 
 class CycleGan:
@@ -175,6 +180,9 @@ class CycleGan:
             flat = self.fabric.all_reduce(torch.cat([g.flatten() for g in gradients]))
             for g, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
                 g.copy_(mean.view_as(g))
+        if math.isfinite(self.settings.clip):
+            parameters = [p for group in optimiser.param_groups for p in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, self.settings.clip)
         optimiser.step()
 
     def set_rate(self, rate: float) -> None:

@@ -31,7 +31,7 @@ def differing(name, patches):
         ("plain resampling", {"smooth"}),
         ("no jitter", {"jitter"}),
         ("min-max", set()),
-        ("members", {"noise", "cycle", "pair"}),
+        ("members", {"noise", "cycle", "pair", "learning_rate", "clip"}),
     ],
 )
 def test_a_variant_changes_one_thing(name, changed, patches):

@@ -10,9 +10,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 
 from cogan_lib import training
 from cogan_lib.checkpoint import check_matches, load_checkpoint, load_state
+from cogan_lib.cyclegan import CycleGan
 from cogan_lib.files import CoganError
 from cogan_lib.losses import LossWeights
 from cogan_lib.networks import NetworkSettings, translate
@@ -240,6 +242,17 @@ def test_variants_run(change, tmp_path):
     assert np.isfinite(result.history[0]["score"])
 
 
+def test_gradients_are_shortened_to_their_limit(tmp_path):
+    """Adam forgets the length of a gradient unless it is far below its own 1e-8."""
+    start = CycleGan(2, 2, SETTINGS, Fabric(accelerator="cpu", devices=1)).networks.state_dict()
+    for clip, moves in ((1e-15, False), (1e6, True)):
+        settings = replace(SETTINGS, max_epochs=1, clip=clip)
+        train(toy_patches(targets=2), settings, tmp_path / str(clip))
+        trained = load_state(tmp_path / str(clip) / "state.pt")["networks"]
+        change = max(float((trained[key] - start[key]).abs().max()) for key in start)
+        assert (change > 1e-4) == moves
+
+
 def test_per_patch_scaling_takes_the_amplitude_from_the_real_tile(tmp_path):
     result = train(toy_patches(scaling="minmax"), replace(SETTINGS, max_epochs=1), tmp_path)
     assert np.isfinite(result.history[0]["score"])
@@ -277,6 +290,7 @@ def test_bad_settings_are_refused(patches, tmp_path):
         train(patches, replace(SETTINGS, weights=LossWeights(pair=5)), tmp_path)
     for change, words in (
         ({"batch_size": 0}, "batch_size is 0"),
+        ({"clip": 0.0}, "clip is 0.0"),
         ({"max_minutes": float("nan")}, "max_minutes is nan"),
         ({"average": 1.0}, "average is 1.0"),
         ({"precision": "16"}, "Precision '16'"),
