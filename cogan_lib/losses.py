@@ -118,10 +118,11 @@ def generator_losses(
 def crps(one: Tensor, other: Tensor, truth: Tensor) -> Tensor:
     """Continuous ranked probability score of two members, on pixels and on means of 4 and 16.
 
-    (|one - truth| + |other - truth| - |one - other|)/2, on average lowest if truth and members come
-    from one distribution (Gneiting & Raftery 2007; fair for two members, Ferro 2014). Against it,
-    L1 alone is lowest for the median of that distribution, whose power is too low. Means over
-    squares make the members differ together over wide regions, not pixel by pixel alone.
+    With d the absolute difference, (d(one, truth) + d(other, truth) - d(one, other))/2: on average
+    lowest if truth and members come from one distribution (Gneiting & Raftery 2007; fair for two
+    members, Ferro 2014). Against it, L1 alone is lowest for the median of that distribution, whose
+    power is too low. Means over squares make the members differ together over wide regions, not
+    pixel by pixel alone.
     """
     score = torch.zeros((), device=truth.device)
     for side in CRPS_SIDES:

@@ -28,6 +28,8 @@ COLUMN_UNITS = {
     "W_CO21_MEAN": ("K km/s",),
     "W_CO10_STD": ("K km/s",),
     "W_CO21_STD": ("K km/s",),
+    "OUTSIDE": ("1",),
+    "OUTSIDE_DEX": ("dex",),
 }
 _FRAMES = {"G": "G", "GALACTIC": "G", "C": "C", "ICRS": "C", "EQUATORIAL": "C", "FK5": "C",
            "E": "E", "ECLIPTIC": "E"}  # fmt: skip

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .checkpoint import check_matches, load_checkpoint
 from .config import Settings
+from .extrapolation import extrapolation
 from .files import CoganError, provenance, sha256
 from .losses import LossWeights
 from .members import member_settings, synthesise_members
@@ -139,20 +140,28 @@ def member_checkpoint(settings: Settings) -> Path:
 
 
 def member_sky_file(settings: Settings) -> Path:
-    """Turn ``sky.fits`` into ``co_members.fits``: a member, mean and spread."""
+    """Turn ``sky.fits`` into ``co_members.fits``: a member, mean and spread of each line.
+
+    And, see `extrapolation`, how far from the training tiles' dust and HI each pixel lies.
+    """
     run = Path(settings.run_dir)
     trained = load_checkpoint(need(run, "members/checkpoint", lambda: member_checkpoint(settings)))
     trained.generator.to(device(settings))
+    patches = Patches.load(need(run, "patches.npz"))
     source = need(run, "sky.fits")
+    sky = read_sky(source)
     co = synthesise_members(
-        read_sky(source),
+        sky,
         trained,
         settings.members,
         settings.seed,
         nthreads=settings.thread_count,
         skysha=sha256(source),
     )
-    return write_sky(run / "co_members.fits", co)
+    flag, distance = extrapolation(sky.maps, patches.select("train").inputs)
+    maps = co.maps | {"OUTSIDE": flag, "OUTSIDE_DEX": distance}
+    units = co.units | {"OUTSIDE": "1", "OUTSIDE_DEX": "dex"}
+    return write_sky(run / "co_members.fits", replace(co, maps=maps, units=units))
 
 
 def co_sky_file(settings: Settings) -> Path:
