@@ -32,7 +32,8 @@ STEPS = (
     (
         "beyond",
         "06-beyond",
-        "members noise baselines cloud_population verdict high_latitude ablation",
+        "members noise baselines baseline_networks cloud_population verdict "
+        "extrapolation high_latitude ablation",
     ),
     (
         "everywhere",
