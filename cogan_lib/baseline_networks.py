@@ -20,6 +20,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from .baselines import checked_inputs, one_target
+from .cyclegan import clip_gradients
 from .files import CoganError
 from .losses import discriminator_loss, real_loss
 from .networks import Discriminator, Generator, count_parameters, translate
@@ -218,6 +219,7 @@ def _train(
                     optimiser.param_groups[0]["lr"] = rate
                     optimiser.zero_grad()
                     loss.backward()
+                    clip_gradients(optimiser, settings.clip)
                     optimiser.step()
                 steps += 1
                 bar.update(100 * min(used(), 1) - bar.n)

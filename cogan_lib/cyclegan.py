@@ -180,9 +180,7 @@ class CycleGan:
             flat = self.fabric.all_reduce(torch.cat([g.flatten() for g in gradients]))
             for g, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
                 g.copy_(mean.view_as(g))
-        if math.isfinite(self.settings.clip):
-            parameters = [p for group in optimiser.param_groups for p in group["params"]]
-            nn.utils.clip_grad_norm_(parameters, self.settings.clip)
+        clip_gradients(optimiser, self.settings.clip)
         optimiser.step()
 
     def set_rate(self, rate: float) -> None:
@@ -210,3 +208,10 @@ class CycleGan:
             mine.load_state_dict(saved)
         for mine, saved in zip(self.buffers, state["buffers"], strict=True):
             mine.load_state_dict(saved, self.fabric.device)
+
+
+def clip_gradients(optimiser: torch.optim.Optimizer, clip: float) -> None:
+    """Shorten the gradient of all that an optimiser moves, if it is longer than `clip`."""
+    if math.isfinite(clip):
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        nn.utils.clip_grad_norm_(parameters, clip)
