@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 
 import yaml
+from beyond_page import write_beyond
 from book_tables import write_tables
 from results_page import write_results
 
@@ -81,6 +82,7 @@ def stage(book: Path, executed: Path, target: Path, config: dict, chapters: dict
     if (target / "_includes").is_dir():
         write_tables(target, chapters)
         write_results(target)
+        write_beyond(target)
     repository = config.get("repository") or {}
     for page in sorted(target.rglob("*.md")):
         page.write_text(fill_address(page.read_text(), page.stem, repository))

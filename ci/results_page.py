@@ -22,7 +22,7 @@ import yaml
 from cogan_lib.files import CoganError, read_json
 
 REPORT = "results/real/report.json"
-FIGURES = "results/real/figures.yaml"
+FOLDER = "results/real"
 NO_RUN = "not run yet"
 NOT_MEASURED = "not measured"
 BADGES = {  # from best to worst
@@ -53,7 +53,7 @@ def write_results(stage: Path) -> None:
     prose = read_prose(stage / "_includes" / "reproduction.yaml")
     parts = {
         "reproduction": reproduction(prose["sections"], report),
-        "real-run": real_run(report, read_figures(stage)),
+        "real-run": real_run(report, read_figures(stage, FOLDER)),
         "headline": headline(prose["headline"], report),
     }
     (stage / "_generated").mkdir(parents=True, exist_ok=True)
@@ -115,10 +115,10 @@ def reproduction(sections: list[dict], report: dict | None) -> str:
     for section in sections:
         text += [f"## {section['title']}", "", "````{list-table}", ":class: reproduction"]
         text += [":header-rows: 1", ":widths: 19 21 22 14 24", ""]
-        text += _row("Claim", "Paper", "Ours (real sky, held-out longitudes)", "Status", "Why")
+        text += table_row("Claim", "Paper", "Ours (real sky, held-out longitudes)", "Status", "Why")
         for row in section["rows"]:
             ours, label = judge(row, report)
-            text += _row(row["claim"], row["paper"], ours or "–", BADGES[label], row["why"])
+            text += table_row(row["claim"], row["paper"], ours or "–", BADGES[label], row["why"])
         text += ["````", ""]
     return "\n".join(text)
 
@@ -230,11 +230,18 @@ def real_run(report: dict | None, figures: list[dict]) -> str:
     text += [f"| {name} | {value} |" for name, value in facts.items() if value not in (None, "")]
     for target, result in sorted(report.get("validation", {}).items()):
         text += ["", *_bins(target, result)]
+    return "\n".join([*text, "", *figure_blocks(figures, FOLDER)])
+
+
+def figure_blocks(figures: list[dict], folder: str) -> list[str]:
+    """The stored figures of a folder, numbered and with their alternative text."""
+    text = []
     for figure in figures:
-        text += ["", f"```{{figure}} results/real/{figure['file']}"]
-        text += [f":name: fig-real-{Path(figure['file']).stem}", f":alt: {_flat(figure['alt'])}"]
-        text += ["", _flat(figure["caption"]), "```"]
-    return "\n".join(text)
+        name = f"fig-{Path(folder).name}-{Path(figure['file']).stem}"
+        text += [f"```{{figure}} {folder}/{figure['file']}"]
+        text += [f":name: {name}", f":alt: {_flat(figure['alt'])}"]
+        text += ["", _flat(figure["caption"]), "```", ""]
+    return text
 
 
 def _bins(target: str, result: dict) -> list[str]:
@@ -252,27 +259,27 @@ def _bins(target: str, result: dict) -> list[str]:
         ":class: narrow",
         ":header-rows: 1",
         "",
-        *_row("ℓ", "made / real", "68 % interval", "correlation real × made"),
+        *table_row("ℓ", "made / real", "68 % interval", "correlation real × made"),
     ]
     columns = (result["beam"][name] for name in ("ell", "ratio", *ENDS, "rho"))
     for ell, ratio, low, high, rho in zip(*columns, strict=True):
-        text += _row(f"{ell:.0f}", f"{ratio:.2f}", f"{low:.2f} to {high:.2f}", f"{rho:.2f}")
+        text += table_row(f"{ell:.0f}", f"{ratio:.2f}", f"{low:.2f} to {high:.2f}", f"{rho:.2f}")
     return [*text, "```"]
 
 
-def read_figures(stage: Path) -> list[dict]:
-    """The stored figures, in order, each with file, caption and alt."""
-    path = stage / FIGURES
+def read_figures(stage: Path, folder: str) -> list[dict]:
+    """The stored figures of a folder, in order, each with file, caption and alt."""
+    path = stage / folder / "figures.yaml"
     figures = yaml.safe_load(path.read_text()) if path.exists() else []
     for figure in figures:
         if not {"file", "caption", "alt"} <= set(figure):
-            raise CoganError(f"{FIGURES}: {figure} needs file, caption and alt.")
+            raise CoganError(f"{folder}/figures.yaml: {figure} needs file, caption and alt.")
         if not (path.parent / figure["file"]).exists():
-            raise CoganError(f"{FIGURES} names {figure['file']}, which is not there.")
+            raise CoganError(f"{folder}/figures.yaml names {figure['file']}, which is not there.")
     return figures
 
 
-def _row(*cells: str) -> list[str]:
+def table_row(*cells: str) -> list[str]:
     """One row of a list-table."""
     return [f"{'  -' if i else '* -'} {_flat(cell)}".rstrip() for i, cell in enumerate(cells)]
 

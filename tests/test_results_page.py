@@ -138,7 +138,7 @@ def test_of_two_lines_the_worse_counts(stage):
 
 def test_figures_come_with_caption_and_alt(stage):
     store(stage, REPORT)
-    listed = stage / results_page.FIGURES
+    listed = stage / results_page.FOLDER / "figures.yaml"
     listed.write_text("- {file: sky.png, caption: The sky., alt: An ellipse.}\n")
     with pytest.raises(CoganError, match="not there"):
         results_page.write_results(stage)
