@@ -20,7 +20,7 @@ import numpy as np
 
 from .checkpoint import load_checkpoint
 from .config import Settings
-from .files import CoganError, provenance, read_json, sha256, write_json
+from .files import CoganError, provenance, read_json, write_json
 from .losses import LossWeights
 from .members import member_settings, member_tiles
 from .patches import Patches
@@ -178,13 +178,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     options = parser.parse_args(arguments)
-    patches, checksum = Patches.load(options.patches), sha256(options.patches)
-    content = {"minutes": options.minutes, "patches_sha256": checksum, "rows": []}
+    patches = Patches.load(options.patches)
+    content = {
+        "minutes": options.minutes,
+        "tiles": len(patches.split),
+        "sky_sha256": patches.meta.get("provenance", {}).get("sky_sha256"),
+        "rows": [],
+    }
     if options.table.exists():
         found = read_json(options.table)
-        if any(found.get(key) != content[key] for key in ("minutes", "patches_sha256")):
+        if any(found.get(key) != content[key] for key in ("minutes", "tiles", "sky_sha256")):
             raise CoganError(
-                f"{options.table} was made with other patches or another budget; give another "
+                f"{options.table} was made on another sky or with another budget; give another "
                 "name for the table."
             )
         content = found
