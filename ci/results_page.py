@@ -237,7 +237,7 @@ def figure_blocks(figures: list[dict], folder: str) -> list[str]:
     """The stored figures of a folder, numbered and with their alternative text."""
     text = []
     for figure in figures:
-        name = f"fig-{Path(folder).name}-{Path(figure['file']).stem}"
+        name = f"fig-{folder.replace('/', '-')}-{Path(figure['file']).stem}"
         text += [f"```{{figure}} {folder}/{figure['file']}"]
         text += [f":name: {name}", f":alt: {_flat(figure['alt'])}"]
         text += ["", _flat(figure["caption"]), "```", ""]

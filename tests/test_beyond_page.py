@@ -60,7 +60,7 @@ def test_every_number_is_in_its_table(tmp_path):
         *("465 held-out tiles", "8 skies", "code abc", "came along", "not met"),
         *("0.710", "0.90 → 0.50", "0.80 to 1.20", "1.10, 1.30", "347,160", "1,801"),
         *("100% / 97%", "fails, p = 0.002", "0.64 (p = 0.0007)", "61% of the sky"),
-        *(f"```{{figure}} {FOLDER}/sky.png", ":name: fig-beyond-sky"),
+        *(f"```{{figure}} {FOLDER}/sky.png", ":name: fig-results-beyond-sky"),
     ):
         assert piece in text, piece
     assert text.count("````{list-table}") == 4 and "None" not in text

@@ -144,7 +144,7 @@ def test_figures_come_with_caption_and_alt(stage):
         results_page.write_results(stage)
     (listed.parent / "sky.png").touch()
     results_page.write_results(stage)
-    assert ":name: fig-real-sky\n:alt: An ellipse." in generated(stage, "real-run")
+    assert ":name: fig-results-real-sky\n:alt: An ellipse." in generated(stage, "real-run")
     listed.write_text("- {file: sky.png, caption: The sky.}\n")
     with pytest.raises(CoganError, match="alt"):
         results_page.write_results(stage)
