@@ -131,8 +131,11 @@ def member_checkpoint(settings: Settings) -> Path:
         except CoganError as misfit:
             log.info("weights/%s does not fit: %s", folder.name, misfit)
             continue
-        shutil.copytree(folder, target, dirs_exist_ok=True)
-        return target
+        fresh = target.with_name(".checkpoint-fresh")  # whole or not at all
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.copytree(folder, fresh)
+        shutil.rmtree(target, ignore_errors=True)
+        return fresh.replace(target)
     ours = settings.model_copy(update={"preset": "cogan", "paired": True})
     chosen = training_settings(ours, patches.inputs.shape[1], patches.targets.shape[1])
     chosen = replace(member_settings(chosen), max_minutes=settings.member_minutes)

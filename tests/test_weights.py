@@ -18,7 +18,10 @@ def test_weights_are_whole_small_and_described(folder):
     trained = load_checkpoint(folder)  # compares checksums
     assert trained.settings.noise == members.WIDTHS
     assert trained.content["provenance"]["git_commit"].isalnum()  # of a clean checkout
-    assert f"`{folder.name}`" in (steps.WEIGHTS / "README.md").read_text()
+    card = (steps.WEIGHTS / "README.md").read_text()
+    kept = trained.metrics
+    for words in (f"`{folder.name}`", f"epoch {kept['epoch']} kept", f"{kept['r2']:.3f}"):
+        assert words in card  # the card is of these weights
     assert sum(path.stat().st_size for path in folder.iterdir()) < 5e6
 
 
