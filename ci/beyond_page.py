@@ -48,6 +48,7 @@ def beyond_run(report: dict, figures: list[dict]) -> str:
         f"{made_by.get('git_commit')}. The weights of the members {origin}.",
         "",
         *_targets(run["targets"]),
+        *_trainings(run["trainings"]),
         *_baselines(run["baselines"]),
         *_verdicts(run["verdicts"]),
         *_high_latitude(run["high_latitude"]),
@@ -67,8 +68,21 @@ def _table(caption: str, name: str, header: list[str], rows: list[list[str]]) ->
 def _targets(targets: list[dict]) -> list[str]:
     keys = ("quantity", "paper", "to reach", "ours", "met")
     rows = [[str(target[key]) for key in keys] for target in targets]
-    caption = "What was asked for, and what came out; in brackets the 68 % interval."
+    caption = (
+        "What was asked for, and what came out: mean ± standard deviation over the members' skies, "
+        "and in brackets the 68 % interval had other blocks of sky been held out."
+    )
     return _table(caption, "targets", ["Quantity", "Paper", "To reach", "Ours", ""], rows)
+
+
+def _trainings(trainings: list[dict]) -> list[str]:
+    keys = list(trainings[0])
+    rows = [[row["members"], *(f"{row[key]:.3f}" for key in keys[1:])] for row in trainings]
+    caption = (
+        "Each training of the generator of members by itself, and all together, on the tiles of "
+        "the calibration. R² is that of the mean of the members, power that of single ones."
+    )
+    return _table(caption, "trainings", [key[0].upper() + key[1:] for key in keys], rows)
 
 
 def _baselines(baselines: dict) -> list[str]:

@@ -131,7 +131,7 @@ def run(name: str, patches: Patches, minutes: float, seed: int) -> list[dict]:
         trained = load_checkpoint(result.checkpoint)
     test = mine.select("test")
     if settings.network.noise:
-        mocks = {name: member_tiles(trained, test.inputs, 1, seed)[0]}
+        mocks = {name: member_tiles([trained], test.inputs, 1, seed)[0]}
     elif isinstance(mine.target_scalings[0], PatchMinMax):
         typical = np.repeat(typical_extremes(mine), len(test.targets), axis=0)
         mocks = {

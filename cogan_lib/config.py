@@ -68,10 +68,13 @@ class Settings(BaseModel):
     precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="number format")
 
     use_pretrained: bool = Field(
-        True, description="chapter 06: take the weights that came along, if they fit the tiles"
+        False, description="take the trained weights that came along, if they fit, and don't train"
+    )
+    train_members: bool = Field(
+        False, description="chapter 06: train even if a generator of members came along"
     )
     member_minutes: float = Field(
-        3.0, gt=0, le=10_000, description="chapter 06: training of the generator of members, if not"
+        3.0, gt=0, le=10_000, description="chapter 06: budget of that training"
     )
     members: int = Field(4, ge=2, le=10_000, description="CO skies that chapter 06 makes")
 

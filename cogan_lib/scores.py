@@ -1,5 +1,5 @@
-"""Four small judges: explained variance, the log-linear fit to beat, how far chance moves a number,
-and a permutation test.
+"""Small judges: explained variance, the log-linear fit to beat, how far chance moves a number, and
+a permutation test, with the blocks of sky that the last two need.
 
 W is in K km/s. As CO spans decades, amplitudes are compared as y = asinh(W / 0.3 K km/s): linear at
 the noise, logarithmic above.
@@ -109,6 +109,40 @@ def sky_blocks(lon_deg: np.ndarray, lat_deg: np.ndarray, block_deg: float = 15.0
     around = np.maximum(np.round(360 * height / block_deg), 1)
     pair = np.stack([band, np.floor(lon / 360 * around)], axis=1)
     return np.unique(pair, axis=0, return_inverse=True)[1].ravel()
+
+
+def separate_blocks(lonlat_deg: np.ndarray, side_deg: float) -> np.ndarray:
+    """Blocks of sky to exchange in a test, so far apart that their tiles show different sky.
+
+    In blocks that touch, neighbouring tiles share clouds, and the generator's error with them;
+    exchanging one and not the other looks like a difference, far more often than it should.
+
+    A block is a tile and those whose centres are within a quarter of a side of its own. Such tiles
+    are chosen at least 1.5 sides apart, those with the most tiles around them first, so that two
+    tiles of different blocks are at least one side apart.
+
+    Parameters
+    ----------
+    lonlat_deg : ndarray, shape (n, 2)
+        Tile centres.
+    side_deg : float
+        Side of a tile.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        Number of the tile's block, -1 for a tile between blocks.
+    """
+    lon, lat = np.radians(np.asarray(lonlat_deg, dtype=np.float64)).T
+    points = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
+    apart = np.degrees(np.arccos(np.clip(points @ points.T, -1, 1)))
+    around = apart <= side_deg / 4
+    blocks, centres = np.full(len(lon), -1), []
+    for tile in np.argsort(-around.sum(axis=1), kind="stable"):
+        if not centres or apart[tile, centres].min() >= 1.5 * side_deg:
+            blocks[around[tile]] = len(centres)
+            centres.append(tile)
+    return blocks
 
 
 def block_interval(

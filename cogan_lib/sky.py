@@ -28,6 +28,8 @@ COLUMN_UNITS = {
     "W_CO21_MEAN": ("K km/s",),
     "W_CO10_STD": ("K km/s",),
     "W_CO21_STD": ("K km/s",),
+    "W_CO10_MID": ("K km/s",),
+    "W_CO21_MID": ("K km/s",),
     "OUTSIDE": ("1",),
     "OUTSIDE_DEX": ("dex",),
 }

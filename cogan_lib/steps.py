@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from .checkpoint import check_matches, load_checkpoint
+from . import pretrained
+from .checkpoint import Checkpoint, check_matches, load_checkpoint
 from .config import Settings
 from .extrapolation import extrapolation
 from .files import CoganError, provenance, sha256
@@ -28,8 +30,6 @@ from .training import TrainingResult, TrainingSettings, train
 
 log = logging.getLogger(__name__)
 
-#: Folders of trained weights that come with the package.
-WEIGHTS = Path(__file__).parent / "weights"
 #: The cogan preset's weight of the cycle term, and of the L1 term between a generated tile and its
 #: true counterpart in paired training. The paper's 10 leaves the adversarial term, which alone
 #: asks for the right power on every scale, too little say.
@@ -109,55 +109,72 @@ def training_settings(settings: Settings, n_inputs: int, n_targets: int) -> Trai
 
 
 def train_checkpoint(settings: Settings, resume: bool = False) -> TrainingResult:
-    """Train on ``patches.npz`` and leave ``checkpoint/``."""
+    """Train on ``patches.npz`` and leave ``checkpoint/``.
+
+    With `use_pretrained`, take weights that came with the package if some were trained on such
+    tiles; no ``state.pt`` belongs to those.
+    """
     run = Path(settings.run_dir)
     patches = Patches.load(need(run, "patches.npz", lambda: patches_file(settings)))
     chosen = training_settings(settings, patches.inputs.shape[1], patches.targets.shape[1])
+    if settings.use_pretrained:
+        if found := pretrained.fitting(patches, chosen.network, chosen.paired):
+            (run / "state.pt").unlink(missing_ok=True)
+            return pretrained.take(found[0], run)
+        log.info("None of the weights that came along fit these tiles: training.")
     return train(patches, chosen, run, resume=resume)
 
 
-def member_checkpoint(settings: Settings) -> Path:
-    """The weights of a generator of members in ``members/checkpoint``.
+def member_checkpoints(settings: Settings) -> list[Path]:
+    """The weights of generators of members, ``members/checkpoint*``.
 
-    Those that came with the package if `use_pretrained` is set and they were made for such tiles,
-    or else the result of `member_minutes` of training.
+    Those that came with the package if some were trained on such tiles, unless `train_members`;
+    else the result of one training of `member_minutes`.
     """
-    run = Path(settings.run_dir)
-    patches = Patches.load(need(run, "patches.npz", lambda: patches_file(settings)))
-    target = run / "members" / "checkpoint"
-    for folder in sorted(WEIGHTS.glob("*/")) if settings.use_pretrained else ():
-        try:
-            check_matches(load_checkpoint(folder), patches)
-        except CoganError as misfit:
-            log.info("weights/%s does not fit: %s", folder.name, misfit)
-            continue
-        fresh = target.with_name(".checkpoint-fresh")  # whole or not at all
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(folder, fresh)
-        shutil.rmtree(target, ignore_errors=True)
-        return fresh.replace(target)
+    folder = Path(settings.run_dir) / "members"
+    patches = Patches.load(need(folder.parent, "patches.npz", lambda: patches_file(settings)))
     ours = settings.model_copy(update={"preset": "cogan", "paired": True})
     chosen = training_settings(ours, patches.inputs.shape[1], patches.targets.shape[1])
     chosen = replace(member_settings(chosen), max_minutes=settings.member_minutes)
-    return train(patches, chosen, run / "members").checkpoint
+    found = [] if settings.train_members else pretrained.fitting(patches, chosen.network)
+    for old in folder.glob("checkpoint*"):
+        shutil.rmtree(old)
+    if not found:
+        return [train(patches, chosen, folder).checkpoint]
+    names = ["checkpoint", *(f"checkpoint-{i}" for i in range(2, len(found) + 1))]
+    # the first one last: where it is, all are
+    for source, name in reversed(list(zip(found, names, strict=True))):
+        pretrained.take(source, folder, name)
+    return [folder / name for name in names]
 
 
-def member_sky_file(settings: Settings) -> Path:
+def load_members(settings: Settings) -> list[Checkpoint]:
+    """The generators of `member_checkpoints`, on their device."""
+    run = Path(settings.run_dir)
+    first = need(run, "members/checkpoint", lambda: member_checkpoints(settings))
+    trainings = [load_checkpoint(path) for path in sorted(first.parent.glob("checkpoint*"))]
+    for trained in trainings:
+        trained.generator.to(device(settings))
+    return trainings
+
+
+def member_sky_file(settings: Settings, each: Callable[[Sky], object] | None = None) -> Path:
     """Turn ``sky.fits`` into ``co_members.fits``: a member, mean and spread of each line.
 
-    And, see `extrapolation`, how far from the training tiles' dust and HI each pixel lies.
+    And, see `extrapolation`, how far from the training tiles' dust and HI each pixel lies. `each`
+    is called with every member's sky.
     """
     run = Path(settings.run_dir)
-    trained = load_checkpoint(need(run, "members/checkpoint", lambda: member_checkpoint(settings)))
-    trained.generator.to(device(settings))
+    trainings = load_members(settings)
     patches = Patches.load(need(run, "patches.npz"))
     source = need(run, "sky.fits")
     sky = read_sky(source)
     co = synthesise_members(
         sky,
-        trained,
+        trainings,
         settings.members,
         settings.seed,
+        each,
         nthreads=settings.thread_count,
         skysha=sha256(source),
     )

@@ -29,6 +29,7 @@ from cogan_lib.scores import (
     block_interval,
     fit_loglinear,
     r2_score,
+    separate_blocks,
     sky_blocks,
     swap_p_value,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "fit_loglinear",
     "per_epoch_check",
     "r2_score",
+    "separate_blocks",
     "sky_blocks",
     "swap_p_value",
     "validate",
@@ -196,6 +198,7 @@ def validate(
     blocks: np.ndarray,
     seed: int,
     input_names: Sequence[str] = ("DUST", "N_HI"),
+    apart: np.ndarray | None = None,
     baseline: LogLinear | None = None,
     thresholds: np.ndarray = morphology.THRESHOLDS,
     structure_sigma: float = 1.0,
@@ -212,10 +215,13 @@ def validate(
     pixel_arcmin, fwhm_arcmin : float
         Tile pixel and beam of the maps.
     blocks : ndarray of int, shape (n,)
-        Block of sky of each tile, for the p-values; see `sky_blocks` and `swap_p_value`.
+        Block of sky of each tile, for the intervals; see `sky_blocks` and `block_interval`.
     seed : int
-        For the permutations.
+        For the draws.
     input_names : sequence of str
+    apart : ndarray of int, shape (n,), optional
+        Blocks that do not touch, -1 for a tile between them, for the p-values; see
+        `separate_blocks` and `swap_p_value`. Default: `blocks`.
     baseline : LogLinear, optional
         A fit to training tiles, for ``r2_heldout_loglinear``.
     thresholds : ndarray
@@ -235,7 +241,8 @@ def validate(
         bins within the beam), ``spectrum_standardised`` (the same with every tile scaled to mean 0
         and standard deviation 1, as published), ``minkowski``, ``shapes``, ``pdf``, ``rho_ell``,
         ``rho_ell_real_mock`` (its real x mock numbers), ``r2_heldout``, ``r2_heldout_loglinear``
-        if `baseline` is given, ``tiles``, ``blocks``, ``within_2sigma`` and ``verdict``.
+        if `baseline` is given, ``tiles``, ``blocks``, ``blocks_apart`` (for the p-values),
+        ``within_2sigma`` and ``verdict``.
 
     Raises
     ------
@@ -258,11 +265,17 @@ def validate(
     channels = [
         spectra.check_tiles(name, inputs[:, i], like=real) for i, name in enumerate(input_names)
     ]
-    if blocks.shape != (len(real),):
-        raise CoganError(f"{len(real)} tiles need as many block numbers, not {blocks.shape}.")
+    apart = blocks if apart is None else np.asarray(apart)
+    for numbers in (blocks, apart):
+        if numbers.shape != (len(real),):
+            raise CoganError(f"{len(real)} tiles need as many block numbers, not {numbers.shape}.")
+    if not (apart >= 0).any():
+        raise CoganError("No tile is left for the p-values: all of `apart` is negative.")
+
+    used = np.flatnonzero(apart >= 0)
 
     def p_value(a, b):
-        return swap_p_value(a, b, blocks, seed, permutations)
+        return swap_p_value(a[used], b[used], apart[used], seed, permutations)
 
     edges, in_beam = spectra.bin_edges(
         real.shape[-1] * pixel_arcmin / 60, pixel_arcmin, fwhm_arcmin
@@ -270,6 +283,7 @@ def validate(
     grid = {"pixel_arcmin": pixel_arcmin, "edges": edges}
     flat_real, flat_mock = spectra.standardise(real), spectra.standardise(mock)
     report = {"tiles": len(real), "blocks": int(np.unique(blocks).size)}
+    report["blocks_apart"] = int(np.unique(apart[used]).size)
     for key, r, m, unit in (
         ("spectrum", real, mock, "(K km/s)2 sr"),
         ("spectrum_standardised", flat_real, flat_mock, "sr"),
@@ -328,8 +342,8 @@ def _verdict(report: dict) -> str:
         f"real 2.5-97.5 % interval in {inside.sum()} of {inside.size} spectrum bins, "
         f"{minkowski['inside_2sigma']:.0%} of {minkowski['points']} Minkowski points and "
         f"{shapes['inside_2sigma']:.0%} of the shape quantiles ({report['tiles']} tiles). "
-        f"Swapping real and mock in {report['blocks']} blocks of sky, a difference of the means as "
-        f"large as this one has p = {spectrum['p_value']:.2g} (spectrum), "
+        f"Swapping real and mock in {report['blocks_apart']} separate blocks of sky, a difference "
+        f"of the means as large as this one has p = {spectrum['p_value']:.2g} (spectrum), "
         f"{minkowski['p_value']:.2g} (Minkowski), {shapes['p_value']:.2g} (shapes)."
     )
 

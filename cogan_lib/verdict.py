@@ -37,8 +37,8 @@ gross errors. A copy of the real sky passes: memory is not tested, nor is accura
 **Blocks must not touch.** Where tiles of two blocks share sky, each recognises its neighbour, and
 exchanging one block and not the other looks like a difference: in simulated skies as correlated as
 the real one, blocks of two tile sides that touch raised the false alarms from 5 % to 22 %.
-`separate_blocks` chooses blocks that do not, and leaves out the tiles between them: most of a dense
-grid, whose tiles repeat each other anyway.
+`scores.separate_blocks` chooses blocks that do not, and leaves out the tiles between them: most of
+a dense grid, whose tiles repeat each other anyway.
 """
 
 from __future__ import annotations
@@ -60,37 +60,6 @@ QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 0.95, 0.99)
 MOST_COMPONENTS = 10  # of one set of features; beyond, directions hold little but noise
 FOLDS = 5
 DIRECTIONS = 4  # of the filters
-
-
-def separate_blocks(lonlat_deg: np.ndarray, side_deg: float) -> np.ndarray:
-    """Blocks of sky for `sharp_verdict`, so far apart that their tiles show different sky.
-
-    A block is a tile and those whose centres are within a quarter of a side of its own. Such tiles
-    are chosen at least 1.5 sides apart, those with the most tiles around them first, so that two
-    tiles of different blocks are at least one side apart.
-
-    Parameters
-    ----------
-    lonlat_deg : ndarray, shape (n, 2)
-        Tile centres.
-    side_deg : float
-        Side of a tile.
-
-    Returns
-    -------
-    ndarray of int, shape (n,)
-        Number of the tile's block, -1 for a tile between blocks.
-    """
-    lon, lat = np.radians(np.asarray(lonlat_deg, dtype=np.float64)).T
-    points = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
-    apart = np.degrees(2 * np.arcsin(np.clip(cdist(points, points) / 2, 0, 1)))
-    around = apart <= side_deg / 4
-    blocks, centres = np.full(len(lon), -1), []
-    for tile in np.argsort(-around.sum(axis=1), kind="stable"):
-        if not centres or apart[tile, centres].min() >= 1.5 * side_deg:
-            blocks[around[tile]] = len(centres)
-            centres.append(tile)
-    return blocks
 
 
 def tile_features(tiles: np.ndarray, pixel_arcmin: float, fwhm_arcmin: float) -> dict:
@@ -297,7 +266,7 @@ def sharp_verdict(
         Tile pixel and beam of the maps.
     blocks : ndarray of int, shape (n,)
         Block of sky of each real tile; tiles of a negative number are left out. Take
-        `separate_blocks`: blocks that touch raise false alarms.
+        `scores.separate_blocks`: blocks that touch raise false alarms.
     seed : int
         For the exchanged labels and the folds.
     mock_blocks : ndarray of int, shape (m,), optional

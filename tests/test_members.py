@@ -13,6 +13,7 @@ from cogan_lib.checkpoint import load_checkpoint, save_checkpoint
 from cogan_lib.files import CoganError
 from cogan_lib.losses import crps
 from cogan_lib.networks import Generator
+from cogan_lib.scores import middle_of
 from cogan_lib.sky import read_sky, write_sky
 from cogan_lib.synthesis import synthesise
 from cogan_lib.tiling import cut_tiles, map_to_alm
@@ -80,13 +81,13 @@ def test_members_that_do_not_fit_are_refused():
             members.calibration(np.zeros(shape), np.zeros(5), seed=1)
 
 
-def with_noise(folder):
+def with_noise(folder, seed=1):
     """The test generator of the synthesis tests, with fields of noise that it listens to."""
     plain = checkpoint(folder)
     settings = dataclasses.replace(plain.settings, noise=(8.0, 30.0))
-    torch.manual_seed(1)
+    torch.manual_seed(seed)
     networks = Generator(2, 1, settings, noise=2), Generator(1, 2, settings)
-    save_checkpoint(folder, *networks, settings, plain.meta, training={"seed": 1})
+    save_checkpoint(folder, *networks, settings, plain.meta, training={"seed": seed})
     return load_checkpoint(folder)
 
 
@@ -109,21 +110,39 @@ def test_a_member_is_one_sky_wherever_tiles_overlap(sky, tmp_path):  # noqa: F81
 
 
 def test_mean_and_spread_are_those_of_the_members(sky, tmp_path):  # noqa: F811
-    trained = with_noise(tmp_path / "checkpoint")
+    """Of two trainings, which take turns."""
+    trainings = [with_noise(tmp_path / f"checkpoint-{seed}", seed) for seed in (1, 2)]
     options = {"batch_size": 500, "progress": False}
-    made = members.synthesise_members(sky, trained, 3, seed=5, **options)
-    each = [synthesise(sky, trained, member=m, **options).maps["W_CO21"] for m in (5, 6, 7)]
-    np.testing.assert_array_equal(made.maps["W_CO21"], each[0])
-    np.testing.assert_allclose(made.maps["W_CO21_MEAN"], np.mean(each, 0), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(
-        made.maps["W_CO21_STD"], np.std(each, 0, ddof=1), rtol=1e-3, atol=1e-4
-    )
+    seen = []
+    made = members.synthesise_members(sky, trainings, 3, 5, seen.append, **options)
+    each = np.stack([one.maps["W_CO21"] for one in seen])
+    for i, (seed, which) in enumerate(((5, 0), (6, 1), (7, 0))):
+        alone = synthesise(sky, trainings[which], member=seed, **options)
+        np.testing.assert_array_equal(alone.maps["W_CO21"], each[i])
+    maps = made.maps
+    np.testing.assert_array_equal(maps["W_CO21"], each[0])
+    np.testing.assert_allclose(maps["W_CO21_MEAN"], each.mean(0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(maps["W_CO21_STD"], each.std(0, ddof=1), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(maps["W_CO21_MID"], middle_of(each), rtol=1e-4, atol=1e-5)
     back = read_sky(write_sky(tmp_path / "co.fits", made))
     assert back.targets == ["W_CO21"] and back.meta["members"] == 3 and back.nside == NSIDE
+    sums = [t.content["weights_sha256"]["generator_ab"] for t in trainings]
+    assert [back.meta["weights"], back.meta["weights2"]] == sums
     with pytest.raises(CoganError, match="at least two members"):
-        members.synthesise_members(sky, trained, 1, seed=5)
+        members.synthesise_members(sky, trainings, 1, seed=5)
     with pytest.raises(CoganError, match="trained with noise"):
-        members.synthesise_members(sky, checkpoint(tmp_path / "plain"), 3, seed=5)
+        members.synthesise_members(sky, [checkpoint(tmp_path / "plain")], 3, seed=5)
+
+
+def test_trainings_take_turns_on_tiles_too(tmp_path):
+    trainings = [with_noise(tmp_path / f"checkpoint-{seed}", seed) for seed in (1, 2)]
+    level = np.array([1.0, 1e21])[:, None, None]  # mag, cm-2
+    inputs = level * (np.abs(np.random.default_rng(1).standard_normal((2, 2, 32, 32))) + 0.5)
+    both = members.member_tiles(trainings, inputs, 4, seed=3)
+    for i, trained in enumerate(trainings):  # the same draws of noise in all three
+        alone = members.member_tiles([trained], inputs, 4, seed=3)
+        np.testing.assert_array_equal(both[i::2], alone[i::2])
+        assert not np.allclose(both[1 - i :: 2], alone[1 - i :: 2])
 
 
 def test_a_generator_of_members_learns_that_the_input_leaves_things_open(tmp_path):
@@ -140,7 +159,7 @@ def test_a_generator_of_members_learns_that_the_input_leaves_things_open(tmp_pat
     small = dataclasses.replace(settings.network, features=8, blocks=1, discriminator_features=4)
     result = train(patches, dataclasses.replace(settings, network=small), tmp_path)
     trained, tiles = load_checkpoint(result.checkpoint), patches.select("train")
-    made = members.member_tiles(trained, tiles.inputs, 8, seed=1)[:, :, 0]
+    made = members.member_tiles([trained], tiles.inputs, 8, seed=1)[:, :, 0]
     y = scaling.forward(made.astype(float)).mean((2, 3))  # level of each tile of each member
     assert 0.2 < y.std(axis=0).mean() < 1.2  # 0.8 in the end; untrained below 0.1
 

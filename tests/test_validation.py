@@ -126,6 +126,22 @@ def test_one_empty_real_tile_does_no_harm_and_all_are_refused():
         report_of(np.zeros_like(real), real, inputs, blocks)
 
 
+def test_tiles_between_blocks_count_in_all_but_the_p_values():
+    real, inputs, blocks = sky(48)
+    mock = 1.05 * clouds(48, seed=8)
+    apart = np.where(np.arange(48) % 4 == 3, -1, blocks)
+    report = report_of(real, mock, inputs, blocks, apart=apart)
+    whole = report_of(real, mock, inputs, blocks)
+    kept = apart >= 0
+    part = report_of(real[kept], mock[kept], inputs[kept], blocks[kept])
+    assert report["spectrum"]["median_ratio_68"] == whole["spectrum"]["median_ratio_68"]
+    for key in ("spectrum_standardised", "minkowski", "shapes"):
+        assert report[key]["p_value"] == part[key]["p_value"] != whole[key]["p_value"]
+    assert report["tiles"] == 48 and report["blocks_apart"] == 12
+    with pytest.raises(CoganError, match="No tile is left for the p-values"):
+        report_of(real, mock, inputs, blocks, apart=np.full(48, -1))
+
+
 def test_same_seed_same_report():
     real, inputs, _ = sky(48)
     mock = 1.01 * clouds(48, seed=8)

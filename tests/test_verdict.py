@@ -8,7 +8,8 @@ from scipy.ndimage import gaussian_filter
 from test_spectra import gaussian_tiles
 
 from cogan_lib.files import CoganError
-from cogan_lib.verdict import TESTS, separate_blocks, sharp_verdict
+from cogan_lib.scores import separate_blocks
+from cogan_lib.verdict import TESTS, sharp_verdict
 
 PIXEL, FWHM, NPIX = 15.0, 60.0, 32
 

@@ -5,24 +5,36 @@ import dataclasses
 import numpy as np
 import pytest
 
-from cogan_lib import members, steps
+from cogan_lib import members, pretrained, steps
 from cogan_lib.checkpoint import META, load_checkpoint
 from cogan_lib.config import Settings
+from cogan_lib.files import CoganError
+from cogan_lib.networks import PRESETS
 from cogan_lib.patches import TRAIN, Patches
 
-FOLDERS = sorted(path for path in steps.WEIGHTS.iterdir() if path.is_dir())
+FOLDERS = sorted(pretrained.WEIGHTS.glob("*/*/"))
+SKIES = sorted({folder.parent for folder in FOLDERS})
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
-def test_weights_are_whole_small_and_described(folder):
+def name_of(folder):
+    return f"{folder.parent.name}/{folder.name}" if folder in FOLDERS else folder.name
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
+def test_weights_are_whole_and_described(folder):
     trained = load_checkpoint(folder)  # compares checksums
-    assert trained.settings.noise == members.WIDTHS
+    members_here = folder.name.startswith("members")
+    assert trained.settings.noise == (members.WIDTHS if members_here else ())
     assert trained.content["provenance"]["git_commit"].isalnum()  # of a clean checkout
-    card = (steps.WEIGHTS / "README.md").read_text()
+    card = (pretrained.WEIGHTS / "README.md").read_text()
     kept = trained.metrics
-    for words in (f"`{folder.name}`", f"epoch {kept['epoch']} kept", f"{kept['r2']:.3f}"):
-        assert words in card  # the card is of these weights
-    assert sum(path.stat().st_size for path in folder.iterdir()) < 5e6
+    row = f"| `{name_of(folder)}` | {trained.content['training']['seed']} |"
+    (line,) = [line for line in card.splitlines() if line.startswith(row)]
+    assert f"| {kept['epoch']} |" in line and f"| {kept['r2']:.3f} |" in line
+
+
+def test_all_weights_together_are_small():
+    assert sum(path.stat().st_size for path in pretrained.WEIGHTS.rglob("*")) < 20e6
 
 
 def patches_for(folder):
@@ -34,23 +46,58 @@ def patches_for(folder):
     return Patches(*arrays, np.zeros((8, 2)), np.full(8, TRAIN, np.uint8), meta)
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
-def test_weights_are_taken_where_they_fit(folder, tmp_path):
-    patches_for(folder).save(tmp_path / "patches.npz")
-    settings = Settings.check(run_dir=str(tmp_path), device="cpu")
-    taken = load_checkpoint(steps.member_checkpoint(settings))
-    assert taken.content == load_checkpoint(folder).content
+@pytest.mark.parametrize("sky", SKIES, ids=name_of)
+def test_weights_are_taken_where_they_fit(sky, tmp_path):
+    (tmp_path / "members" / "checkpoint-9").mkdir(parents=True)  # of an older run: must go
+    patches_for(sky / "cycle-gan").save(tmp_path / "patches.npz")
+    settings = Settings.check(run_dir=str(tmp_path), device="cpu", use_pretrained=True)
+    steps.member_checkpoints(settings)
+    theirs = [load_checkpoint(folder).content for folder in sorted(sky.glob("members-*"))]
+    assert [one.content for one in steps.load_members(settings)] == theirs
+    result = steps.train_checkpoint(settings)
+    trained = load_checkpoint(result.checkpoint)
+    assert trained.content == load_checkpoint(sky / "cycle-gan").content
+    best = result.history[result.best_epoch - 1]
+    assert best["r2"] == pytest.approx(trained.metrics["r2"]) and best["epoch"] == result.best_epoch
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "checkpoint", "members", "patches.npz", "training_log.csv",
+    ]  # fmt: skip
 
 
-def test_weights_of_another_beam_are_left_alone(tmp_path, monkeypatch):
+def test_weights_of_another_kind_are_left_alone(tmp_path, monkeypatch):
     patches = patches_for(FOLDERS[0])
+    assert not pretrained.fitting(patches, PRESETS["paper"])
+    assert not pretrained.fitting(patches, PRESETS["cogan"], paired=False)
     other = dataclasses.replace(patches, meta={**patches.meta, "fwhm_arcmin": 30.0})
     other.save(tmp_path / "patches.npz")
     asked = []
-    monkeypatch.setattr(steps, "train", lambda *given: asked.append(given[1]) or _Result())
-    settings = Settings.check(run_dir=str(tmp_path), device="cpu", member_minutes=7.0)
-    assert steps.member_checkpoint(settings) == "trained"
+    monkeypatch.setattr(steps, "train", lambda *given, **_: asked.append(given[1]) or _Result())
+    settings = Settings.check(
+        run_dir=str(tmp_path), device="cpu", member_minutes=7.0, use_pretrained=True
+    )
+    assert steps.member_checkpoints(settings) == ["trained"]
+    steps.train_checkpoint(settings)
     assert asked[0].network.noise == members.WIDTHS and asked[0].max_minutes == 7
+    assert asked[1].network == PRESETS["cogan"] and asked[1].max_minutes == settings.max_minutes
+
+
+def test_the_own_training_can_be_insisted_on(tmp_path, monkeypatch):
+    patches_for(FOLDERS[0]).save(tmp_path / "patches.npz")
+    monkeypatch.setattr(steps, "train", lambda *given, **_: _Result())
+    settings = Settings.check(run_dir=str(tmp_path), device="cpu", train_members=True)
+    assert steps.member_checkpoints(settings) == ["trained"]
+    assert steps.train_checkpoint(settings).checkpoint == "trained"  # the default trains
+
+
+def test_damaged_weights_are_refused(tmp_path, monkeypatch):
+    folder = tmp_path / "sky" / "cycle-gan"
+    folder.mkdir(parents=True)
+    for path in FOLDERS[0].iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "generator_ab.safetensors").write_bytes(b"half")
+    monkeypatch.setattr(pretrained, "WEIGHTS", tmp_path)
+    with pytest.raises(CoganError, match="is not the file"):
+        pretrained.fitting(patches_for(FOLDERS[0]), PRESETS["cogan"])
 
 
 class _Result:

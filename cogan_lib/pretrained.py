@@ -1,0 +1,83 @@
+"""Trained weights that come with the package, for whom the training takes too long.
+
+``weights/<sky>/`` holds one folder for each training on that sky: ``cycle-gan`` (chapter 03) and
+``members-1``, ``members-2``, ... (chapter 06; equal but for the seed). Each is a checkpoint folder
+with its ``training_log.csv``. ``weights/README.md`` is their card.
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+import shutil
+from pathlib import Path
+
+from .checkpoint import check_matches, load_checkpoint
+from .files import CoganError
+from .networks import NetworkSettings
+from .patches import Patches
+from .training import TrainingResult, best_of
+
+log = logging.getLogger(__name__)
+
+WEIGHTS = Path(__file__).parent / "weights"
+LOG = "training_log.csv"
+
+
+def fitting(patches: Patches, network: NetworkSettings, paired: bool = True) -> list[Path]:
+    """Folders of weights of this network that were trained on such tiles, in order of their names.
+
+    Such tiles: same columns, scalings, geometry and beam. Why a folder does not fit is logged.
+    """
+    found = []
+    for folder in sorted(WEIGHTS.glob("*/*/")):
+        trained = load_checkpoint(folder)
+        if trained.settings != network or trained.content["training"]["paired"] != paired:
+            continue
+        try:
+            check_matches(trained, patches)
+        except CoganError as misfit:
+            log.info("weights/%s/%s does not fit: %s", folder.parent.name, folder.name, misfit)
+            continue
+        found.append(folder)
+    return found
+
+
+def take(folder: Path, run_dir: str | Path, name: str = "checkpoint") -> TrainingResult:
+    """Copy one training's weights and log into a run folder, each whole or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+        One of `fitting`.
+    run_dir : path
+    name : str
+        Of the checkpoint folder there; an older one is replaced.
+
+    Returns
+    -------
+    TrainingResult
+        Of the training that made the weights.
+    """
+    run_dir = Path(run_dir)
+    target, fresh = run_dir / name, run_dir / f".{name}-fresh"
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.copytree(folder, fresh, ignore=shutil.ignore_patterns(LOG))
+    shutil.copy(folder / LOG, run_dir / f".{LOG}-fresh")
+    shutil.rmtree(target, ignore_errors=True)
+    fresh.replace(target)
+    (run_dir / f".{LOG}-fresh").replace(run_dir / LOG)
+    with open(run_dir / LOG, newline="") as stream:
+        lines = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
+    history = [row | {key: int(row[key]) for key in ("epoch", "steps")} for row in lines]
+    last, budget = history[-1], load_checkpoint(target).content["training"]
+    return TrainingResult(
+        checkpoint=target,
+        log=run_dir / LOG,
+        history=history,
+        best_epoch=best_of(history)["epoch"],
+        epochs=len(history),
+        steps=last["steps"],
+        seconds=last["seconds"],
+        stopped_by="epochs" if len(history) == budget["max_epochs"] else "minutes",
+    )
