@@ -151,7 +151,7 @@ class CycleGan:
         mine, widths = share(len(real_a)), self.settings.network.noise
         if widths:  # of two members of each tile
             noise = flat_noise(2 * len(real_a), real_a.shape[-1], widths, random)
-            noise = noise.unflatten(0, (2, -1))[:, mine].flatten(0, 1).to(real_a)
+            noise = noise.unflatten(0, (2, -1))[:, mine].flatten(0, 1).to(real_a, non_blocking=True)
         real_a, real_b = real_a[mine], real_b[mine]
         arguments = [nets["g_ab"], nets["g_ba"], *judges, real_a, real_b]
         with autocast():

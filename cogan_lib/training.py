@@ -232,8 +232,10 @@ def _epoch(
     settings = model.settings
     seed = np.random.SeedSequence([settings.seed, epoch]).generate_state(1)[0]
     random = torch.Generator().manual_seed(int(seed))
-    order_a = torch.randperm(len(a), generator=random)
-    order_b = order_a if settings.paired else torch.randperm(len(a), generator=random)
+    order_a = torch.randperm(len(a), generator=random).to(a.device)
+    order_b = order_a
+    if not settings.paired:
+        order_b = torch.randperm(len(a), generator=random).to(a.device)
     totals: dict[str, Tensor] = {}
     for step in range(schedule.steps_an_epoch):
         used = schedule.used(model.steps)
@@ -245,11 +247,11 @@ def _epoch(
         turns = torch.randint(8, (2,), generator=random).tolist()
         if settings.paired:
             turns[1] = turns[0]
-        real_a = _turned(a[order_a[part].to(a.device)], turns[0])
+        real_a = _turned(a[order_a[part]], turns[0])
         if settings.jitter:
             offset = torch.randn((*real_a.shape[:2], 1, 1), generator=random)
-            real_a = real_a + settings.jitter * offset.to(real_a.device)
-        real_b = _turned(b[order_b[part].to(b.device)], turns[1])
+            real_a = real_a + settings.jitter * offset.to(real_a.device, non_blocking=True)
+        real_b = _turned(b[order_b[part]], turns[1])
         for name, loss in model.step(real_a, real_b, random).items():
             totals[name] = totals[name] + loss if name in totals else loss
         done = step + 1
