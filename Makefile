@@ -11,10 +11,6 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$name && break; done)
 
-# OpenMP reads this when Python starts: waiting threads sleep. Spinning ones slow training sixtyfold
-# as soon as another program takes one of two cores.
-export OMP_WAIT_POLICY ?= PASSIVE
-
 .DEFAULT_GOAL := help
 .PHONY: help book test lab lint address clean
 
@@ -29,7 +25,7 @@ book: $(INSTALLED)  ## run all notebooks and build the site [PROFILE=laptop] [SK
 	$(BIN)/python ci/check_site.py
 
 test: $(INSTALLED)  ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q
 
 lab: $(INSTALLED)  ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=. book

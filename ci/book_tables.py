@@ -38,8 +38,8 @@ STEPS = (
     (
         "everywhere",
         "",
-        "steps config files notebook pretrained widgets plotting data_plots report_plots "
-        "beyond_plots member_plots",
+        "steps config threads processes files notebook pretrained widgets plotting data_plots "
+        "report_plots beyond_plots member_plots",
     ),
 )
 PROFILES = ["smoke", "laptop", "real", "gpu"]

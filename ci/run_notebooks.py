@@ -132,7 +132,7 @@ def run_chapters(
     library = library_key(root)
     sky_key = sha256(root / settings.sky_path) if settings.sky_path else ""
     run_dir = root / settings.run_dir
-    environment = kernel_environment(root / "_build", settings)
+    environment = kernel_environment(root / "_build")
     out_of_date: list[str] = []
 
     for number, chapter in enumerate(chapters):
@@ -196,18 +196,13 @@ def execute(chapter: Chapter, output: Path, environment: dict[str, str], root: P
     }
 
 
-def kernel_environment(build: Path, settings: Settings) -> dict[str, str]:
-    """Environment in which ``python3`` is this interpreter's kernel, with quiet threads."""
+def kernel_environment(build: Path) -> dict[str, str]:
+    """Environment in which ``python3`` is this interpreter's kernel."""
     # ipykernel otherwise warns about its own connection at each start; cells' errors still show
     kernel = get_kernel_dict(extra_arguments=["--log-level=CRITICAL"])
     write_json(build / "jupyter" / "kernels" / "python3" / "kernel.json", kernel)
     paths = [str(build / "jupyter"), os.environ.get("JUPYTER_PATH", "")]
-    return {
-        "OMP_WAIT_POLICY": "PASSIVE",
-        **os.environ,
-        "OMP_NUM_THREADS": str(settings.thread_count),
-        "JUPYTER_PATH": os.pathsep.join(filter(None, paths)),
-    }
+    return {**os.environ, "JUPYTER_PATH": os.pathsep.join(filter(None, paths))}
 
 
 def library_key(root: Path) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .files import CoganError
+from .threads import default_threads
 
 PROFILE_FOLDER = Path(__file__).resolve().parents[1] / "ci" / "profiles"
 
@@ -134,7 +134,7 @@ class Settings(BaseModel):
 
     @property
     def thread_count(self) -> int:
-        """`threads`, with 0 replaced by what suits this machine (`default_threads`)."""
+        """`threads`, with 0 replaced by what suits this machine (`threads.default_threads`)."""
         return self.threads or default_threads()
 
 
@@ -167,26 +167,6 @@ def load_profile(name: str | Path, /, **overrides: object) -> Settings:
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise CoganError(f"The profile {path} must be a flat list of `name: value` lines.")
     return Settings.check(**{**content, **overrides})
-
-
-def default_threads() -> int:
-    """Number of CPU threads that suits this machine.
-
-    OMP_NUM_THREADS if set; otherwise one per physical core, but a single one on two cores or fewer,
-    where two OpenMP threads slow down many times as soon as another program takes a core.
-    """
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    if given.isdigit() and int(given) > 0:
-        return int(given)
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    try:
-        import psutil
-
-        cores = min(cores, psutil.cpu_count(logical=False) or cores)
-    except ImportError:  # a bare GPU machine: most CPUs run two threads a core
-        cores = max(1, cores // 2)
-    return cores if cores > 2 else 1
 
 
 def _pixel_arcmin(nside: int) -> float:

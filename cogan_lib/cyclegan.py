@@ -20,6 +20,7 @@ from .losses import (
 )
 from .networks import PRESETS, Discriminator, Generator, NetworkSettings
 from .noise import flat_noise
+from .processes import of_all, share
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class TrainingSettings:
     paired : bool
         Draw input and target tiles of the same place; otherwise independently.
     batch_size : int
-        Tiles a step and device.
+        Tiles a step; several processes share them.
     max_epochs, max_minutes : int, float
         The budget; an epoch is one pass over the training tiles.
     learning_rate : float
@@ -50,8 +51,6 @@ class TrainingSettings:
         the last tenth of the steps so far.
     seed : int
     device : {'auto', 'cpu', 'cuda'}
-    devices : int
-        Processes, one device each, that share every step.
     precision : {'32-true', 'bf16-mixed'}
     """
 
@@ -67,7 +66,6 @@ class TrainingSettings:
     average: float = 0.998
     seed: int = 1
     device: str = "auto"
-    devices: int = 1
     precision: str = "32-true"
 
     def __post_init__(self) -> None:
@@ -75,7 +73,7 @@ class TrainingSettings:
             raise CoganError(
                 "A generator of members is scored against the true tile: set paired to true."
             )
-        for name in ("batch_size", "max_epochs", "max_minutes", "learning_rate", "clip", "devices"):
+        for name in ("batch_size", "max_epochs", "max_minutes", "learning_rate", "clip"):
             if not getattr(self, name) > 0:
                 raise CoganError(f"{name} is {getattr(self, name)}; it must be positive.")
         if not self.jitter >= 0:
@@ -141,15 +139,21 @@ class CycleGan:
         self.buffers = [ReplayBuffer(), ReplayBuffer()]
 
     def step(self, real_a: Tensor, real_b: Tensor, random: torch.Generator) -> dict[str, Tensor]:
-        """Generators, then discriminators, then the average; the losses, cut off from the graph."""
+        """Generators, then discriminators, then the average; the losses, cut off from the graph.
+
+        Several processes are given the same whole batch and the same `random`. Each works on its
+        share of the tiles; gradients are averaged, and every process replays what all have made.
+        """
         nets, autocast = self.networks, self.fabric.autocast
         judges, weights = (nets["d_a"], nets["d_b"]), self.settings.weights
         for judge in judges:
             judge.requires_grad_(False)  # the generators' step needs no gradients for them
+        mine, widths = share(len(real_a)), self.settings.network.noise
+        if widths:  # of two members of each tile
+            noise = flat_noise(2 * len(real_a), real_a.shape[-1], widths, random)
+            noise = noise.unflatten(0, (2, -1))[:, mine].flatten(0, 1).to(real_a, non_blocking=True)
+        real_a, real_b = real_a[mine], real_b[mine]
         arguments = [nets["g_ab"], nets["g_ba"], *judges, real_a, real_b]
-        widths = self.settings.network.noise
-        if widths:
-            noise = flat_noise(2 * len(real_a), real_a.shape[-1], widths, random).to(real_a)
         with autocast():
             if widths:
                 terms, *fakes = member_losses(*arguments, noise, weights)
@@ -159,8 +163,9 @@ class CycleGan:
         sides = zip(judges, (real_a, real_b), fakes, self.buffers, strict=True)
         for i, (judge, real, fake, buffer) in enumerate(sides):
             judge.requires_grad_(True)
+            past = buffer.exchange(of_all(fake), random)[mine]
             with autocast():
-                loss = discriminator_loss(judge, real, buffer.exchange(fake, random))
+                loss = discriminator_loss(judge, real, past)
             self._descend(self.optimisers[1 + i], loss)
             terms["discriminator_" + "ab"[i]] = loss
         self.steps += 1
@@ -172,7 +177,7 @@ class CycleGan:
         return {name: term.detach() for name, term in terms.items()}
 
     def _descend(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-        """One step of an optimiser; several devices average their gradients first."""
+        """One step of an optimiser; several processes average their gradients first."""
         optimiser.zero_grad()
         self.fabric.backward(loss)
         if self.fabric.world_size > 1:

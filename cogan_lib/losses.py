@@ -199,8 +199,10 @@ class ReplayBuffer:
         self.count += new
         full = min(len(fresh) - new, self.size)
         swapped = torch.rand(full, generator=random) < 0.5
-        stored = torch.randperm(self.size, generator=random)[:full][swapped].to(fresh.device)
-        handed = (new + torch.arange(full)[swapped]).to(fresh.device)
+        stored = torch.randperm(self.size, generator=random)[:full][swapped]
+        handed = new + torch.arange(full)[swapped]
+        # on a GPU: do not wait until it has done all that was asked for so far
+        stored, handed = (x.to(fresh.device, non_blocking=True) for x in (stored, handed))
         out = fresh.clone()
         out[handed] = self.tiles[stored]
         self.tiles[stored] = fresh[handed]

@@ -15,6 +15,7 @@ import numpy as np
 
 from .config import Settings
 from .files import CoganError, provenance, read_json, write_json
+from .threads import settle
 
 REPORT = "report.json"
 
@@ -53,8 +54,6 @@ def start(settings: Settings) -> Path:
     CoganError
         If the run folder cannot be written to, or a GPU was asked for and there is none.
     """
-    import torch
-
     _show_log()
     os.chdir(_top_folder(Path.cwd()))
     run = Path(settings.run_dir)
@@ -69,7 +68,9 @@ def start(settings: Settings) -> Path:
         ) from None
 
     threads = settings.thread_count
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # for libraries that are not loaded yet
+    settle(threads)  # for libraries that are not loaded yet, torch among them
+    import torch
+
     torch.set_num_threads(threads)
     random.seed(settings.seed)
     np.random.seed(settings.seed)  # noqa: NPY002 - for libraries that still draw from it

@@ -21,6 +21,7 @@ from .files import CoganError, git_commit
 from .networks import translate
 from .noise import noise_alm
 from .patches import scale
+from .processes import add_up, share
 from .scaling import PatchMinMax, scaling_from_dict, to_physical
 from .sky import Sky
 from .tiling import Geometry, Joiner, cut_tiles, map_to_alm, tile_centres
@@ -109,6 +110,9 @@ def synthesise(
 ) -> Sky:
     """Generate CO over the whole sky.
 
+    Processes that torchrun has started (see `processes`) each translate a share of the tiles, and
+    all of them get the whole sky.
+
     Parameters
     ----------
     sky : Sky
@@ -142,9 +146,11 @@ def synthesise(
     noise = [noise_alm(sky.nside, width, (member, i)) for i, width in enumerate(widths)]
     per_patch = any(s["kind"] == "minmax" for s in ours["scalings"].values())
     truth = [map_to_alm(sky.maps[name]) for name in ours["target_columns"] if per_patch]
-    starts = range(0, len(centres), batch_size)
+    mine = share(len(centres))  # all of them, unless several processes are at work
+    starts = range(mine.start, mine.stop, batch_size)
+    progress = progress and mine.start == 0
     for start in tqdm(starts, desc="synthesis", mininterval=5.0, disable=not progress):
-        part = centres[start : start + batch_size]
+        part = centres[start : min(start + batch_size, mine.stop)]
 
         def tiles_of(columns: list[np.ndarray], part: np.ndarray = part) -> np.ndarray | None:
             cut = [cut_tiles(alm, joiner.geometry, part, nthreads) for alm in columns]
@@ -153,6 +159,7 @@ def synthesise(
         mock = generate(checkpoint, tiles_of(alms), tiles_of(truth), tiles_of(noise))
         for offset, tile in enumerate(mock):
             joiner.add(start + offset, tile)
+    add_up(joiner._sum, joiner._weight)
     maps = dict(zip(ours["target_columns"], joiner.finish(), strict=True))
     meta = {
         "creator": f"cogan {__version__}",

@@ -1,4 +1,4 @@
-"""One loop that trains a Cycle-GAN on a patches file: CPU, CUDA, bf16, one device or several.
+"""One loop that trains a Cycle-GAN on a patches file: CPU, CUDA, bf16, one process or several.
 
 A step follows Zhu et al. 2017: first both generators together, then each discriminator on real
 tiles and on generated ones out of a replay buffer. Adam has rate 2e-4 and betas (0.5, 0.999); the
@@ -14,6 +14,9 @@ resumed run repeats an uninterrupted one bit by bit on the same machine's CPU. T
 `max_epochs` or `max_minutes`, whichever is used up first; the learning rate follows the one that
 is further used. So a run to which the clock leaves ample time is reproducible; one that the clock
 ends is not, because it takes as many steps as the machine allows.
+
+Started by torchrun (see `processes`), several processes share every batch and follow the losses of
+one but for rounding. All of them hold the whole state, the first one checks and writes.
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ from .files import CoganError, atomic_path, provenance
 from .networks import translate
 from .noise import flat_noise
 from .patches import Patches, turn
+from .processes import open_fabric
 from .scaling import to_physical
 from .scores import middle_of, r2_score
 from .validation import per_epoch_check
@@ -98,27 +102,23 @@ def train(
     run_dir : path
     resume : bool
         Go on from ``state.pt`` if there is one; its settings and tiles must be the same, but for
-        the budget and the device.
+        the budget and the device. The number of processes may be another one.
 
     Raises
     ------
     CoganError
         Empty split, NaN, a tile side that is no multiple of four, an identity loss between unequal
-        channels, a folder that cannot be written, a state of another run, losses that explode.
+        channels, a batch that processes cannot share, a folder that cannot be written, a state of
+        another run, losses that explode.
     """
     tiles = {split: patches.scaled(split) for split in ("train", "validation")}
     _check_tiles(tiles, settings)
     run_dir = Path(run_dir)
     with atomic_path(run_dir / "training_log.csv.part") as probe:
         probe.write_text("")
-    (run_dir / "training_log.csv.part").unlink()
-    fabric = Fabric(
-        accelerator=settings.accelerator,
-        devices=settings.devices,
-        precision=settings.precision,
-        strategy="auto" if settings.devices == 1 else "ddp_notebook",
-    )
-    history, stopped_by = fabric.launch(_train, patches, tiles, settings, run_dir, resume)
+    (run_dir / "training_log.csv.part").unlink(missing_ok=True)  # another process was faster
+    fabric = open_fabric(settings.accelerator, settings.precision)
+    history, stopped_by = _train(fabric, patches, tiles, settings, run_dir, resume)
     last = history[-1]
     return TrainingResult(
         checkpoint=run_dir / "checkpoint",
@@ -163,7 +163,7 @@ def _train(
     run_dir: Path,
     resume: bool,
 ) -> tuple[list[dict], str]:
-    """The run itself, in every process: the history (with checks in the first) and its end."""
+    """The run itself, in every process: the history and what ended it."""
     a, b = (
         torch.from_numpy(x).to(fabric.device, memory_format=torch.channels_last)
         for x in tiles["train"]
@@ -195,11 +195,14 @@ def _train(
                 )
             history.append({"epoch": epoch, "steps": model.steps, **losses})
             over = epoch == settings.max_epochs or schedule.used(model.steps) >= 1
+            checked = {}
             if fabric.is_global_zero:
-                history[-1] |= check(
+                checked = check(
                     model.averages[0], held_out, tiles["validation"][0], settings.network.noise
                 )
-                history[-1]["seconds"] = round(schedule.seconds(), 2)
+                checked["seconds"] = round(schedule.seconds(), 2)
+            history[-1] |= fabric.broadcast(checked)
+            if fabric.is_global_zero:
                 _write_log(run_dir / "training_log.csv", history)
                 if best_of(history) is history[-1]:
                     save_checkpoint(
@@ -216,7 +219,9 @@ def _train(
                     save_state(state_file, state)
                     saved = time.monotonic()
             if over:
+                bar.update(100 - bar.n)
                 break
+    fabric.barrier()  # the files are there for all
     return history, "epochs" if model.steps >= schedule.steps else "minutes"
 
 
@@ -224,11 +229,13 @@ def _epoch(
     epoch: int, model: CycleGan, a: Tensor, b: Tensor, schedule: _Schedule, bar: tqdm
 ) -> dict[str, float]:
     """One pass over the training tiles, or less if time is up; the mean losses."""
-    settings, rank = model.settings, model.fabric.global_rank
-    seed = np.random.SeedSequence([settings.seed, epoch, rank]).generate_state(1)[0]
+    settings = model.settings
+    seed = np.random.SeedSequence([settings.seed, epoch]).generate_state(1)[0]
     random = torch.Generator().manual_seed(int(seed))
-    order_a = torch.randperm(len(a), generator=random)
-    order_b = order_a if settings.paired else torch.randperm(len(a), generator=random)
+    order_a = torch.randperm(len(a), generator=random).to(a.device)
+    order_b = order_a
+    if not settings.paired:
+        order_b = torch.randperm(len(a), generator=random).to(a.device)
     totals: dict[str, Tensor] = {}
     for step in range(schedule.steps_an_epoch):
         used = schedule.used(model.steps)
@@ -240,21 +247,21 @@ def _epoch(
         turns = torch.randint(8, (2,), generator=random).tolist()
         if settings.paired:
             turns[1] = turns[0]
-        real_a = _turned(a[order_a[part].to(a.device)], turns[0])
+        real_a = _turned(a[order_a[part]], turns[0])
         if settings.jitter:
             offset = torch.randn((*real_a.shape[:2], 1, 1), generator=random)
-            real_a = real_a + settings.jitter * offset.to(real_a.device)
-        real_b = _turned(b[order_b[part].to(b.device)], turns[1])
+            real_a = real_a + settings.jitter * offset.to(real_a.device, non_blocking=True)
+        real_b = _turned(b[order_b[part]], turns[1])
         for name, loss in model.step(real_a, real_b, random).items():
             totals[name] = totals[name] + loss if name in totals else loss
         done = step + 1
-        if bar.update(100 * min(schedule.used(model.steps), 1) - bar.n):
+        if bar.update(100 * min(used, 1) - bar.n):
             # the only place within an epoch where a GPU has to be waited for: every few seconds
             shown = ("generator", "cycle", "discriminator_a", "discriminator_b")
             means = ", ".join(f"{name} {float(totals[name]) / done:.3f}" for name in shown)
             bar.set_postfix_str(f"epoch {epoch}, {means}", refresh=False)
-    means = (torch.stack(list(totals.values())).float() / done).tolist()
-    return {"learning_rate": rate, **dict(zip(totals, means, strict=True))}
+    means = model.fabric.all_reduce(torch.stack(list(totals.values())).float() / done)
+    return {"learning_rate": rate, **dict(zip(totals, means.tolist(), strict=True))}
 
 
 def _turned(tiles: Tensor, turn_number: int) -> Tensor:
@@ -269,7 +276,12 @@ class _Schedule:
     def __init__(self, fabric: Fabric, settings: TrainingSettings, tiles: int, history: list[dict]):
         self.fabric, self.settings = fabric, settings
         self.batch = min(settings.batch_size, tiles)
-        self.steps_an_epoch = max(1, tiles // (self.batch * fabric.world_size))
+        if self.batch % fabric.world_size:
+            raise CoganError(
+                f"{fabric.world_size} processes cannot share the {self.batch} tiles of a step "
+                "equally; choose another batch_size or number of processes."
+            )
+        self.steps_an_epoch = tiles // self.batch
         self.steps = settings.max_epochs * self.steps_an_epoch
         self.start = time.monotonic() - (history[-1]["seconds"] if history else 0.0)
 

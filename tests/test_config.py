@@ -2,7 +2,7 @@
 
 import pytest
 
-from cogan_lib.config import PROFILE_FOLDER, Settings, default_threads, load_profile
+from cogan_lib.config import PROFILE_FOLDER, Settings, load_profile
 from cogan_lib.files import CoganError
 
 
@@ -81,16 +81,3 @@ def test_bad_profiles_are_refused(tmp_path, name, content, words):
         name.write_text(content)
     with pytest.raises(CoganError, match=words):
         load_profile(name)
-
-
-def test_threads(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert default_threads() == 3
-    assert Settings.check().thread_count == 3
-    assert Settings.check(threads=5).thread_count == 5
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
-    assert default_threads() == 1, "two OpenMP threads on two busy cores are slower than one"
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(16)), raising=False)
-    monkeypatch.setattr("psutil.cpu_count", lambda logical: 8)
-    assert default_threads() == 8

@@ -258,12 +258,6 @@ def test_per_patch_scaling_takes_the_amplitude_from_the_real_tile(tmp_path):
     assert np.isfinite(result.history[0]["score"])
 
 
-def test_two_processes_share_a_step(patches, tmp_path):
-    result = train(patches, replace(SETTINGS, devices=2, max_epochs=1), tmp_path)
-    assert result.steps == 28 // 8
-    assert load_checkpoint(result.checkpoint).metrics["epoch"] == 1
-
-
 def broken(patches, **arrays):
     return replace(patches, **arrays)
 
