@@ -204,6 +204,9 @@ def kernel_environment(build: Path, settings: Settings) -> dict[str, str]:
     paths = [str(build / "jupyter"), os.environ.get("JUPYTER_PATH", "")]
     return {
         "OMP_WAIT_POLICY": "PASSIVE",
+        # glibc: keep freed memory for the next array (see the Makefile)
+        "MALLOC_MMAP_THRESHOLD_": str(2**30),
+        "MALLOC_TRIM_THRESHOLD_": str(2**30),
         **os.environ,
         "OMP_NUM_THREADS": str(settings.thread_count),
         "JUPYTER_PATH": os.pathsep.join(filter(None, paths)),

@@ -29,10 +29,11 @@ CHUNK_PIXELS = 2**16  # small enough for a chunk to stay in the processor's cach
 
 
 @lru_cache(maxsize=4)
-def _spline(npix: int, oversample: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _spline(npix: int, oversample: int) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
     """Matrices that take npix samples to a quintic spline's value, slope and second derivative.
 
     They are evaluated at `oversample` points a pixel, shape (npix * oversample, npix), in pixels.
+    At one point a pixel the values are the samples, and there is None instead of a matrix.
     Differences of neighbouring pixels would lose 12 % of the slope at 2.7 pixels per beam.
     """
     from scipy.interpolate import make_interp_spline  # training needs this package without scipy
@@ -41,7 +42,16 @@ def _spline(npix: int, oversample: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     points = (np.arange(npix * oversample) + 0.5) / oversample - 0.5
     points = np.clip(points, 0, npix - 1)  # never extrapolate
     curves = make_interp_spline(pixels, np.eye(npix), k=5)
-    return tuple(curves(points, nu=order).astype(np.float32) for order in range(3))
+    value, *derivatives = (curves(points, nu=order).astype(np.float32) for order in range(3))
+    return value if oversample > 1 else None, *derivatives
+
+
+def _along_y(matrix: np.ndarray | None, tiles: np.ndarray) -> np.ndarray:
+    return tiles if matrix is None else matrix @ tiles
+
+
+def _along_x(matrix: np.ndarray | None, tiles: np.ndarray) -> np.ndarray:
+    return tiles if matrix is None else tiles @ matrix.T
 
 
 def minkowski(
@@ -96,13 +106,14 @@ def minkowski(
         part = slice(start, start + chunk)
         u = tiles[part] if standardised else standardise(tiles[part])
         u = u.astype(np.float32)
-        along_y = [matrix @ u for matrix in (value, slope, second)]
-        field, ux, uxx = (along_y[0] @ matrix.T for matrix in (value, slope, second))
-        uy, uxy = (along_y[1] @ matrix.T for matrix in (value, slope))
-        uyy = along_y[2] @ value.T
-        slope2 = ux**2 + uy**2
-        turning = 2 * ux * uy * uxy - ux**2 * uyy - uy**2 * uxx  # kappa |grad u|^3
-        turning /= np.where(slope2 > 0, slope2, 1)
+        at, dy, dyy = (_along_y(matrix, u) for matrix in (value, slope, second))
+        field, ux, uxx = (_along_x(matrix, at) for matrix in (value, slope, second))
+        uy, uxy = (_along_x(matrix, dy) for matrix in (value, slope))
+        uyy = _along_x(value, dyy)
+        ux2, uy2 = ux**2, uy**2
+        slope2 = ux2 + uy2
+        turning = 2 * ux * uy * uxy - ux2 * uyy - uy2 * uxx  # kappa |grad u|^3
+        turning /= np.maximum(slope2, np.finfo(np.float32).tiny)
         functionals[:, part] = _accumulate(field, np.sqrt(slope2), turning, thresholds)
     functionals[1] /= 4 * pixel_deg
     functionals[2] /= 2 * np.pi * pixel_deg**2
