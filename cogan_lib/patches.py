@@ -211,6 +211,7 @@ def make_patches(
         No dust, HI, CO or error column; too few tiles in a split.
     """
     from . import tiling
+    from .harmonics import beam_lmax
 
     if len(sky.inputs) < 2 or not sky.targets:
         raise CoganError(
@@ -227,8 +228,8 @@ def make_patches(
         [sky.maps[name] > snr_min * sky.maps[f"{name}_ERR"] for name in sky.targets]
     )
     split, share = np.empty(len(centres), dtype=np.uint8), np.zeros(len(centres))
-    for start in range(0, len(centres), 512):  # the points of all tiles at once are gigabytes
-        part = slice(start, start + 512)
+    for start in range(0, len(centres), 64):  # the points of all tiles at once are gigabytes
+        part = slice(start, start + 64)
         lon, lat = tiling.tile_lonlat(geometry, centres[part])
         split[part] = assign_split(lon[:, border], lat[:, border], geometry.side_deg)
         used = split[part] != UNUSED
@@ -241,12 +242,13 @@ def make_patches(
                 f"Only {(split == label).sum()} tiles are left for the {name} split; lower snr_min "
                 "or take smaller tiles."
             )
-    tiles = {
-        name: tiling.cut_tiles(tiling.map_to_alm(sky.maps[name]), geometry, centres, nthreads)
-        for name in [*sky.inputs, *sky.targets]
-    }
+    columns, side = [*sky.inputs, *sky.targets], geometry.npix
+    tiles = np.empty((len(centres), len(columns), side, side), dtype=np.float32)
     train, scalings = split == TRAIN, {}
-    for name, values in tiles.items():
+    lmax = beam_lmax(sky.nside, sky.fwhm_arcmin)
+    for i, name in enumerate(columns):
+        alm = tiling.map_to_alm(sky.maps[name], lmax)
+        tiles[:, i] = values = tiling.cut_tiles(alm, geometry, centres, nthreads)
         if target_scaling == "minmax":
             scaling = PatchMinMax()
         elif name in sky.targets:
@@ -259,19 +261,14 @@ def make_patches(
     meta = {
         "input_columns": sky.inputs,
         "target_columns": sky.targets,
-        "units": {name: sky.units[name] for name in tiles},
+        "units": {name: sky.units[name] for name in scalings},
         "geometry": geometry.to_dict(),
         "fwhm_arcmin": float(sky.fwhm_arcmin),
         "scalings": scalings,
         "selection": {"snr_min": snr_min, "min_share": min_share, "centre_nside": centre_nside},
         "provenance": provenance(None, **inputs),
     }
-    patches = Patches(
-        np.stack([tiles[name] for name in sky.inputs], axis=1),
-        np.stack([tiles[name] for name in sky.targets], axis=1),
-        centres,
-        split,
-        meta,
-    )
+    inputs_targets = np.split(tiles, [len(sky.inputs)], axis=1)
+    patches = Patches(*inputs_targets, centres, split, meta)
     patches.check()
     return patches

@@ -15,6 +15,7 @@ from astropy import units as u
 from astropy.io import fits
 
 from .files import CoganError, atomic_path
+from .harmonics import alm2map, map2alm
 
 #: The columns that the road knows and the units that each may have (first: the usual one).
 COLUMN_UNITS = {
@@ -263,8 +264,7 @@ def rotate_map(values: np.ndarray, frame: str) -> np.ndarray:
     filled = fill_missing(values) if holes.any() else np.asarray(values, dtype=np.float64)
     nside = hp.npix2nside(values.size)
     rotator = hp.Rotator(coord=[frame, "G"])
-    alm = hp.map2alm(filled, lmax=3 * nside - 1, iter=3)
-    turned = hp.alm2map(rotator.rotate_alm(alm), nside, lmax=3 * nside - 1)
+    turned = alm2map(rotator.rotate_alm(map2alm(filled, 3 * nside - 1)), nside)
     if holes.any():
         turned[rotator.rotate_map_pixel(holes.astype(float)) > 0.5] = np.nan
     return turned.astype(values.dtype)
@@ -285,9 +285,9 @@ def to_grid(values: np.ndarray, nside: int, fwhm_in: float, fwhm_out: float) -> 
         fill_missing(values) if np.isnan(values).any() else np.asarray(values, dtype=np.float64)
     )
     lmax = 3 * min(nside, hp.npix2nside(filled.size)) - 1
-    alm = hp.map2alm(filled, lmax=lmax, iter=3)
+    alm = map2alm(filled, lmax)
     hp.smoothalm(alm, fwhm=np.radians(np.sqrt(fwhm_out**2 - fwhm_in**2) / 60), inplace=True)
-    return hp.alm2map(alm, nside, lmax=lmax)
+    return alm2map(alm, nside)
 
 
 def _read(path: Path) -> tuple[fits.Header, dict[str, np.ndarray], dict[str, str]]:

@@ -11,6 +11,7 @@ has a spectrum in (K km/s)^2 sr. Nothing is deconvolved: spectra contain the bea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from cogan_lib.files import CoganError
 
-CHUNK_PIXELS = 2**22  # tiles are transformed in chunks of about this many pixels
+CHUNK_PIXELS = 2**16  # small enough for a chunk to stay in the processor's cache
 
 
 def check_tiles(name: str, tiles: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
@@ -165,7 +166,8 @@ class _Rings(NamedTuple):
     """What one geometry needs: window, chosen modes, and the matrix that averages them in bins."""
 
     window: np.ndarray  # (npix, npix)
-    modes: np.ndarray  # (n_modes,) flat indices into a tile's rfft2
+    columns: int  # of a tile's rfft2 that hold the modes; all further ones are too fine
+    modes: np.ndarray  # (n_modes,) flat indices into these columns
     average: np.ndarray  # (n_modes, n_bins), columns sum to 1
     ell: np.ndarray  # (n_bins,) mean multipole of the bin's modes
 
@@ -195,27 +197,29 @@ def _rings(npix, pixel_arcmin, edges, apodise_deg, trim_px) -> _Rings:
             f"{edges[empty + 1]:.0f}; choose bins wider than {21600 / (npix * pixel_arcmin):.0f}."
         )
     average /= total
-    return _Rings(window, modes, average, ell[modes] @ average)
+    row, column = np.divmod(modes, ell_x.size)
+    columns = int(column.max()) + 1
+    return _Rings(window, columns, row * columns + column, average, ell[modes] @ average)
 
 
 def _transform(tiles: np.ndarray, rings: _Rings) -> np.ndarray:
     """Fourier amplitudes (n, n_modes) of the windowed tiles, their windowed mean removed."""
     tiles = np.asarray(tiles, dtype=np.float64)
     mean = (tiles * rings.window).sum(axis=(1, 2), keepdims=True) / rings.window.sum()
-    amplitudes = np.fft.rfft2((tiles - mean) * rings.window)
-    return amplitudes.reshape(len(tiles), -1)[:, rings.modes]
+    windowed = (tiles - mean) * rings.window
+    rows = np.fft.rfft(windowed)[..., : rings.columns]
+    return np.fft.fft(rows, axis=1).reshape(len(tiles), -1)[:, rings.modes]
 
 
-def power_spectra(
-    a: np.ndarray,
-    b: np.ndarray | None = None,
+def all_spectra(
+    fields: Sequence[np.ndarray],
     *,
     pixel_arcmin: float,
     edges: np.ndarray,
     apodise_deg: float | None = None,
     trim_px: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Binned flat-sky power spectrum of each tile.
+    """Binned flat-sky auto and cross power spectra of several fields, each transformed once.
 
     C_b = (pixel area) x mean over the bin's modes of Re(F_a F_b*) / sum(window^2), where F is the
     discrete Fourier transform of window x (tile - windowed mean). White noise of variance s^2 a
@@ -223,8 +227,7 @@ def power_spectra(
 
     Parameters
     ----------
-    a, b : ndarray, shape (n, npix, npix)
-        One stack for auto spectra, two of the same shape for cross spectra.
+    fields : sequence of ndarrays, each (n, npix, npix)
     pixel_arcmin : float
     edges : sequence, length n_bins + 1
         Bin edges in multipole; see `bin_edges`.
@@ -235,28 +238,51 @@ def power_spectra(
     -------
     ell : ndarray, shape (n_bins,)
         Mean multipole of the modes in each bin.
-    spectra : ndarray, shape (n, n_bins), float64
-        In (unit of a)(unit of b) sr.
+    spectra : ndarray, shape (len(fields), len(fields), n, n_bins), float64
+        In (unit of the one)(unit of the other) sr; the same both ways.
 
     Raises
     ------
     CoganError
         For tiles of unequal or wrong shape, NaN, a window that leaves nothing, or an empty bin.
     """
-    a = check_tiles("first", a)
-    b = a if b is None else check_tiles("second", b, like=a)
+    first = check_tiles("first", fields[0])
+    fields = [first, *(check_tiles("second", field, like=first) for field in fields[1:])]
     rings = _rings(
-        a.shape[-1], float(pixel_arcmin), tuple(map(float, edges)), apodise_deg, int(trim_px)
+        first.shape[-1], float(pixel_arcmin), tuple(map(float, edges)), apodise_deg, int(trim_px)
     )
-    area = np.radians(pixel_arcmin / 60) ** 2
-    spectra = np.empty((len(a), rings.ell.size))
-    step = max(1, CHUNK_PIXELS // a.shape[-1] ** 2)
-    for start in range(0, len(a), step):
+    spectra = np.empty((len(fields), len(fields), len(first), rings.ell.size))
+    step = max(1, CHUNK_PIXELS // first.shape[-1] ** 2)
+    for start in range(0, len(first), step):
         part = slice(start, start + step)
-        fa = _transform(a[part], rings)
-        fb = fa if b is a else _transform(b[part], rings)
-        spectra[part] = (fa.real * fb.real + fa.imag * fb.imag) @ rings.average
+        waves = [_transform(field[part], rings) for field in fields]
+        for i, one in enumerate(waves):
+            for j, other in enumerate(waves[: i + 1]):
+                product = one.real * other.real + one.imag * other.imag
+                spectra[i, j, part] = spectra[j, i, part] = product @ rings.average
+    area = np.radians(pixel_arcmin / 60) ** 2
     return rings.ell, spectra * area / (rings.window**2).sum()
+
+
+def power_spectra(
+    a: np.ndarray, b: np.ndarray | None = None, **grid
+) -> tuple[np.ndarray, np.ndarray]:
+    """Auto spectrum of each tile, or cross spectrum of each pair of tiles of two fields.
+
+    Parameters
+    ----------
+    a, b : ndarray, shape (n, npix, npix)
+        One stack for auto spectra, two of the same shape for cross spectra.
+    **grid
+        pixel_arcmin, edges, apodise_deg and trim_px, as in `all_spectra`.
+
+    Returns
+    -------
+    ell : ndarray, shape (n_bins,)
+    spectra : ndarray, shape (n, n_bins), float64
+    """
+    ell, spectra = all_spectra([a] if b is None else [a, b], **grid)
+    return ell, spectra[0, -1]
 
 
 def correlation(cross: np.ndarray, auto_a: np.ndarray, auto_b: np.ndarray) -> np.ndarray:
@@ -266,18 +292,12 @@ def correlation(cross: np.ndarray, auto_a: np.ndarray, auto_b: np.ndarray) -> np
 
 
 def cross_correlation(
-    a: np.ndarray,
-    b: np.ndarray,
-    *,
-    pixel_arcmin: float,
-    edges: np.ndarray,
-    apodise_deg: float | None = None,
-    trim_px: int = 0,
+    a: np.ndarray, b: np.ndarray, **grid
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cross-correlation coefficient rho_ell = C_xy / sqrt(C_xx C_yy) of two stacks of tiles.
 
     Each tile is standardised first, as in the paper, so that every tile weighs the same in the
-    mean; rho of a single tile does not change by it.
+    mean; rho of a single tile does not change by it. `grid` is as in `all_spectra`.
 
     Returns
     -------
@@ -289,14 +309,7 @@ def cross_correlation(
     """
     a = standardise(check_tiles("first", a))
     b = standardise(check_tiles("second", b, like=a))
-    options = {
-        "pixel_arcmin": pixel_arcmin,
-        "edges": edges,
-        "apodise_deg": apodise_deg,
-        "trim_px": trim_px,
-    }
-    ell, cross = power_spectra(a, b, **options)
-    _, auto_a = power_spectra(a, **options)
-    _, auto_b = power_spectra(b, **options)
+    ell, spectra = all_spectra([a, b], **grid)
+    auto_a, cross, auto_b = spectra[0, 0], spectra[0, 1], spectra[1, 1]
     mean = correlation(cross.mean(axis=0), auto_a.mean(axis=0), auto_b.mean(axis=0))
     return ell, mean, correlation(cross, auto_a, auto_b)

@@ -18,13 +18,14 @@ from tqdm import tqdm
 from . import __version__
 from .checkpoint import Checkpoint
 from .files import CoganError, git_commit
+from .harmonics import Interpolant, beam_lmax
 from .networks import translate
 from .noise import noise_alm
 from .patches import scale
 from .processes import add_up, share
 from .scaling import PatchMinMax, scaling_from_dict, to_physical
 from .sky import Sky
-from .tiling import Geometry, Joiner, cut_tiles, map_to_alm, tile_centres
+from .tiling import Geometry, Joiner, cut_maps, map_to_alm
 
 
 def generate(
@@ -77,7 +78,7 @@ def generate(
     return mock
 
 
-def synthesis_grid(geometry: Geometry, nside: int) -> tuple[int, Joiner]:
+def synthesis_grid(geometry: Geometry, nside: int, nthreads: int = 1) -> tuple[int, Joiner]:
     """Centres and enlarged tiles with which a sky is synthesised.
 
     The grid of centres whose spacing is nearest to half a training tile, and the smallest tile
@@ -95,7 +96,7 @@ def synthesis_grid(geometry: Geometry, nside: int) -> tuple[int, Joiner]:
     needed = 2 * np.degrees(Joiner.reach(centre_nside)) * 60 / geometry.pixel_arcmin
     context = max(0, math.ceil((needed - geometry.npix) / 2)) + geometry.npix // 4
     grown = geometry.grown(context + (-(geometry.npix + 2 * context) // 2) % 2)
-    return centre_nside, Joiner(grown, centre_nside, nside)
+    return centre_nside, Joiner(grown, centre_nside, nside, nthreads)
 
 
 def synthesise(
@@ -103,7 +104,7 @@ def synthesise(
     checkpoint: Checkpoint,
     *,
     member: int = 0,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     nthreads: int = 1,
     progress: bool = True,
     **inputs: str,
@@ -122,8 +123,9 @@ def synthesise(
         Its generator runs on the device that it is on.
     member : int
         Seed of the noise for a generator of members: every number is another equally likely sky.
-    batch_size : int
-        Tiles cut and translated together; bounds the memory.
+    batch_size : int, optional
+        Tiles cut and translated together; bounds the memory. By default 64 on a GPU and 8 on a CPU,
+        where the networks' features of more tiles leave the cache and take half as long again.
     **inputs : str
         Facts for the FITS header, such as the sky file's checksum.
 
@@ -139,26 +141,32 @@ def synthesise(
     """
     ours = checkpoint.meta
     _check_sky(sky, ours)
-    centre_nside, joiner = synthesis_grid(Geometry(**ours["geometry"]), sky.nside)
-    centres = tile_centres(centre_nside)
-    alms = [map_to_alm(sky.maps[name]) for name in ours["input_columns"]]
+    _, joiner = synthesis_grid(Geometry(**ours["geometry"]), sky.nside, nthreads)
+    if batch_size is None:
+        batch_size = 64 if next(checkpoint.generator.parameters()).is_cuda else 8
+    lmax = beam_lmax(sky.nside, sky.fwhm_arcmin)
     widths = np.array(checkpoint.settings.noise) * joiner.geometry.pixel_arcmin
-    noise = [noise_alm(sky.nside, width, (member, i)) for i, width in enumerate(widths)]
     per_patch = any(s["kind"] == "minmax" for s in ours["scalings"].values())
-    truth = [map_to_alm(sky.maps[name]) for name in ours["target_columns"] if per_patch]
-    mine = share(len(centres))  # all of them, unless several processes are at work
+
+    def of_columns(columns: list[str]) -> list[Interpolant]:
+        return [Interpolant(map_to_alm(sky.maps[name], lmax), nthreads) for name in columns]
+
+    known = of_columns(ours["input_columns"])
+    truth = of_columns(ours["target_columns"] if per_patch else [])
+    noise = [
+        Interpolant(noise_alm(sky.nside, width, (member, i)), nthreads)
+        for i, width in enumerate(widths)
+    ]
+    mine = share(len(joiner.centres))  # all of them, unless several processes are at work
     starts = range(mine.start, mine.stop, batch_size)
     progress = progress and mine.start == 0
     for start in tqdm(starts, desc="synthesis", mininterval=5.0, disable=not progress):
-        part = centres[start : min(start + batch_size, mine.stop)]
-
-        def tiles_of(columns: list[np.ndarray], part: np.ndarray = part) -> np.ndarray | None:
-            cut = [cut_tiles(alm, joiner.geometry, part, nthreads) for alm in columns]
-            return np.stack(cut, axis=1) if cut else None
-
-        mock = generate(checkpoint, tiles_of(alms), tiles_of(truth), tiles_of(noise))
-        for offset, tile in enumerate(mock):
-            joiner.add(start + offset, tile)
+        part = joiner.centres[start : min(start + batch_size, mine.stop)]
+        inputs_targets_noise = (
+            cut_maps(columns, joiner.geometry, part) if columns else None
+            for columns in (known, truth, noise)
+        )
+        joiner.add(start, generate(checkpoint, *inputs_targets_noise))
     add_up(joiner._sum, joiner._weight)
     maps = dict(zip(ours["target_columns"], joiner.finish(), strict=True))
     meta = {

@@ -21,6 +21,7 @@ from scipy.ndimage import map_coordinates
 
 from .clouds import R_SUN_KPC, X_CO, disc_clouds, gas_columns, line_ratio, local_clouds, paint
 from .files import CoganError
+from .harmonics import alm2map, map2alm
 from .sky import Sky, check_beam, check_nside
 
 log = logging.getLogger(__name__)
@@ -76,13 +77,13 @@ def make_sky(nside: int = 256, fwhm_arcmin: float = 20.0, seed: int = 1) -> Sky:
     beam = window(nside, fwhm_arcmin)[: lmax + 1]
     maps = {}
     for name in UNITS:
-        alm = hp.map2alm(gas.pop(name), lmax=lmax, iter=1)
-        maps[name] = hp.alm2map(hp.almxfl(alm, beam, inplace=True), nside, lmax=lmax)
+        alm = map2alm(gas.pop(name), lmax, iterations=1)
+        maps[name] = alm2map(hp.almxfl(alm, beam, inplace=True), nside)
     units = dict(UNITS)
     for number, (name, level) in enumerate(NOISE.items()):
         error = level * 20 / fwhm_arcmin * _scan_pattern(nside)
         power = beam**2 / np.sum((2 * np.arange(lmax + 1) + 1) / (4 * np.pi) * beam**2)
-        maps[name] += error * hp.alm2map(grid.alm((30, number), power), nside, lmax=lmax)
+        maps[name] += error * alm2map(grid.alm((30, number), power), nside)
         maps[f"{name}_ERR"] = error
         units[f"{name}_ERR"] = UNITS[name]
     meta = {
@@ -207,7 +208,7 @@ class _Grid:
         return alm
 
     def field(self, key: int, spectrum: np.ndarray) -> np.ndarray:
-        return hp.alm2map(self.alm((key,), spectrum), self.nside, lmax=self.lmax)
+        return alm2map(self.alm((key,), spectrum), self.nside)
 
     def turbulence(self, shell: int, distance_kpc: float) -> tuple[np.ndarray, ...]:
         """Unit-variance log-density of dense, of dark and of atomic gas in one shell.

@@ -1,26 +1,28 @@
 """Sphere to flat tiles and back.
 
-Out: the map's a_lm are summed *at the tiles' points* (ducc0), so a band-limited map is not
-interpolated at all. Back: every HEALPix pixel in a tile *pulls* its value from the tile by cubic
-splines, and tiles are joined with weights that fall off across the borders of their cells only.
+Out: the map's a_lm are summed *at the tiles' points* (`harmonics.Interpolant`), so that a
+band-limited map is cut exactly. Back: every HEALPix pixel in a tile *pulls* its value from the tile
+by cubic splines, and tiles are joined with weights that fall off across the borders of their cells
+only.
 Chapter 01 draws the geometry, chapter 04 the joining.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
 
-import ducc0
 import healpy as hp
 import numpy as np
 from scipy import ndimage, spatial
 
 from .files import CoganError
+from .harmonics import Interpolant, map2alm
 
-#: Tiles cut in one harmonic sum: the sum has a fixed cost, the points cost memory.
-_CHUNK_POINTS = 8_000_000
+#: Points evaluated at once: bounds the memory beside the tiles themselves.
+_CHUNK_POINTS = 1_000_000
 #: Half width of the zone in which one tile hands over to the next, in spacings of their centres.
 BLEND = 1 / 20
 
@@ -95,11 +97,26 @@ def tile_vectors(geometry: Geometry, centres: np.ndarray) -> np.ndarray:
     return (out + x * east + y * north) / np.sqrt(1 + r2)
 
 
+def tile_angles(geometry: Geometry, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Colatitude and longitude [0, 2 pi) in radians of every tile pixel, shapes (n, npix, npix).
+
+    Tiles of one latitude differ in longitude only: angles are computed once a latitude.
+    """
+    centres = np.atleast_2d(centres)
+    latitudes, which = np.unique(centres[:, 1], return_inverse=True)
+    vectors = tile_vectors(geometry, np.stack([np.zeros_like(latitudes), latitudes], axis=1))
+    colatitude = np.arccos(np.clip(vectors[..., 2], -1, 1))[which]
+    lon = np.arctan2(vectors[..., 1], vectors[..., 0])[which]
+    lon += np.radians(centres[:, 0])[:, None, None]
+    lon %= 2 * np.pi
+    lon[lon >= 2 * np.pi] = 0.0  # the remainder of a tiny negative number is 2 pi itself
+    return colatitude, lon
+
+
 def tile_lonlat(geometry: Geometry, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Galactic longitude and latitude in degrees of every tile pixel, shapes (n, npix, npix)."""
-    vectors = tile_vectors(geometry, centres)
-    lon = np.degrees(np.arctan2(vectors[..., 1], vectors[..., 0])) % 360
-    return lon, np.degrees(np.arcsin(np.clip(vectors[..., 2], -1, 1)))
+    colatitude, lon = tile_angles(geometry, centres)
+    return np.degrees(lon), 90 - np.degrees(colatitude)
 
 
 @cache
@@ -116,42 +133,39 @@ def map_to_alm(values: np.ndarray, lmax: int | None = None) -> np.ndarray:
     values = np.asarray(values, dtype=np.float64)
     if not np.isfinite(values).all():
         raise CoganError("The map has NaN or infinite pixels; fill them first (sky.fill_missing).")
-    nside = hp.npix2nside(values.size)
-    return hp.map2alm(values, lmax=3 * nside - 1 if lmax is None else lmax, iter=3)
+    return map2alm(values, 3 * hp.npix2nside(values.size) - 1 if lmax is None else lmax)
 
 
-def cut_tiles(
-    alm: np.ndarray, geometry: Geometry, centres: np.ndarray, nthreads: int = 1
-) -> np.ndarray:
-    """Tiles of a band-limited map, exact to 1e-5.
+def cut_maps(maps: list[Interpolant], geometry: Geometry, centres: np.ndarray) -> np.ndarray:
+    """Tiles of several band-limited maps at the same centres, exact to 1e-5.
 
     Parameters
     ----------
-    alm : ndarray of complex
-        From `map_to_alm`.
+    maps : list of Interpolant
     centres : ndarray, shape (n, 2)
         Longitude and latitude in degrees.
 
     Returns
     -------
-    ndarray, shape (n, npix, npix), float32
+    ndarray, shape (n, len(maps), npix, npix), float32
     """
     centres = np.atleast_2d(centres)
-    lmax = hp.Alm.getlmax(alm.size)
-    tiles = np.empty((len(centres), geometry.npix, geometry.npix), dtype=np.float32)
+    tiles = np.empty((len(centres), len(maps), geometry.npix, geometry.npix), dtype=np.float32)
     chunk = max(1, _CHUNK_POINTS // geometry.npix**2)
     for start in range(0, len(centres), chunk):
-        vectors = tile_vectors(geometry, centres[start : start + chunk])
-        where = np.empty((vectors[..., 0].size, 2))
-        where[:, 0] = np.arccos(np.clip(vectors[..., 2], -1, 1)).ravel()
-        # ducc0 wants [0, 2 pi), and the remainder of a tiny negative number is 2 pi itself
-        lon = np.arctan2(vectors[..., 1], vectors[..., 0]).ravel() % (2 * np.pi)
-        where[:, 1] = np.where(lon >= 2 * np.pi, 0.0, lon)
-        values = ducc0.sht.synthesis_general(
-            alm=alm[None], loc=where, lmax=lmax, spin=0, epsilon=1e-5, nthreads=nthreads
-        )
-        tiles[start : start + chunk] = values.reshape(vectors.shape[:3])
+        part = slice(start, start + chunk)
+        colatitude, lon = tile_angles(geometry, centres[part])
+        points = np.stack([colatitude, lon, np.zeros_like(lon)], axis=-1).reshape(-1, 3)
+        for i, values_at in enumerate(maps):
+            tiles[part, i] = values_at(points).reshape(lon.shape)
     return tiles
+
+
+def cut_tiles(
+    alm: np.ndarray, geometry: Geometry, centres: np.ndarray, nthreads: int = 1
+) -> np.ndarray:
+    """Tiles of one band-limited map, given its a_lm (`map_to_alm`), shape (n, npix, npix)."""
+    return cut_maps([Interpolant(alm, nthreads)], geometry, centres)[:, 0]
 
 
 def share_of_tiles(mask: np.ndarray, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
@@ -188,9 +202,13 @@ class Joiner:
         The grid of centres, as in `tile_centres`.
     nside : int
         Of the maps that come out.
+    nthreads : int
+        Tiles interpolated at the same time; the sum is taken in the same order for any number.
     """
 
-    def __init__(self, geometry: Geometry, centre_nside: int, nside: int) -> None:
+    def __init__(
+        self, geometry: Geometry, centre_nside: int, nside: int, nthreads: int = 1
+    ) -> None:
         self.geometry, self.nside = geometry, nside
         self.centres = tile_centres(centre_nside)
         self._scale = hp.nside2resol(centre_nside) ** 2 * BLEND
@@ -201,46 +219,69 @@ class Joiner:
                 f"{centre_nside} leave gaps; they must be at least "
                 f"{2 * np.degrees(self._reach):.2f} degrees wide. Raise tile_npix or centre_nside."
             )
+        # Nobody asks for a tile's outermost pixels, which were context for the generator; a spline
+        # feels a pixel 12 pixels away by 0.27^12 = 1e-7, so what lies further out is left aside.
+        needed = np.degrees(self._reach) * 60 / geometry.pixel_arcmin
+        self._crop = max(0, int(geometry.npix / 2 - needed) - 12)
+        self._map = map if nthreads == 1 else ThreadPoolExecutor(nthreads).map
         self._sum: np.ndarray | None = None
-        self._weight = np.zeros(hp.nside2npix(nside))
+        self._weight = np.zeros(hp.nside2npix(nside), dtype=np.float32)
 
     @staticmethod
     def reach(centre_nside: int) -> float:
         """Radians from a centre beyond which no point is its own, the hand-over included."""
         return _covering_radius(centre_nside) + 4 * BLEND * hp.nside2resol(centre_nside)
 
-    def add(self, index: int, tile: np.ndarray) -> None:
-        """Add tile number `index` of the grid; `tile` has shape (n_maps, npix, npix)."""
+    def add(self, start: int, tiles: np.ndarray) -> None:
+        """Add tiles number `start`, `start` + 1, ... of the grid.
+
+        Parameters
+        ----------
+        start : int
+        tiles : ndarray, shape (n, n_maps, npix, npix)
+        """
         if self._sum is None:
-            self._sum = np.zeros((len(tile), self._weight.size))
-        out, east, north = (v[0] for v in _frames(self.centres[index]))
-        pixels = hp.query_disc(self.nside, out, self._reach)
-        vectors = np.stack(hp.pix2vec(self.nside, pixels))
-        depth, x, y = out @ vectors, east @ vectors, north @ vectors
+            self._sum = np.zeros((tiles.shape[1], self._weight.size), dtype=np.float32)
+        for pixels, weight, values in self._map(
+            self._pull, range(start, start + len(tiles)), tiles
+        ):
+            self._weight[pixels] += weight
+            for total, pulled in zip(self._sum, values, strict=True):
+                total[pixels] += weight * pulled
+
+    def _pull(self, index: int, tile: np.ndarray) -> tuple[np.ndarray, np.ndarray, list]:
+        """What a tile gives to the sky: pixels, weights (m,), and the values of each map (m,)."""
+        frame = np.concatenate(_frames(self.centres[index]))
+        pixels = hp.query_disc(self.nside, frame[0], self._reach)
+        depth, x, y = frame @ np.stack(hp.pix2vec(self.nside, pixels))
         shrink = np.sqrt((1 + depth) / 2) if self.geometry.projection == "ZEA" else depth
-        step, middle = np.radians(self.geometry.pixel_arcmin / 60), (self.geometry.npix - 1) / 2
+        inner = slice(self._crop, self.geometry.npix - self._crop)
+        middle = (self.geometry.npix - 1) / 2 - self._crop
+        step = np.radians(self.geometry.pixel_arcmin / 60)
         position = np.stack([y / shrink / step + middle, middle - x / shrink / step])
-        distance2 = 2 - 2 * depth
-        weight = np.exp(-distance2 / self._scale)
-        self._weight[pixels] += weight
-        for total, values in zip(self._sum, tile, strict=True):
-            total[pixels] += weight * ndimage.map_coordinates(
-                values.astype(np.float64), position, order=3, mode="mirror"
+        weight = np.exp((2 * depth - 2) / self._scale)  # 2 - 2 depth is the squared distance
+        values = [
+            ndimage.map_coordinates(
+                one[inner, inner].astype(np.float64), position, order=3, mode="mirror"
             )
+            for one in tile
+        ]
+        return pixels, weight, values
 
     def finish(self) -> np.ndarray:
-        """The joined maps, shape (n_maps, 12 * nside**2), float32.
+        """The joined maps, shape (n_maps, 12 * nside**2), float32; the joiner is used up by it.
 
         Raises `CoganError` if a part of the sky was given no tile.
         """
-        if self._sum is None or (self._weight <= 0).any():
-            missing = 1.0 if self._sum is None else (self._weight <= 0).mean()
+        if self._sum is None or not self._weight.all():
+            missing = (self._weight <= 0).mean()
             raise CoganError(f"{missing:.1%} of the sky got no tile; add every tile of the grid.")
-        return (self._sum / self._weight).astype(np.float32)
+        self._sum /= self._weight
+        return self._sum
 
 
-def join_tiles(joiner: Joiner, tiles: Iterable[np.ndarray] | Iterator[np.ndarray]) -> np.ndarray:
+def join_tiles(joiner: Joiner, tiles: Iterable[np.ndarray]) -> np.ndarray:
     """Join tiles given in the order of the grid, each of shape (n_maps, npix, npix)."""
     for index, tile in enumerate(tiles):
-        joiner.add(index, tile)
+        joiner.add(index, tile[None])
     return joiner.finish()

@@ -5,6 +5,7 @@ import pytest
 
 from cogan_lib.files import CoganError
 from cogan_lib.spectra import (
+    all_spectra,
     apodisation,
     bin_edges,
     cross_correlation,
@@ -156,6 +157,16 @@ def test_correlation_is_one_minus_one_zero_or_as_made():
     np.testing.assert_allclose(cross_correlation(a, mixed, **GRID)[1], 0.6, atol=0.05)
     flat = cross_correlation(a, np.full_like(a, 0.1), **GRID)
     assert np.all(flat[1] == 0) and np.all(flat[2] == 0)
+
+
+def test_all_pairs_at_once_are_the_pairs():
+    fields = [gaussian_tiles(9, seed)[0] for seed in (1, 2, 3)]
+    ell, matrix = all_spectra(fields, **GRID)
+    for i, a in enumerate(fields):
+        np.testing.assert_allclose(matrix[i, i], power_spectra(a, **GRID)[1], rtol=1e-12)
+        for j, b in enumerate(fields):
+            np.testing.assert_allclose(matrix[i, j], power_spectra(a, b, **GRID)[1], rtol=1e-9)
+    np.testing.assert_array_equal(ell, power_spectra(fields[0], **GRID)[0])
 
 
 def test_constant_tiles_standardise_to_zero():

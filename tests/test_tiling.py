@@ -17,7 +17,7 @@ from cogan_lib.tiling import (
 )
 
 NSIDE, FWHM = 64, 90.0
-GEOMETRY = Geometry(32, 15.0)
+GEOMETRY, GROWN = Geometry(32, 15.0), Geometry(80, 15.0)
 
 
 def sky_map(nside=NSIDE, fwhm=FWHM, seed=1):
@@ -68,6 +68,18 @@ def test_disagreeing_tiles_keep_their_power():
     ).real
     joined = join_tiles(Joiner(geometry, 16, 256), smooth)[0]
     assert 0.85 < joined.var() / smooth.var() < 1.02
+
+
+def test_context_around_a_tile_and_threads_change_nothing():
+    """The joiner leaves the outer part of enlarged tiles aside, whoever computes them."""
+    _, alm = sky_map()
+    skies = []
+    for geometry, nthreads in ((Geometry(40, 15.0), 1), (GROWN, 1), (GROWN, 3)):
+        joiner = Joiner(geometry, 16, NSIDE, nthreads)
+        skies.append(join_tiles(joiner, cut_tiles(alm, geometry, joiner.centres)[:, None])[0])
+    tight, grown, threads = skies
+    assert np.abs(grown - tight).max() < 1e-3 * tight.std()
+    np.testing.assert_array_equal(threads, grown)
 
 
 def test_cutting_equals_the_harmonic_sum():
@@ -139,6 +151,6 @@ def test_bad_input_gets_a_sentence():
     joiner = Joiner(Geometry(40, 15.0), 16, NSIDE)
     with pytest.raises(CoganError, match="100.0% of the sky"):
         joiner.finish()
-    joiner.add(0, np.ones((1, 40, 40)))
+    joiner.add(0, np.ones((1, 1, 40, 40)))
     with pytest.raises(CoganError, match="got no tile"):
         joiner.finish()
