@@ -207,11 +207,11 @@ def _words(geometry: dict) -> str:
 
 
 def _same_scaling(one: dict, other: dict) -> bool:
-    """Equal kind, and equal numbers but for rounding."""
+    """Equal kind, and equal numbers but for what another machine or library changes in a tile."""
     return one.keys() == other.keys() and all(
         one[key] == other[key]
         if isinstance(one[key], str | None)
-        else math.isclose(one[key], other[key] or 0.0, rel_tol=1e-6, abs_tol=1e-9)
+        else math.isclose(one[key], other[key] or 0.0, rel_tol=1e-4, abs_tol=1e-9)
         for key in one
     )
 

@@ -10,7 +10,8 @@ from cogan_lib.checkpoint import META, load_checkpoint
 from cogan_lib.config import Settings
 from cogan_lib.files import CoganError
 from cogan_lib.networks import PRESETS
-from cogan_lib.patches import TRAIN, Patches
+from cogan_lib.patches import TRAIN, Patches, make_patches
+from cogan_lib.synthetic import make_sky
 
 FOLDERS = sorted(pretrained.WEIGHTS.glob("*/*/"))
 SKIES = sorted({folder.parent for folder in FOLDERS})
@@ -64,6 +65,17 @@ def test_weights_are_taken_where_they_fit(sky, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "checkpoint", "members", "patches.npz", "training_log.csv",
     ]  # fmt: skip
+
+
+def test_weights_fit_the_embedded_sky_of_the_default_profile():
+    """If the sky's recipe or the road to tiles changes, its weights must be trained again."""
+    settings = Settings.check()
+    sky = make_sky(settings.nside, settings.fwhm_arcmin, settings.seed)
+    patches = make_patches(
+        sky, steps.geometry(settings), settings.centre_nside, snr_min=settings.snr_min
+    )
+    folder = pretrained.WEIGHTS / "embedded-nside256"
+    assert pretrained.fitting(patches, PRESETS["cogan"]) == [folder / "cycle-gan"]
 
 
 def test_weights_of_another_kind_are_left_alone(tmp_path, monkeypatch):
