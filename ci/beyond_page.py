@@ -76,13 +76,15 @@ def _targets(targets: list[dict]) -> list[str]:
 
 
 def _trainings(trainings: list[dict]) -> list[str]:
-    keys = list(trainings[0])
-    rows = [[row["members"], *(f"{row[key]:.3f}" for key in keys[1:])] for row in trainings]
+    keys = ["R²", "CRPS", "spread/error", "coverage of 68 %", "power, first bin", "power, last bin"]
+    rows = [[row["members"], *(f"{row[key]:.3f}" for key in keys)] for row in trainings]
     caption = (
         "Each training of the generator of members by itself, and all together, on the tiles of "
         "the calibration. R² is that of the mean of the members, power that of single ones."
     )
-    return _table(caption, "trainings", [key[0].upper() + key[1:] for key in keys], rows)
+    return _table(
+        caption, "trainings", ["Members", *(key[0].upper() + key[1:] for key in keys)], rows
+    )
 
 
 def _baselines(baselines: dict) -> list[str]:
