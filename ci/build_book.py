@@ -5,12 +5,14 @@
 The pages are staged in ``_build/stage``: the executed notebooks take the place of the sources, a
 status page is made from the record of the run, and the public address, which stands in
 ``_config.yml`` alone, is filled in; without one, no badge and no button is shown. Then Jupyter Book
-builds with warnings as errors, and executes nothing.
+builds with warnings as errors, and executes nothing; a site that was built from the very same
+pages, library and packages is left as it is.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
 import os
 import shutil
@@ -24,7 +26,7 @@ from book_tables import write_tables
 from cost_page import write_costs
 from results_page import write_results
 
-from cogan_lib.files import CoganError, read_json, sha256
+from cogan_lib.files import CoganError, read_json, sha256, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 BADGES = "<!-- badges -->"
@@ -50,13 +52,39 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     except CoganError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
+    record, key = build / "site.json", site_key(root)
+    if record.exists() and read_json(record) == {"key": key, "site": tree(build / "html")}:
+        print("The site is up to date: _build/html/index.html")
+        return 0
+    record.unlink(missing_ok=True)
     shutil.rmtree(build / "html", ignore_errors=True)
     jupyter_book = str(Path(sys.executable).with_name("jupyter-book"))
     command = [jupyter_book, "build", str(build / "stage"), "--config", str(staged_config)]
     command += ["--path-output", str(root), "-W", "-n", "--keep-going"]
     # Sphinx's autodoc imports the library: from this checkout, whatever else is installed
     environment = {**os.environ, "PYTHONPATH": str(root)}
-    return min(1, subprocess.run(command, cwd=root, env=environment, check=False).returncode)
+    if subprocess.run(command, cwd=root, env=environment, check=False).returncode:
+        return 1
+    write_json(record, {"key": key, "site": tree(build / "html")})
+    return 0
+
+
+def site_key(root: Path) -> dict:
+    """All that a site is made from: the staged pages, the library, the scripts, the packages."""
+    packages = {dist.name: dist.version for dist in importlib.metadata.distributions()}
+    folders = ("_build/stage", "cogan_lib", "ci")
+    files = {folder: tree(root / folder) for folder in folders}
+    files["config"] = sha256(root / "_build" / "stage-config.yml")
+    return {"files": files, "packages": packages, "python": sys.version}
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Checksum of each file in a folder and below."""
+    return {
+        path.relative_to(folder).as_posix(): sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
 
 
 def check_run(book: Path, executed: Path) -> dict:

@@ -30,7 +30,7 @@ def alm2map(alm: np.ndarray, nside: int) -> np.ndarray:
     return ducc0.sht.synthesis(alm=alm[None], lmax=lmax, spin=0, nthreads=0, **rings)[0]
 
 
-def map2alm(values: np.ndarray, lmax: int, iterations: int = 3) -> np.ndarray:
+def map2alm(values: np.ndarray, lmax: int, iterations: int = 3, enough: float = 0.0) -> np.ndarray:
     """a_lm of a RING map up to `lmax`, each iteration adding those of what is still missing.
 
     Parameters
@@ -39,6 +39,9 @@ def map2alm(values: np.ndarray, lmax: int, iterations: int = 3) -> np.ndarray:
     lmax : int
     iterations : int
         As healpy's `iter`.
+    enough : float
+        End earlier if no more than this is missing, in standard deviations of the map. A map on a
+        grid much finer than its beam needs one iteration.
     """
     values = np.asarray(values, dtype=np.float64)
     nside = hp.npix2nside(values.size)
@@ -52,6 +55,8 @@ def map2alm(values: np.ndarray, lmax: int, iterations: int = 3) -> np.ndarray:
     for _ in range(iterations):
         missing = alm2map(alm, nside)
         np.subtract(values, missing, out=missing)  # in place: a map of NSIDE 8192 is 6 GB
+        if missing.std() <= enough * values.std():
+            break
         alm += adjoint(missing)
     return alm
 

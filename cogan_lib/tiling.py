@@ -19,7 +19,7 @@ import numpy as np
 from scipy import ndimage, spatial
 
 from .files import CoganError
-from .harmonics import Interpolant, map2alm
+from .harmonics import ACCURACY, Interpolant, map2alm
 
 #: Points evaluated at once: bounds the memory beside the tiles themselves.
 _CHUNK_POINTS = 1_000_000
@@ -133,7 +133,8 @@ def map_to_alm(values: np.ndarray, lmax: int | None = None) -> np.ndarray:
     values = np.asarray(values, dtype=np.float64)
     if not np.isfinite(values).all():
         raise CoganError("The map has NaN or infinite pixels; fill them first (sky.fill_missing).")
-    return map2alm(values, 3 * hp.npix2nside(values.size) - 1 if lmax is None else lmax)
+    lmax = 3 * hp.npix2nside(values.size) - 1 if lmax is None else lmax
+    return map2alm(values, lmax, enough=ACCURACY)
 
 
 def cut_maps(maps: list[Interpolant], geometry: Geometry, centres: np.ndarray) -> np.ndarray:

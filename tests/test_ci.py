@@ -2,6 +2,7 @@
 
 import copy
 import json
+import subprocess
 from pathlib import Path
 
 import build_book
@@ -314,7 +315,7 @@ def test_staging_takes_the_executed_notebooks(book, in_process):
     (executed / "01-sky.ipynb").write_text(json.dumps(run))
     (book / "book" / "index.md").write_text("# Home\n\nREPOSITORY_URL\n")
     stage = book / "_build" / "stage"
-    build_book.stage(book / "book", executed, stage, {}, {})
+    build_book.stage(book / "book", executed, stage, {}, status(book))
     assert json.loads((stage / "01-sky.ipynb").read_text())["cells"][-1]["outputs"]
     assert "REPOSITORY_URL" not in (stage / "index.md").read_text()
     page = build_book.status_page(status(book))
@@ -324,6 +325,61 @@ def test_staging_takes_the_executed_notebooks(book, in_process):
 def test_a_book_that_has_not_run_is_not_built(book, capsys):
     assert build_book.main(["--profile", "toy"], root=book) == 2
     assert "run `make book PROFILE=toy`" in capsys.readouterr().err
+
+
+@pytest.fixture
+def builds(book, in_process, monkeypatch):
+    """A book that has run, and how often Jupyter Book is asked to build it."""
+    assert drive(book) == 0
+    (book / "_config.yml").write_text("title: Toy\n")
+    (book / "book" / "index.md").write_text("# Home\n")
+    built = []
+
+    def jupyter_book(command, **_):
+        html = book / "_build" / "html"
+        html.mkdir()
+        (html / "index.html").write_text(f"site number {len(built)}")
+        built.append(command)
+        return subprocess.CompletedProcess(command, 1 if "fail" in built else 0)
+
+    monkeypatch.setattr(build_book.subprocess, "run", jupyter_book)
+    return built
+
+
+def site_change(name: str, text: str):
+    return lambda book, _: (book / name).write_text(text)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        site_change("book/index.md", "# Home of others"),
+        site_change("cogan_lib/module.py", "answer = 43"),
+        site_change("_config.yml", "title: Other"),
+        site_change("_build/html/index.html", "by hand"),
+        site_change("_build/html/more.html", "from elsewhere"),
+        lambda book, _: (book / "_build" / "html" / "index.html").unlink(),
+        lambda book, _: drive(book, "-p", "seed", "2"),
+        lambda _, monkeypatch: monkeypatch.setattr(
+            build_book.importlib.metadata, "distributions", lambda: []
+        ),
+    ],
+)
+def test_a_site_is_built_again_if_anything_has_changed(book, builds, change, monkeypatch):
+    options = ["--profile", "toy"]
+    assert build_book.main(options, root=book) == 0 and len(builds) == 1
+    assert build_book.main(options, root=book) == 0 and len(builds) == 1, "nothing has changed"
+    change(book, monkeypatch)
+    assert build_book.main(options, root=book) == 0 and len(builds) == 2
+    assert build_book.main(options, root=book) == 0 and len(builds) == 2
+
+
+def test_a_site_whose_build_failed_is_not_up_to_date(book, builds):
+    builds.append("fail")
+    assert build_book.main(["--profile", "toy"], root=book) == 1
+    assert build_book.main(["--profile", "toy"], root=book) == 1
+    builds.remove("fail")
+    assert build_book.main(["--profile", "toy"], root=book) == 0
 
 
 # ---------------------------------------------------------------- the notebooks' contract

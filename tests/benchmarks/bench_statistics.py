@@ -130,7 +130,7 @@ def test_spectra_ours(fields, binning, measure, agree):
     if theirs:
         expected = np.mean([theirs.spectra(fields[:, k]) for k in range(N_TILES)], axis=0)
         off = np.abs(np.mean(spectra_of(fields, options), axis=1) / expected - 1).max()
-        agree("spectra", f"mean spectra of {N_TILES} tiles of noise", off, 0.06)
+        agree("spectra", f"mean spectra of {N_TILES} tiles of noise", off, 0.1)
     measure(
         lambda: spectra_of(fields, options),
         *("spectra", "ours"),

@@ -86,7 +86,7 @@ def agree(record):
 
     def check(work, what, worst, tolerance):
         assert worst <= tolerance, f"{what}: {worst:.2g}, but at most {tolerance:g} is allowed"
-        text = f"{what}: {worst:.1g} (at most {tolerance:g})"
+        text = f"{what}: {worst:.2g} (at most {tolerance:g})"
         record.work(work)["agreement"] = text
 
     return check
