@@ -21,6 +21,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import sys
 import time
 from contextlib import ExitStack
@@ -29,6 +30,7 @@ from pathlib import Path
 
 import cloudpickle
 import papermill
+import psutil
 import yaml
 from distributed import Client, LocalCluster, as_completed
 from papermill.exceptions import PapermillExecutionError
@@ -173,13 +175,15 @@ def work(client: Client, runs: list[Run], root: Path) -> None:
 
 
 def execute(run: Run, root: Path) -> None:
-    """One run in a worker's process; how it went is left in its folder.
-
-    The kernel is a child of the worker and ends with it, so that a lost worker leaves nobody behind
-    who writes into the folder in which the run is done again.
-    """
+    """One run in a worker's process; how it went is left in its folder."""
     settle(1)  # every core has a worker already
-    started, record = time.monotonic(), {"key": run.key, "outcome": "started"}
+    end_kernel(run.record.get("worker", ""))
+    started = time.monotonic()
+    record = {
+        "key": run.key,
+        "outcome": "started",
+        "worker": f"{socket.gethostname()} {os.getpid()}",
+    }
     shutil.rmtree(run.folder, ignore_errors=True)  # of other parameters, or of a lost worker
     write_json(run.folder / RECORD, record)
     try:
@@ -191,6 +195,22 @@ def execute(run: Run, root: Path) -> None:
         record |= {"outcome": "failed", "error": f"{source.stem}: {one_line(error)}"}
     record["seconds"] = round(time.monotonic() - started, 1)
     write_json(run.folder / RECORD, record)
+
+
+def end_kernel(lost_worker: str) -> None:
+    """End what a lost worker ("host pid") left running: nobody else may write into the folder in
+    which its run is done again. A kernel on another host ends itself within a second."""
+    host, _, pid = lost_worker.partition(" ")
+    if host != socket.gethostname():
+        return
+    kernels = [
+        process
+        for process in psutil.process_iter(["environ"])
+        if (process.info["environ"] or {}).get("JPY_PARENT_PID") == pid
+    ]
+    for kernel in kernels:
+        kernel.kill()
+    psutil.wait_procs(kernels, timeout=10)
 
 
 def one_line(error: BaseException) -> str:
