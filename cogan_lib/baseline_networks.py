@@ -23,7 +23,7 @@ from .baselines import checked_inputs, one_target
 from .cyclegan import clip_gradients
 from .files import CoganError
 from .losses import discriminator_loss, real_loss
-from .networks import Discriminator, Generator, count_parameters, translate
+from .networks import Discriminator, Generator, count_parameters, layout, translate
 from .patches import Patches, scale, turn
 from .scaling import Scaling, to_physical
 from .training import TrainingSettings, check
@@ -193,7 +193,8 @@ def _train(
     """
     network, device, history, best = networks[0], settings.accelerator, [], {}
     for each in networks:
-        each.to(device, memory_format=torch.channels_last)
+        each.to(device)
+        each.to(memory_format=layout(each))
     optimisers = [torch.optim.Adam(each.parameters(), betas=(0.5, 0.999)) for each in networks]
     x, y = (torch.from_numpy(each).to(device) for each in tiles.scaled("train"))
     held_out = tiles.select("validation")

@@ -18,7 +18,7 @@ from .losses import (
     generator_losses,
     member_losses,
 )
-from .networks import PRESETS, Discriminator, Generator, NetworkSettings
+from .networks import PRESETS, Discriminator, Generator, NetworkSettings, layout
 from .noise import flat_noise
 from .processes import of_all, share
 
@@ -128,7 +128,9 @@ class CycleGan:
                     "d_b": Discriminator(targets, network),
                 }
             )
-        self.networks.to(fabric.device, memory_format=torch.channels_last)
+        self.networks.to(fabric.device)
+        self.layout = layout(self.networks)
+        self.networks.to(memory_format=self.layout)
         self.generators = nn.ModuleList([self.networks["g_ab"], self.networks["g_ba"]])
         self.averages = copy.deepcopy(self.generators).requires_grad_(False)
         groups = (self.generators, self.networks["d_a"], self.networks["d_b"])
@@ -148,6 +150,7 @@ class CycleGan:
         judges, weights = (nets["d_a"], nets["d_b"]), self.settings.weights
         for judge in judges:
             judge.requires_grad_(False)  # the generators' step needs no gradients for them
+        real_a, real_b = (x.contiguous(memory_format=self.layout) for x in (real_a, real_b))
         mine, widths = share(len(real_a)), self.settings.network.noise
         if widths:  # of two members of each tile
             noise = flat_noise(2 * len(real_a), real_a.shape[-1], widths, random)
@@ -164,6 +167,7 @@ class CycleGan:
         for i, (judge, real, fake, buffer) in enumerate(sides):
             judge.requires_grad_(True)
             past = buffer.exchange(of_all(fake), random)[mine]
+            past = past.contiguous(memory_format=self.layout)
             with autocast():
                 loss = discriminator_loss(judge, real, past)
             self._descend(self.optimisers[1 + i], loss)

@@ -43,6 +43,8 @@ def _spline(npix: int, oversample: int) -> tuple[np.ndarray | None, np.ndarray, 
     points = np.clip(points, 0, npix - 1)  # never extrapolate
     curves = make_interp_spline(pixels, np.eye(npix), k=5)
     value, *derivatives = (curves(points, nu=order).astype(np.float32) for order in range(3))
+    for matrix in (value, *derivatives):
+        matrix[np.abs(matrix) < 1e-12] = 0  # denormal numbers make products ten times slower
     return value if oversample > 1 else None, *derivatives
 
 

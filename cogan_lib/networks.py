@@ -298,6 +298,17 @@ def _kernel(layer: nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, int, int]:
     return layer.kernel_size[0], layer.stride[0], layer.padding[0]
 
 
+def layout(network: nn.Module) -> torch.memory_format:
+    """The order of a tile's numbers in memory with which a network runs fastest on its device.
+
+    Convolutions want a pixel's channels side by side, by a tenth to a half. On a CPU instance
+    normalisation wants whole channels instead, and would turn every feature map round twice.
+    """
+    on_cpu = next(network.parameters()).device.type == "cpu"
+    normalised = any(isinstance(module, nn.InstanceNorm2d) for module in network.modules())
+    return torch.contiguous_format if on_cpu and normalised else torch.channels_last
+
+
 @torch.inference_mode()
 def translate(generator: nn.Module, tiles: np.ndarray, batch_size: int = 64) -> np.ndarray:
     """Run a generator over scaled tiles.
@@ -312,10 +323,10 @@ def translate(generator: nn.Module, tiles: np.ndarray, batch_size: int = 64) -> 
     -------
     ndarray, shape (n, outputs, npix, npix), float32
     """
-    device = next(generator.parameters()).device
+    device, order = next(generator.parameters()).device, layout(generator)
     out = []
     for start in range(0, len(tiles), batch_size):
         batch = torch.as_tensor(tiles[start : start + batch_size], dtype=torch.float32)
-        batch = batch.to(device, memory_format=torch.channels_last)
+        batch = batch.to(device, memory_format=order)
         out.append(generator(batch).float().cpu().contiguous().numpy())
     return np.concatenate(out)

@@ -59,7 +59,7 @@ def of_all(tiles: Tensor) -> Tensor:
         return tiles
     whole = tiles.new_empty((distributed.get_world_size() * len(tiles), *tiles.shape[1:]))
     distributed.all_gather_into_tensor(whole, tiles.contiguous())
-    return whole.contiguous(memory_format=torch.channels_last)
+    return whole
 
 
 def add_up(*arrays: np.ndarray) -> None:

@@ -164,10 +164,7 @@ def _train(
     resume: bool,
 ) -> tuple[list[dict], str]:
     """The run itself, in every process: the history and what ended it."""
-    a, b = (
-        torch.from_numpy(x).to(fabric.device, memory_format=torch.channels_last)
-        for x in tiles["train"]
-    )
+    a, b = (torch.from_numpy(x).to(fabric.device) for x in tiles["train"])
     model = CycleGan(a.shape[1], b.shape[1], settings, fabric)
     free = ("max_epochs", "max_minutes", "device")  # what may differ when a run is resumed
     fingerprint = {key: value for key, value in settings.to_dict().items() if key not in free}
@@ -266,8 +263,7 @@ def _epoch(
 
 def _turned(tiles: Tensor, turn_number: int) -> Tensor:
     """One of the eight flips and quarter turns of a square, the same for a whole batch."""
-    turned = turn(tiles, turn_number >= 4, turn_number % 4)
-    return turned.contiguous(memory_format=torch.channels_last)
+    return turn(tiles, turn_number >= 4, turn_number % 4)
 
 
 class _Schedule:
