@@ -281,9 +281,12 @@ def on_paper(record: dict, nside: int = 8192, members: int = 1000) -> str:
 
 def limit_seconds(row: dict, limits: dict) -> float | None:
     """Least seconds of a unit of work: its bytes copied, or its FLOPs in a matrix product."""
-    least = [row["bytes"] / limits["copy_bytes_s"]] if row.get("bytes") else []
-    if row.get("flops"):
-        least.append(row["flops"] / limits[f"flops_s_{row['precision']}"])
+    least = []
+    for need, rate in (("bytes", "copy_bytes_s"), ("flops", f"flops_s_{row.get('precision')}")):
+        if row.get(need):
+            if rate not in limits:
+                return None  # an interrupted run
+            least.append(row[need] / limits[rate])
     return max(least, default=None)
 
 

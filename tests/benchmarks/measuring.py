@@ -129,7 +129,7 @@ def table(record: dict) -> list[str]:
         if "ours" not in work:
             continue
         ours, theirs, title, target = (work.get(k) for k in ("ours", "theirs", "title", "target"))
-        limit = limit_seconds(ours, record["limits"]) if record["limits"] else None
+        limit = limit_seconds(ours, record["limits"])
         rows.append(
             (
                 title,
