@@ -188,9 +188,7 @@ def synthesise(
         )
         joiner.add(start, generate(checkpoint, *inputs_targets_noise))
         if key and time.monotonic() - kept > PART_SECONDS:
-            with atomic_path(part) as temporary, open(temporary, "wb") as stream:
-                sums = {"sum": joiner._sum, "weight": joiner._weight}
-                np.savez(stream, key=key, done=start + len(centres), **sums)
+            _keep(part, key, start + len(centres), joiner)
             kept = time.monotonic()
     add_up(joiner._sum, joiner._weight)
     maps = dict(zip(ours["target_columns"], joiner.finish(), strict=True))
@@ -217,6 +215,12 @@ def _fingerprint(sky: Sky, checkpoint: Checkpoint, member: int, batch_size: int)
         if name in sky.maps:
             digest.update(np.ascontiguousarray(sky.maps[name]))
     return digest.hexdigest()
+
+
+def _keep(part: Path, key: str, done: int, joiner: Joiner) -> None:
+    """Write down the sums over the first `done` tiles."""
+    with atomic_path(part) as temporary, open(temporary, "wb") as stream:
+        np.savez(stream, key=key, done=done, sum=joiner._sum, weight=joiner._weight)
 
 
 def _take_up(part: Path, key: str, joiner: Joiner) -> int:
