@@ -51,10 +51,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp makes files private
-        _to_disk(temporary)  # or a power cut could leave the new name with no content
+        with open(temporary, "rb+") as stream:
+            os.fsync(stream.fileno())  # or a power cut could leave the new name with no content
         temporary.replace(path)
-        if os.name == "posix":  # elsewhere a folder cannot be opened
-            _to_disk(path.parent)
+        _fsync_folder(path.parent)
     except OSError as error:
         mend = (
             "Make room on the disk and run it again; nothing that was there is lost."
@@ -76,9 +76,11 @@ def _sweep(folder: Path, pattern: str) -> None:
                 left.unlink()
 
 
-def _to_disk(path: Path) -> None:
-    """Wait until what has been written to a file or folder is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
+def _fsync_folder(folder: Path) -> None:
+    """Wait until a new name is on the disk."""
+    if os.name != "posix":  # a folder cannot be opened there
+        return
+    handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

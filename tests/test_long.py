@@ -80,10 +80,11 @@ def large(folder: Path) -> dict:
     torch.manual_seed(1)
     networks = Generator(2, 2, TINY), Generator(2, 2, TINY)
     trained = load_checkpoint(save_checkpoint(folder / "checkpoint", *networks, TINY, meta))
-    draw = np.random.default_rng(1)
-    maps = {name: draw.lognormal(1, 0.3, 12 * 2048**2).astype(np.float32) for name in units}
-    sky = Sky({name: maps[name] for name in ("DUST", "N_HI")}, units, 15.0)
-    del maps
+    draw, maps = np.random.default_rng(1), {}
+    for name in meta["input_columns"]:
+        maps[name] = draw.standard_normal(12 * 2048**2, dtype=np.float32)
+        maps[name] += 10
+    sky = Sky(maps, units, 15.0)
     start, before = time.monotonic(), resident_mb()
     co = synthesise(sky, trained, progress=False, part=folder / "co.part.npz")
     assert all(np.isfinite(values).all() for values in co.maps.values())
