@@ -77,14 +77,13 @@ def _sweep(folder: Path, pattern: str) -> None:
 
 
 def _fsync_folder(folder: Path) -> None:
-    """Wait until a new name is on the disk."""
-    if os.name != "posix":  # a folder cannot be opened there
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    """Wait until a new name is on the disk, where a folder can be opened for that."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextmanager

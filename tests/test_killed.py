@@ -9,6 +9,7 @@ import copy
 import csv
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import run_notebooks
-from test_ci import TRAINING, book, drive, in_process, save, status  # noqa: F401 - fixtures
+from test_ci import TRAINING, book, drive, execute_here, in_process, save, status  # noqa: F401
 from test_processes import toy_sky
 from test_training import SETTINGS, same_weights, toy_patches
 from tqdm import tqdm
@@ -31,6 +32,7 @@ from cogan_lib import steps, synthesis, training
 from cogan_lib.checkpoint import load_checkpoint, load_state
 from cogan_lib.config import Settings
 from cogan_lib.cyclegan import CycleGan
+from cogan_lib.files import read_json
 from cogan_lib.patches import Patches
 from cogan_lib.sky import write_sky
 from cogan_lib.synthesis import synthesise
@@ -272,6 +274,35 @@ def test_a_driver_killed_in_a_chapter_runs_that_chapter_again(book, in_process, 
     # though the killed chapter had left the very same file
     assert "checkpoint/weights.txt" in status(book)["chapters"]["02-training"]["artefacts"]
     assert drive(book) == 0 and in_process == ["02-training"]
+
+
+def driver_process(root: Path, _: int) -> None:
+    def execute(chapter, output, environment, top):
+        with open(root.with_name("ran"), "a") as stream:
+            stream.write(f"{chapter.name}\n")
+        os.chdir(top)
+        return execute_here(chapter, output)
+
+    run_notebooks.execute = execute
+    assert drive(root) == 0
+
+
+def test_a_driver_killed_at_any_moment_repeats_only_what_was_not_finished(book, tmp_path_factory):  # noqa: F811
+    root = shutil.copytree(book, tmp_path_factory.mktemp("driver") / "book")
+    allowed, killed = dict.fromkeys(("01-sky", "02-training"), 0), 0
+    for moment in moments(3, {"touch": (5, 12), "half": (3, 12)}):
+        file = root / "_build" / "executed" / "toy" / "status.json"
+        chapters = read_json(file)["chapters"] if file.exists() else {}
+        for name in allowed:
+            allowed[name] += chapters.get(name, {}).get("outcome") != "ok"
+        killed += not run(driver_process, root, moment)
+    assert killed >= 6 and run(driver_process, root)
+    ran = (root.parent / "ran").read_text().split()
+    assert all(1 <= ran.count(name) <= allowed[name] + 1 for name in allowed)
+    chapters = status(root)["chapters"]
+    assert "sky.fits" in chapters["01-sky"]["artefacts"]
+    assert "checkpoint/weights.txt" in chapters["02-training"]["artefacts"]
+    assert run(driver_process, root) and (root.parent / "ran").read_text().split() == ran
 
 
 def test_half_a_run_never_passes_for_the_whole_one_before(book, in_process, monkeypatch):  # noqa: F811
