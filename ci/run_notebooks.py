@@ -11,12 +11,14 @@ earlier chapter left in the run folder has changed. What is run is printed as a 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import hashlib
 import json
 import os
 import platform
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -127,7 +129,8 @@ def run_chapters(
     """Run what is out of date, in order; stop at the first failure. Returns 0 or 1."""
     executed.mkdir(parents=True, exist_ok=True)
     status_path = executed / STATUS
-    status = read_json(status_path) if status_path.exists() else {}
+    mend = "delete it, and all chapters run again"
+    status = read_json(status_path, mend) if status_path.exists() else {}
     records = status.get("chapters", {})
     library = library_key(root)
     sky_key = sha256(root / settings.sky_path) if settings.sky_path else ""
@@ -152,17 +155,22 @@ def run_chapters(
                 f"{settings.run_dir}, which is out of date or missing."
             )
         previous = record.get("artefacts", {})
-        record = execute(chapter, output, environment, root)
-        record["key"] = key
-        record["out_of_date_inputs"] = list(out_of_date)
-        record["artefacts"] = written(previous, left, artefacts(run_dir))
-        records[chapter.name] = record
+        # From here on its files may be half a new run's and half an old one's. If this process is
+        # killed, the next one must know so, and what was there before.
+        before = record["before"] if record.get("outcome") == "begun" else left
+        records[chapter.name] = record | {"outcome": "begun", "before": before}
         status = {
             "profile": executed.name,
             "settings": settings.model_dump(),
             "machine": machine(settings),
             "chapters": records,
         }
+        write_json(status_path, status)
+        record = execute(chapter, output, environment, root)
+        record["key"] = key
+        record["out_of_date_inputs"] = list(out_of_date)
+        record["artefacts"] = written(previous, before, artefacts(run_dir))
+        records[chapter.name] = record
         write_json(status_path, status)
         if record["outcome"] == "failed":
             print(f"{chapter.name}: FAILED; what it did so far is in {output.relative_to(root)}")
@@ -180,7 +188,9 @@ def execute(chapter: Chapter, output: Path, environment: dict[str, str], root: P
     progress = "--progress-bar" if sys.stderr.isatty() else "--no-progress-bar"
     command = [sys.executable, "-m", *line, progress, "--log-level", "WARNING"]
     started = time.monotonic()
-    process = subprocess.Popen(command, cwd=root, env=environment, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, cwd=root, env=environment, stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent
+    )
     _, code, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(code)
     unit = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss: bytes there, KiB elsewhere
@@ -194,6 +204,15 @@ def execute(chapter: Chapter, output: Path, environment: dict[str, str], root: P
         "parameters": chapter.parameters,
         "source_sha256": sha256(chapter.source),
     }
+
+
+def _end_with_parent() -> None:
+    """In a chapter's process: if the driver is killed, end too (Linux), and the kernel after you.
+
+    A chapter that lived on would write into the run folder beside the next driver's.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def kernel_environment(build: Path) -> dict[str, str]:
@@ -229,7 +248,7 @@ def artefacts(run_dir: Path) -> dict[str, str]:
         if not path.is_file() or path.name.startswith("."):
             continue
         if name == REPORT:
-            sections = read_json(path)
+            sections = read_json(path, "delete it and run the chapters again")
             sections.pop("provenance", None)
             for section, content in sections.items():
                 text = json.dumps(content, sort_keys=True)

@@ -1,27 +1,29 @@
 """The checkpoint folder (weights and all that explains them) and the state of an unfinished run.
 
-``checkpoint/`` holds ``generator_ab.safetensors``, ``generator_ba.safetensors`` and
-``checkpoint.json``: network settings, columns, scalings, geometry, beam, numbers of the run,
-provenance, and the checksums of the weights. ``state.pt``, beside the folder, holds what `train`
-needs to go on: tensors and plain types only, so that reading it cannot run foreign code.
+``checkpoint/`` holds two files of weights, ``generator_ab-*.safetensors`` and ``generator_ba-*``,
+and ``checkpoint.json``: network settings, columns, scalings, geometry, beam, numbers of the run,
+provenance, and the checksums of the weights, whose first digits stand in the files' names. So a new
+checkpoint is written beside the old one, and takes its place with the renaming of one JSON file.
+
+``state.pt``, beside the folder, holds what `train` needs to go on: tensors and plain types only, so
+that reading it cannot run foreign code.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import math
-import pickle
-import shutil
-import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
-from .files import CoganError, atomic_path, read_json, sha256, write_json
+from .files import CoganError, read_json, reading, sha256, write_bytes, write_json
 from .networks import Generator, NetworkSettings
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ def save_checkpoint(
     Parameters
     ----------
     folder : path
-        Replaced if there is one.
+        An older checkpoint in it is replaced.
     generator, reverse : Generator
         Inputs to targets, and back.
     settings : NetworkSettings
@@ -90,40 +92,55 @@ def save_checkpoint(
     CoganError
         If the folder cannot be written.
     """
+    weights = {}
+    for name, network in (("generator_ab", generator), ("generator_ba", reverse)):
+        state = network.state_dict().items()
+        weights[name] = save({key: value.detach().cpu().contiguous() for key, value in state})
+    kept = {key: meta[key] for key in META}
+    described = {"format": FORMAT, "network": asdict(settings), **kept, **content}
+    return write_checkpoint(folder, described, weights)
+
+
+def write_checkpoint(folder: str | Path, content: dict, weights: dict[str, bytes]) -> Path:
+    """Write checkpoint.json with `content`, and the weights; before the last rename the folder's
+    old checkpoint is the valid one, afterwards the new one."""
     folder = Path(folder)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise CoganError(
-            f"Cannot write {folder}: {error.strerror}. Choose a run folder that you may write to."
-        ) from error
-    try:
-        sums = {}
-        for name, network in (("generator_ab", generator), ("generator_ba", reverse)):
-            weights = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
-            with atomic_path(fresh / f"{name}.safetensors") as temporary:
-                save_file(weights, temporary)
-            sums[name] = sha256(fresh / f"{name}.safetensors")
-        write_json(
-            fresh / "checkpoint.json",
-            {
-                "format": FORMAT,
-                "network": asdict(settings),
-                "weights_sha256": sums,
-                **{key: meta[key] for key in META},
-                **content,
-            },
-        )
-        fresh.chmod(0o755)
-        old = fresh.with_name(fresh.name + "-old")
-        if folder.exists():
-            folder.replace(old)
-        fresh.replace(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in weights.items()}
+    files = {_file_name(name, sums[name]): data for name, data in weights.items()}
+    for name, data in files.items():
+        write_bytes(folder / name, data)
+    write_json(folder / "checkpoint.json", {**content, "weights_sha256": sums})
+    for old in folder.glob("*.safetensors"):
+        if old.name not in files:
+            with suppress(OSError):  # nobody reads it any more
+                old.unlink()
     return folder
+
+
+def _file_name(name: str, checksum: str) -> str:
+    return f"{name}-{checksum[:12]}.safetensors"
+
+
+def weights_file(folder: Path, content: dict, name: str) -> Path:
+    """The file of the weights `name` that a checkpoint.json describes.
+
+    The digits may be missing from its name, as they are where the weights came with the package.
+
+    Raises
+    ------
+    CoganError
+        If there is no such file, or another one.
+    """
+    checksum = content["weights_sha256"][name]
+    path = folder / _file_name(name, checksum)
+    if not path.exists():
+        path = folder / f"{name}.safetensors"
+    if not path.exists() or sha256(path) != checksum:
+        raise CoganError(
+            f"{path} is not the file that checkpoint.json describes (missing, damaged or "
+            "exchanged); get the whole checkpoint folder again, or train again (chapter 03)."
+        )
+    return path
 
 
 def load_checkpoint(folder: str | Path) -> Checkpoint:
@@ -138,13 +155,14 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     folder = Path(folder)
     if not folder.is_dir():
         raise CoganError(f"There is no checkpoint folder {folder}; chapter 03 makes it.")
-    content = read_json(folder / "checkpoint.json")
+    mend = "get the whole checkpoint folder again, or train again (chapter 03)"
+    content = read_json(folder / "checkpoint.json", mend)
     if content.get("format") != FORMAT:
         raise CoganError(
             f"{folder} is of checkpoint format {content.get('format')}, this package reads "
             f"{FORMAT}; train again."
         )
-    try:
+    with reading(folder, "valid checkpoint", mend):
         settings = NetworkSettings(**content["network"])
         meta = {key: content[key] for key in META}
         n_inputs, n_targets = len(meta["input_columns"]), len(meta["target_columns"])
@@ -153,16 +171,8 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
             "generator_ba": Generator(n_targets, n_inputs, settings),
         }
         for name, network in networks.items():
-            path = folder / f"{name}.safetensors"
-            if not path.exists() or sha256(path) != content["weights_sha256"][name]:
-                raise CoganError(
-                    f"{path} is not the file that checkpoint.json describes (missing, damaged or "
-                    "exchanged); get the whole checkpoint folder again."
-                )
-            network.load_state_dict(load_file(path))
+            network.load_state_dict(load_file(weights_file(folder, content, name)))
             network.eval().requires_grad_(False)
-    except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise CoganError(f"{folder} is no valid checkpoint ({error}); train again.") from error
     return Checkpoint(
         networks["generator_ab"],
         networks["generator_ba"],
@@ -218,16 +228,15 @@ def _same_scaling(one: dict, other: dict) -> bool:
 
 def save_state(path: str | Path, state: dict) -> Path:
     """Write a run's state (tensors and plain types), whole or not at all."""
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
-    return Path(path)
+    buffer = io.BytesIO()  # torch's own errors do not say that a disk is full
+    torch.save(state, buffer)
+    return write_bytes(path, buffer.getbuffer())
 
 
 def load_state(path: str | Path) -> dict:
-    """Read what `save_state` wrote, onto the CPU; a damaged file is a `CoganError`."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise CoganError(
-            f"{path} is damaged or no training state; delete it and train from the start."
-        ) from error
+    """Read what `save_state` wrote, onto the CPU; a damaged or foreign file is a `CoganError`."""
+    with reading(path, "training state", "delete it and train from the start"):
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if not (isinstance(state, dict) and {"fingerprint", "history"} <= state.keys()):
+            raise ValueError("it holds something else")
+        return state

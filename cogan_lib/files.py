@@ -1,7 +1,8 @@
-"""What every file of a run needs: one error, whole-or-nothing writing, checksums, provenance."""
+"""What every file of a run needs: one error, whole or no files, checked reading, provenance."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.metadata
 import json
@@ -9,10 +10,17 @@ import os
 import platform
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from glob import escape
 from pathlib import Path
+
+#: Reasons of a failed write that more room mends; astropy gives none when a disk is full.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)
+#: A temporary file that nobody has written to for so long has lost its writer.
+_LEFT_SECONDS = 3600.0
 
 
 class CoganError(ValueError):
@@ -23,52 +31,117 @@ class CoganError(ValueError):
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary name beside `path`, and rename it to `path` only if the block succeeds.
 
+    Whatever happens, a power cut included, `path` is the old file or the new one, and whole.
+
     Raises
     ------
     CoganError
-        If the folder cannot be made or written to.
+        If the folder cannot be made or written to, or the disk is full.
     """
     path = Path(path)
+    prefix, suffix = f".{path.name}.", f".new{path.suffix}"
+    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
-        )
-    except OSError as error:
-        raise CoganError(
-            f"Cannot write {path}: {error.strerror}. Choose a run folder that you may write to."
-        ) from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
+        _sweep(path.parent, f"{escape(prefix)}*{escape(suffix)}")
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp makes files private
+        with open(temporary, "rb+") as stream:
+            os.fsync(stream.fileno())  # or a power cut could leave the new name with no content
         temporary.replace(path)
+        _fsync_folder(path.parent)
+    except OSError as error:
+        mend = (
+            "Make room on the disk and run it again; nothing that was there is lost."
+            if error.errno in _FULL
+            else "Choose a run folder that you may write to."
+        )
+        raise CoganError(f"Cannot write {path}: {error.strerror or error}. {mend}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path, pattern: str) -> None:
+    """Remove what processes that were killed have left; who still writes has done so just now."""
+    with suppress(OSError):
+        for left in folder.glob(pattern):
+            if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
+                left.unlink()
+
+
+def _fsync_folder(folder: Path) -> None:
+    """Wait until a new name is on the disk, where a folder can be opened for that."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def reading(path: str | Path, what: str, mend: str) -> Iterator[None]:
+    """Whatever goes wrong in the block, which only reads `path`, becomes one sentence.
+
+    Parameters
+    ----------
+    path : path
+    what : str
+        What the file should be, for example ``"patches file"``.
+    mend : str
+        What to do about a missing or damaged one, for example ``"run chapter 01 again"``.
+    """
+    try:
+        yield
+    except CoganError:
+        raise
+    except FileNotFoundError as error:
+        raise CoganError(f"There is no {what} {path}; {mend}.") from error
+    except PermissionError as error:
+        raise CoganError(f"You may not read {path}; ask its owner, or {mend}.") from error
+    except Exception as error:  # libraries raise what they like on broken files
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise CoganError(f"{path} is damaged or no {what} ({reason}); {mend}.") from error
+
+
+def write_bytes(path: str | Path, content: bytes | memoryview) -> Path:
+    """Write a file, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+    return Path(path)
 
 
 def write_json(path: str | Path, content: dict) -> Path:
     """Write `content` as JSON, whole or not at all; NaN and infinities are refused."""
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
-    with atomic_path(path) as temporary:
-        temporary.write_text(text)
-    return Path(path)
+    return write_bytes(path, text.encode())
 
 
-def read_json(path: str | Path) -> dict:
-    """Read a JSON object; a missing or broken file is a `CoganError`."""
-    try:
-        content = json.loads(Path(path).read_text())
-    except FileNotFoundError as error:
-        raise CoganError(f"There is no file {path}.") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CoganError(f"{path} is not readable as JSON ({error}); make it again.") from error
-    if not isinstance(content, dict):
-        raise CoganError(f"{path} does not hold a JSON object; make it again.")
-    return content
+def read_json(path: str | Path, mend: str = "delete it and make it again") -> dict:
+    """Read a JSON object; a missing or broken file, NaN and infinities are a `CoganError`.
+
+    Parameters
+    ----------
+    path : path
+    mend : str
+        As for `reading`.
+    """
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"it holds the number {name}")
+
+    with reading(path, "JSON file", mend):
+        content = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=refuse)
+        if not isinstance(content, dict):
+            raise ValueError("it holds no JSON object")
+        return content
 
 
 def sha256(path: str | Path) -> str:

@@ -118,13 +118,14 @@ def need(run_dir: str | Path, name: str, make: Callable[[], object] | None = Non
         If the file is missing and cannot be made here; the message names the chapter that makes it.
     """
     path = Path(run_dir) / name
-    if path.exists():
+    whole = path / "checkpoint.json" if path.name == "checkpoint" else path  # written last
+    if whole.exists():
         return path
     chapter = MAKERS.get(name, "that writes it")
     if make is not None:
         log.info("NOTE: %s is missing; making it here, as chapter %s would.", path, chapter)
         make()
-        if path.exists():
+        if whole.exists():
             return path
     raise CoganError(f"There is no {path}; run chapter {chapter} with the same run_dir first.")
 
@@ -166,7 +167,8 @@ def add_to_report(run_dir: str | Path, section: str, content: dict) -> Path:
         If a number is not finite, with its place; nothing is written then.
     """
     path = Path(run_dir) / REPORT
-    report = read_json(path) if path.exists() else {}
+    mend = "delete it and run the chapters again"
+    report = read_json(path, mend) if path.exists() else {}
     report[section] = _plain(content, section)
     return write_json(path, report)
 

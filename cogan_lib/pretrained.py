@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import csv
 import logging
-import shutil
 from pathlib import Path
 
-from .checkpoint import check_matches, load_checkpoint
-from .files import CoganError
+from .checkpoint import check_matches, load_checkpoint, weights_file, write_checkpoint
+from .files import CoganError, read_json, write_bytes
 from .networks import NetworkSettings
 from .patches import Patches
 from .training import TrainingResult, best_of
@@ -60,17 +59,14 @@ def take(folder: Path, run_dir: str | Path, name: str = "checkpoint") -> Trainin
         Of the training that made the weights.
     """
     run_dir = Path(run_dir)
-    target, fresh = run_dir / name, run_dir / f".{name}-fresh"
-    shutil.rmtree(fresh, ignore_errors=True)
-    shutil.copytree(folder, fresh, ignore=shutil.ignore_patterns(LOG))
-    shutil.copy(folder / LOG, run_dir / f".{LOG}-fresh")
-    shutil.rmtree(target, ignore_errors=True)
-    fresh.replace(target)
-    (run_dir / f".{LOG}-fresh").replace(run_dir / LOG)
+    target, content = run_dir / name, read_json(folder / "checkpoint.json")
+    files = {kind: weights_file(folder, content, kind) for kind in content["weights_sha256"]}
+    write_bytes(run_dir / LOG, (folder / LOG).read_bytes())
+    write_checkpoint(target, content, {kind: path.read_bytes() for kind, path in files.items()})
     with open(run_dir / LOG, newline="") as stream:
         lines = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
     history = [row | {key: int(row[key]) for key in ("epoch", "steps")} for row in lines]
-    last, budget = history[-1], load_checkpoint(target).content["training"]
+    last, budget = history[-1], content["training"]
     return TrainingResult(
         checkpoint=target,
         log=run_dir / LOG,

@@ -137,7 +137,8 @@ def member_checkpoints(settings: Settings) -> list[Path]:
     chosen = training_settings(ours, patches.inputs.shape[1], patches.targets.shape[1])
     chosen = replace(member_settings(chosen), max_minutes=settings.member_minutes)
     found = [] if settings.train_members else pretrained.fitting(patches, chosen.network)
-    for old in folder.glob("checkpoint*"):
+    for old in sorted(folder.glob("checkpoint*")):
+        (old / "checkpoint.json").unlink(missing_ok=True)  # first: half a checkpoint is none
         shutil.rmtree(old)
     if not found:
         return [train(patches, chosen, folder).checkpoint]
@@ -191,11 +192,17 @@ def co_sky_file(settings: Settings) -> Path:
     trained = load_checkpoint(need(run, "checkpoint", lambda: train_checkpoint(settings)))
     check_matches(trained, patches)
     trained.generator.to(device(settings))
-    source = need(run, "sky.fits")
+    source, part = need(run, "sky.fits"), run / "co.part.npz"
     co = synthesise(
-        read_sky(source), trained, nthreads=settings.thread_count, skysha=sha256(source)
+        read_sky(source),
+        trained,
+        nthreads=settings.thread_count,
+        part=part,
+        skysha=sha256(source),
     )
-    return write_sky(run / "co.fits", co)
+    path = write_sky(run / "co.fits", co)
+    part.unlink(missing_ok=True)
+    return path
 
 
 def run_provenance(settings: Settings) -> dict:

@@ -9,7 +9,13 @@ Chapter 04 shows both at work.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import logging
 import math
+import time
+from dataclasses import asdict
+from pathlib import Path
 
 import healpy as hp
 import numpy as np
@@ -17,7 +23,7 @@ from tqdm import tqdm
 
 from . import __version__
 from .checkpoint import Checkpoint
-from .files import CoganError, git_commit
+from .files import CoganError, atomic_path, git_commit, reading
 from .harmonics import Interpolant, beam_lmax
 from .networks import translate
 from .noise import noise_alm
@@ -26,6 +32,11 @@ from .processes import add_up, share
 from .scaling import PatchMinMax, scaling_from_dict, to_physical
 from .sky import Sky
 from .tiling import Geometry, Joiner, cut_maps, map_to_alm
+
+log = logging.getLogger(__name__)
+
+#: A long synthesis writes down what it has at most this often.
+PART_SECONDS = 60.0
 
 
 def generate(
@@ -107,6 +118,7 @@ def synthesise(
     batch_size: int | None = None,
     nthreads: int = 1,
     progress: bool = True,
+    part: Path | None = None,
     **inputs: str,
 ) -> Sky:
     """Generate CO over the whole sky.
@@ -126,6 +138,10 @@ def synthesise(
     batch_size : int, optional
         Tiles cut and translated together; bounds the memory. By default 64 on a GPU and 8 on a CPU,
         where the networks' features of more tiles leave the cache and take half as long again.
+    part : path, optional
+        File that keeps the sums over the tiles so far. If the process is killed, the next one goes
+        on from there, to the same sky bit by bit; whoever has written the sky removes the file.
+        Of use to one process alone.
     **inputs : str
         Facts for the FITS header, such as the sky file's checksum.
 
@@ -158,15 +174,22 @@ def synthesise(
         for i, width in enumerate(widths)
     ]
     mine = share(len(joiner.centres))  # all of them, unless several processes are at work
-    starts = range(mine.start, mine.stop, batch_size)
+    first, key = mine.start, ""
+    if part is not None and mine == slice(0, len(joiner.centres)):
+        key = _fingerprint(sky, checkpoint, member, batch_size)
+        first = _take_up(part, key, joiner)
+    starts, kept = range(first, mine.stop, batch_size), time.monotonic()
     progress = progress and mine.start == 0
     for start in tqdm(starts, desc="synthesis", mininterval=5.0, disable=not progress):
-        part = joiner.centres[start : min(start + batch_size, mine.stop)]
+        centres = joiner.centres[start : min(start + batch_size, mine.stop)]
         inputs_targets_noise = (
-            cut_maps(columns, joiner.geometry, part) if columns else None
+            cut_maps(columns, joiner.geometry, centres) if columns else None
             for columns in (known, truth, noise)
         )
         joiner.add(start, generate(checkpoint, *inputs_targets_noise))
+        if key and time.monotonic() - kept > PART_SECONDS:
+            _keep(part, key, start + len(centres), joiner)
+            kept = time.monotonic()
     add_up(joiner._sum, joiner._weight)
     maps = dict(zip(ours["target_columns"], joiner.finish(), strict=True))
     meta = {
@@ -179,6 +202,41 @@ def synthesise(
         **inputs,
     }
     return Sky(maps, {name: "K km/s" for name in maps}, sky.fwhm_arcmin, meta)
+
+
+def _fingerprint(sky: Sky, checkpoint: Checkpoint, member: int, batch_size: int) -> str:
+    """Checksum of all that the sums over tiles depend on, to the last bit."""
+    columns = [*checkpoint.meta["input_columns"], *checkpoint.meta["target_columns"]]
+    device = next(checkpoint.generator.parameters()).device.type
+    facts = [checkpoint.content["weights_sha256"], asdict(checkpoint.settings), checkpoint.meta]
+    facts += [git_commit(), member, batch_size, device]
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for name in columns:
+        if name in sky.maps:
+            digest.update(np.ascontiguousarray(sky.maps[name]))
+    return digest.hexdigest()
+
+
+def _keep(part: Path, key: str, done: int, joiner: Joiner) -> None:
+    """Write down the sums over the first `done` tiles."""
+    with atomic_path(part) as temporary, open(temporary, "wb") as stream:
+        np.savez(stream, key=key, done=done, sum=joiner._sum, weight=joiner._weight)
+
+
+def _take_up(part: Path, key: str, joiner: Joiner) -> int:
+    """Give a killed synthesis's sums to the joiner; the number of tiles that are in them."""
+    if not part.exists():
+        return 0
+    try:
+        with reading(part, "part of a sky", "delete it"), np.load(part) as kept:
+            if str(kept["key"]) != key:
+                raise CoganError(f"{part} is a part of another sky, or of other weights.")
+            joiner._sum, joiner._weight, done = kept["sum"], kept["weight"], int(kept["done"])
+    except CoganError as problem:
+        log.info("Starting over: %s", problem)
+        return 0
+    log.info("going on after %d of %d tiles in %s", done, len(joiner.centres), part)
+    return done
 
 
 def _check_sky(sky: Sky, ours: dict) -> None:

@@ -36,7 +36,7 @@ from tqdm import tqdm
 
 from .checkpoint import load_state, save_checkpoint, save_state
 from .cyclegan import CycleGan, TrainingSettings
-from .files import CoganError, atomic_path, provenance
+from .files import CoganError, atomic_path, provenance, reading
 from .networks import translate
 from .noise import flat_noise
 from .patches import Patches, turn
@@ -172,6 +172,8 @@ def _train(
     history, state_file = [], run_dir / "state.pt"
     if resume and state_file.exists():
         history = _resume(state_file, model, fingerprint)
+    elif fabric.is_global_zero:
+        state_file.unlink(missing_ok=True)  # of an older run, whose checkpoint will be replaced
     held_out = patches.select("validation")
     made = provenance(settings.seed, patches=patches.meta.get("provenance", {}))
     schedule = _Schedule(fabric, settings, len(a), history)
@@ -363,6 +365,7 @@ def _resume(state_file: Path, model: CycleGan, fingerprint: dict) -> list[dict]:
                 f"{value}; delete it or train without resume."
             )
     history = state.pop("history")
-    model.load_state_dict(state)
+    with reading(state_file, "state of such networks", "delete it and train from the start"):
+        model.load_state_dict(state)
     log.info("going on after epoch %d of %s", len(history), state_file)
     return history

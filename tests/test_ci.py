@@ -89,27 +89,32 @@ def status(book: Path) -> dict:
     return json.loads((book / "_build" / "executed" / "toy" / "status.json").read_text())
 
 
+def execute_here(chapter, output) -> dict:
+    """Run a chapter in this process and folder, without a kernel to wait for."""
+    names = {}
+    for cell in json.loads(chapter.source.read_text())["cells"]:
+        if cell["cell_type"] == "code" and "setup" not in cell["metadata"].get("tags", []):
+            exec("".join(cell["source"]), names)
+        if "parameters" in cell["metadata"].get("tags", []):
+            names.update(chapter.parameters)
+    output.write_text(chapter.source.read_text())
+    return {
+        "outcome": "ok", "title": run_notebooks.title(chapter.source), "seconds": 1.0,
+        "peak_mb": 1, "date": "2026-01-01T00:00+00:00", "commit": "not a checkout",
+        "parameters": chapter.parameters,
+        "source_sha256": run_notebooks.sha256(chapter.source),
+    }  # fmt: skip
+
+
 @pytest.fixture
 def in_process(monkeypatch):
-    """Run chapters in this process: a list of what ran, and no kernels to wait for."""
+    """Run chapters in this process: a list of what ran."""
     ran = []
 
     def execute(chapter, output, environment, root):
         monkeypatch.chdir(root)
         ran.append(chapter.name)
-        names = {}
-        for cell in json.loads(chapter.source.read_text())["cells"]:
-            if cell["cell_type"] == "code" and "setup" not in cell["metadata"].get("tags", []):
-                exec("".join(cell["source"]), names)
-            if "parameters" in cell["metadata"].get("tags", []):
-                names.update(chapter.parameters)
-        output.write_text(chapter.source.read_text())
-        return {
-            "outcome": "ok", "title": run_notebooks.title(chapter.source), "seconds": 1.0,
-            "peak_mb": 1, "date": "2026-01-01T00:00+00:00", "commit": "not a checkout",
-            "parameters": chapter.parameters,
-            "source_sha256": run_notebooks.sha256(chapter.source),
-        }  # fmt: skip
+        return execute_here(chapter, output)
 
     monkeypatch.setattr(run_notebooks, "execute", execute)
     return ran

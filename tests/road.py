@@ -1,0 +1,67 @@
+"""The whole road at toy size, for tests: sky, patches, checkpoint, CO sky, report."""
+
+from pathlib import Path
+
+from cogan_lib import networks, notebook, steps
+from cogan_lib.config import Settings
+from cogan_lib.networks import NetworkSettings
+from cogan_lib.patches import Patches
+from cogan_lib.scores import separate_blocks, sky_blocks
+from cogan_lib.sky import read_sky
+from cogan_lib.tiling import Geometry, cut_tiles, map_to_alm
+from cogan_lib.validation import validate
+
+TINY = NetworkSettings(
+    features=4,
+    blocks=1,
+    discriminator_features=4,
+    discriminator_layers=2,
+    instance_norm=False,
+    tanh=False,
+    smooth=True,
+)
+
+
+def toy_settings(run_dir: Path, **changes) -> Settings:
+    """The smoke profile's sky in coarser tiles, for one epoch, however long that takes."""
+    toy = {
+        "nside": 64, "fwhm_arcmin": 90.0, "tile_npix": 16, "tile_pixel_arcmin": 30.0,
+        "centre_nside": 16, "max_epochs": 1, "max_minutes": 1e4, "device": "cpu", "threads": 1,
+    }  # fmt: skip
+    return Settings.check(run_dir=str(run_dir), **{**toy, **changes})
+
+
+def use_tiny() -> None:
+    """From now on the cogan preset is the tiny network, in this process."""
+    networks.PRESETS["cogan"] = TINY
+
+
+def validate_run(settings: Settings) -> dict:
+    """``co.fits`` against the test tiles, as chapter 05 does it, into ``report.json``."""
+    run = Path(settings.run_dir)
+    test = Patches.load(run / "patches.npz").select("test")
+    geometry, co = Geometry(**test.meta["geometry"]), read_sky(run / "co.fits")
+    sections = {}
+    for i, name in enumerate(test.meta["target_columns"]):
+        sections[name] = validate(
+            test.targets[:, i],
+            cut_tiles(map_to_alm(co.maps[name]), geometry, test.lonlat),
+            test.inputs,
+            pixel_arcmin=geometry.pixel_arcmin,
+            fwhm_arcmin=co.fwhm_arcmin,
+            blocks=sky_blocks(*test.lonlat.T),
+            apart=separate_blocks(test.lonlat, geometry.side_deg),
+            seed=settings.seed,
+            permutations=200,
+        )
+    notebook.add_to_report(run, "validation", sections)
+    return sections
+
+
+def walk(settings: Settings) -> dict:
+    """All of it; the numbers of the validation."""
+    steps.sky_file(settings)
+    steps.patches_file(settings)
+    steps.train_checkpoint(settings)
+    steps.co_sky_file(settings)
+    return validate_run(settings)
