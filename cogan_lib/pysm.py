@@ -236,7 +236,7 @@ def _co_columns(sky: Sky) -> dict[str, np.ndarray]:
             f"{' or '.join(LINES)} (co.fits of chapter 04 has them)."
         )
     for line in found:
-        unit = sky.units.get(line, "none")
+        unit = sky.units[line]
         if unit.replace(" ", "") != "Kkm/s":
             raise CoganError(
                 f"The sky has {line} in the unit {unit!r}; it must be K km/s (sky.read_map with "
