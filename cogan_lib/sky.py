@@ -5,6 +5,7 @@ Chapter 01 explains the format.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -160,7 +161,7 @@ def read_sky(path: str | Path, columns: list[str] | None = None) -> Sky:
     meta = {
         key.lower(): value
         for key, value in header.items()
-        if isinstance(value, str | int | float) and not key.startswith(_STRUCTURE)
+        if re.fullmatch(r"[\w-]+", key, re.ASCII) and not key.startswith(_STRUCTURE)
     }
     return Sky(maps, units, fwhm, meta)
 
