@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from .files import CoganError, atomic_path, read_json, sha256, write_json
-from .networks import Generator, NetworkSettings
+from .networks import Generator, NetworkSettings, count_parameters
+from .reading import check_meta, foreign
 
 if TYPE_CHECKING:
     from .patches import Patches
@@ -144,25 +144,33 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
             f"{folder} is of checkpoint format {content.get('format')}, this package reads "
             f"{FORMAT}; train again."
         )
-    try:
+    with foreign(folder, "get the whole folder again, or train again"):
         settings = NetworkSettings(**content["network"])
         meta = {key: content[key] for key in META}
+        check_meta(meta)
         n_inputs, n_targets = len(meta["input_columns"]), len(meta["target_columns"])
-        networks = {
-            "generator_ab": Generator(n_inputs, n_targets, settings, len(settings.noise)),
-            "generator_ba": Generator(n_targets, n_inputs, settings),
+        shapes = {
+            "generator_ab": (n_inputs, n_targets, settings, len(settings.noise)),
+            "generator_ba": (n_targets, n_inputs, settings),
         }
-        for name, network in networks.items():
+        networks = {}
+        for name, shape in shapes.items():
             path = folder / f"{name}.safetensors"
             if not path.exists() or sha256(path) != content["weights_sha256"][name]:
                 raise CoganError(
                     f"{path} is not the file that checkpoint.json describes (missing, damaged or "
                     "exchanged); get the whole checkpoint folder again."
                 )
-            network.load_state_dict(load_file(path))
-            network.eval().requires_grad_(False)
-    except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise CoganError(f"{folder} is no valid checkpoint ({error}); train again.") from error
+            with torch.device("meta"):  # no memory yet, whatever size the JSON file asks for
+                numbers = count_parameters(Generator(*shape))
+            if numbers > path.stat().st_size:
+                raise ValueError(f"{path.name} is too short for the network described")
+            weights = load_file(path)
+            if not all(values.isfinite().all() for values in weights.values()):
+                raise ValueError(f"{path.name} holds NaN or infinite weights")
+            networks[name] = Generator(*shape)
+            networks[name].load_state_dict(weights)
+            networks[name].eval().requires_grad_(False)
     return Checkpoint(
         networks["generator_ab"],
         networks["generator_ba"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import subprocess
@@ -46,6 +47,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp makes files private
         temporary.replace(path)
+    except OSError as error:
+        raise CoganError(
+            f"Cannot write {path}: {error.strerror or error}. Make room on the disk, or choose "
+            "another folder; what was there before is still there."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -61,14 +67,25 @@ def write_json(path: str | Path, content: dict) -> Path:
 def read_json(path: str | Path) -> dict:
     """Read a JSON object; a missing or broken file is a `CoganError`."""
     try:
-        content = json.loads(Path(path).read_text())
+        content = parse_json(Path(path).read_text())
     except FileNotFoundError as error:
         raise CoganError(f"There is no file {path}.") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CoganError(f"{path} is not readable as JSON ({error}); make it again.") from error
     if not isinstance(content, dict):
         raise CoganError(f"{path} does not hold a JSON object; make it again.")
     return content
+
+
+def parse_json(text: str) -> object:
+    """What a JSON text says; NaN and infinities, which JSON has not, are a ValueError."""
+
+    def finite(number: str) -> float:
+        if not math.isfinite(float(number)):
+            raise ValueError(f"{number} is no finite number")
+        return float(number)
+
+    return json.loads(text, parse_constant=finite, parse_float=finite)
 
 
 def sha256(path: str | Path) -> str:

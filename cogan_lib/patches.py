@@ -7,13 +7,13 @@ machine that has torch and numpy alone.
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from .files import CoganError, atomic_path, provenance
+from .files import CoganError, atomic_path, parse_json, provenance
+from .reading import check_meta, check_npz, foreign
 from .scaling import CO_SOFTENING, PatchMinMax, Scaling, scaling_from_dict
 
 TRAIN, VALIDATION, TEST, UNUSED = 0, 1, 2, 3
@@ -92,16 +92,14 @@ class Patches:
     @classmethod
     def load(cls, path: str | Path) -> Patches:
         """Read a patches file; a missing, damaged or inconsistent one is a `CoganError`."""
-        try:
+        if not Path(path).is_file():
+            raise CoganError(f"There is no patches file {path}; chapter 01 makes it.")
+        with foreign(path, "run chapter 01 again"):
+            check_npz(path)
             with np.load(path, allow_pickle=False) as content:
                 arrays = {key: content[key] for key in ("inputs", "targets", "lonlat", "split")}
-                patches = cls(**arrays, meta=json.loads(str(content["meta"])))
-        except FileNotFoundError as error:
-            raise CoganError(f"There is no patches file {path}; chapter 01 makes it.") from error
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise CoganError(
-                f"{path} is damaged or no patches file ({error}); run chapter 01 again."
-            ) from error
+                patches = cls(**arrays, meta=parse_json(str(content["meta"])))
+            check_meta(patches.meta)
         patches.check(str(path))
         return patches
 

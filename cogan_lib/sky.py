@@ -154,10 +154,13 @@ def read_sky(path: str | Path, columns: list[str] | None = None) -> Sky:
     maps, units = {}, {}
     for name in wanted:
         units[name] = _check_unit(name, table.units[name], path)
-        values = _good_column(
+        maps[name] = _good_column(
             table[name], nside, f"column {name} of {path}", nested=order != "RING"
         )
-        maps[name] = (values if frame == "G" else rotate_map(values, frame)).astype(np.float32)
+    del table  # which is as large as all the maps
+    for name, values in maps.items():
+        turned = values if frame == "G" else rotate_map(values, frame)
+        maps[name] = turned.astype(np.float32, copy=False)
     meta = {
         key.lower(): value
         for key, value in header.items()
@@ -345,7 +348,8 @@ def _good_column(values: np.ndarray, nside: int, where: str, nested: bool) -> np
         raise CoganError(
             f"The {where} has {values.size} values; NSIDE {nside} needs {12 * nside**2}."
         )
-    values = np.array(values, dtype=np.float64)
+    single = values.dtype.kind == "f" and values.dtype.itemsize == 4  # which needs no second copy
+    values = np.array(values, dtype=np.float32 if single else np.float64)
     bad = ~np.isfinite(values) | (values < -1.6e30)
     if bad.all():
         raise CoganError(f"The {where} is NaN or UNSEEN everywhere; make the sky file again.")
