@@ -58,7 +58,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 def write_json(path: str | Path, content: dict) -> Path:
     """Write `content` as JSON, whole or not at all; NaN and infinities are refused."""
-    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    try:
+        text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise CoganError(f"Cannot write {path}: {error}; leave that value out.") from error
     with atomic_path(path) as temporary:
         temporary.write_text(text)
     return Path(path)

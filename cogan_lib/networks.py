@@ -318,6 +318,18 @@ def translate(generator: nn.Module, tiles: np.ndarray, batch_size: int = 64) -> 
     -------
     ndarray, shape (n, outputs, npix, npix), float32
     """
+    if isinstance(generator, Generator):
+        channels = generator.inputs + generator.noise
+        if (
+            tiles.ndim != 4
+            or tiles.shape[1] != channels
+            or tiles.shape[2] % 4
+            or tiles.shape[3] % 4
+        ):
+            raise CoganError(
+                f"The generator takes tiles of {channels} channels and a multiple of 4 pixels a "
+                f"side, shape (n, {channels}, npix, npix), not {tiles.shape}."
+            )
     device = next(generator.parameters()).device
     out = []
     for start in range(0, len(tiles), batch_size):

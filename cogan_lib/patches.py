@@ -49,6 +49,8 @@ class Patches:
 
     def select(self, split: str) -> Patches:
         """The tiles of 'train', 'validation' or 'test'."""
+        if split not in SPLITS:
+            raise CoganError(f"There is no split {split!r}; choose one of {', '.join(SPLITS)}.")
         keep = self.split == SPLITS[split]
         return Patches(
             self.inputs[keep], self.targets[keep], self.lonlat[keep], self.split[keep], self.meta
@@ -219,6 +221,10 @@ def make_patches(
     missing = [f"{name}_ERR" for name in sky.targets if f"{name}_ERR" not in sky.maps]
     if missing:
         raise CoganError(f"The sky has no column {missing[0]}; the S/N selection needs it.")
+    if target_scaling not in ("asinh", "log", "minmax"):
+        raise CoganError(f"Scaling {target_scaling!r} is unknown; choose asinh, log or minmax.")
+    if not 0 <= snr_min < np.inf:
+        raise CoganError(f"The signal to noise snr_min is {snr_min}; it must be 0 or larger.")
     centres = tiling.tile_centres(centre_nside)
     border = np.ones((geometry.npix, geometry.npix), dtype=bool)
     border[1:-1, 1:-1] = False

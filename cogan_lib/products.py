@@ -152,7 +152,10 @@ def smooth_error(sigma: np.ndarray, nside: int, fwhm_in: float, fwhm_out: float)
     -------
     ndarray, shape (12 * nside**2,)
     """
-    variance = fill_missing(sigma) ** 2
+    known = fill_missing(sigma)
+    if known.min() < 0:
+        raise CoganError("Some errors are negative; name the right column, or mend the file.")
+    variance = known**2
     half_way = min(np.sqrt((fwhm_in**2 + fwhm_out**2) / 2), fwhm_out)
     smooth = to_grid(variance, nside, half_way, fwhm_out)  # by sqrt((out^2 - in^2) / 2)
     smooth = np.maximum(smooth, variance.min())  # ringing of the a_lm must not go below

@@ -267,7 +267,7 @@ def fill_missing(values: np.ndarray, limit: float = 0.2) -> np.ndarray:
 
     Raises `CoganError` if more than the share `limit` of the sky is missing.
     """
-    filled = _full_sky(values).copy()
+    filled = full_sky(values).copy()
     share = np.isnan(filled).mean()
     if share > limit:
         raise CoganError(
@@ -287,7 +287,7 @@ def rotate_map(values: np.ndarray, frame: str) -> np.ndarray:
     band-limited map); holes are filled first and stay holes."""
     if frame not in _FRAMES.values():
         raise CoganError(f"There is no frame {frame!r}; it is G, C (equatorial) or E (ecliptic).")
-    full = _full_sky(values)
+    full = full_sky(values)
     holes = np.isnan(full)
     filled, nside = fill_missing(full) if holes.any() else full, hp.npix2nside(full.size)
     rotator = hp.Rotator(coord=[frame, "G"])
@@ -302,7 +302,7 @@ def to_grid(values: np.ndarray, nside: int, fwhm_in: float, fwhm_out: float) -> 
 
     Raises `CoganError` if the new beam is finer than the old one, or finer than a pixel of `nside`.
     """
-    nside, full = check_nside(nside), _full_sky(values)
+    nside, full = check_nside(nside), full_sky(values)
     if not 0 <= fwhm_in <= fwhm_out:
         raise CoganError(
             f"A map of beam {fwhm_in:g} arcmin cannot be sharpened to {fwhm_out:g} arcmin."
@@ -324,7 +324,7 @@ def _read(path: Path) -> Table:
     return Table(path)
 
 
-def _full_sky(values: np.ndarray) -> np.ndarray:
+def full_sky(values: np.ndarray) -> np.ndarray:
     """The values as float64, if they are a map; infinite ones would poison every a_lm."""
     full = np.asarray(values)
     if full.ndim != 1 or not hp.isnpixok(full.size) or full.dtype.kind not in "fiu":

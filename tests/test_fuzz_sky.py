@@ -126,8 +126,8 @@ def fuzz(whole: list[bytes], folder, cases: int, seed: int) -> Counter:
 def test_a_good_file_takes_less_than_four_times_its_size(tmp_path, columns, order, frame):
     names = ["DUST", "N_HI", "W_CO21", "W_CO21_ERR"][:columns]
     units = dict(zip(names, ["MJy/sr", "cm-2", "K km/s", "K km/s"], strict=False))
-    values = np.linspace(1, 2, 12 * 256**2, dtype=np.float32)
-    path = write_sky(tmp_path / "sky.fits", Sky(dict.fromkeys(names, values), units, 20.0))
+    values = np.linspace(1, 2, 12 * 128**2, dtype=np.float32)
+    path = write_sky(tmp_path / "sky.fits", Sky(dict.fromkeys(names, values), units, 40.0))
     fits.setval(path, "ORDERING", value=order, ext=1)
     fits.setval(path, "COORDSYS", value=frame, ext=1)
     read_sky(path)

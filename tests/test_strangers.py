@@ -327,15 +327,15 @@ def test_a_header_without_end_and_a_thousand_parts(tmp_path):
 
 
 def test_a_packed_file_that_would_fill_memory(tmp_path):
-    """Half a gigabyte of zeros, packed to half a megabyte."""
+    """Eighty megabytes of zeros, packed to eighty kilobytes."""
     import gzip
 
     path = tmp_path / "sky.fits.gz"
     header = fits.PrimaryHDU(np.zeros(1, np.float64)).header
-    header["NAXIS1"] = 1 << 26
+    header["NAXIS1"] = 10 << 20
     with gzip.open(path, "wb", compresslevel=9) as stream:
         stream.write(header.tostring().encode())
-        for _ in range(512):
+        for _ in range(80):
             stream.write(bytes(1 << 20))
     assert "its headers say" in refusal(read_map, path)
 
@@ -444,20 +444,19 @@ except ValueError as error:
 """
 
 
-@pytest.mark.parametrize("name", ["sky.fits", "co.fits"])
-def test_a_full_disk_leaves_the_old_sky(tmp_path, name):
+@pytest.mark.parametrize(("name", "limit"), [("sky.fits", 0), ("co.fits", 100_000)])
+def test_a_full_disk_leaves_the_old_sky(tmp_path, name, limit):
     """A limit on the size of files stands for the full disk: it strikes in the middle of one."""
     path = sky_file(tmp_path / name)
     before = path.read_bytes()
-    for limit in ("0", "100000"):
-        done = subprocess.run(
-            [sys.executable, "-c", FULL_DISK, str(path), limit],
-            cwd=ROOT, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith("CoganError Cannot write") and str(path) in done.stdout
-        assert "Make room" in done.stdout
-        assert path.read_bytes() == before and os.listdir(tmp_path) == [name]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(path), str(limit)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("CoganError Cannot write") and str(path) in done.stdout
+    assert "Make room" in done.stdout
+    assert path.read_bytes() == before and os.listdir(tmp_path) == [name]
 
 
 def test_a_sky_that_may_not_be_read(tmp_path):
