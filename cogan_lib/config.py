@@ -192,6 +192,15 @@ def load_profile(name: str | Path, /, **overrides: object) -> Settings:
     return Settings.check(**{**content, **overrides})
 
 
+def from_command_line(pairs: list[tuple[str, str]]) -> dict[str, object]:
+    """Parameters that were given as text: each value is read as YAML, which is data only."""
+    try:
+        return {name: yaml.safe_load(text) for name, text in pairs}
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CoganError(f"A parameter is not readable as YAML: {reason}; quote it.") from error
+
+
 def _pixel_arcmin(nside: int) -> float:
     """Side of a HEALPix pixel, in arcmin."""
     return math.degrees(math.sqrt(4 * math.pi / (12 * nside**2))) * 60

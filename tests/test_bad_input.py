@@ -30,7 +30,7 @@ from cogan_lib import (
     verdict,
 )
 from cogan_lib.checkpoint import load_checkpoint
-from cogan_lib.config import Settings, load_profile
+from cogan_lib.config import Settings, from_command_line, load_profile
 from cogan_lib.cyclegan import TrainingSettings
 from cogan_lib.files import CoganError, read_json, write_json
 from cogan_lib.networks import NetworkSettings
@@ -117,6 +117,7 @@ TABLE = {
     "run_dir a Path": (lambda: Settings.check(run_dir=Path("a")), "run_dir should be a valid str"),
     "profile unknown": (lambda: load_profile("lapttop"), "There is no profile 'lapttop'"),
     "profile a folder": (lambda: load_profile("../../etc/passwd"), "There is no profile"),
+    "command line": (lambda: from_command_line([("nside", "[64")]), "not readable as YAML"),
     # the sky
     "sky without maps": (lambda: other_sky(maps={}), "A sky needs a map"),
     "sky map of 100 values": (lambda: other_sky(maps={"DUST": MAP[:100]}), "12 nside^2 real"),
