@@ -15,17 +15,14 @@ import shutil
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from .files import CoganError, atomic_path, read_json, sha256, write_json
 from .networks import Generator, NetworkSettings, count_parameters
-from .reading import check_meta, foreign
-
-if TYPE_CHECKING:
-    from .patches import Patches
+from .patches import Patches, check_meta
+from .reading import foreign
 
 FORMAT = 1
 #: Entries of a patches file's meta that a checkpoint keeps.

@@ -7,13 +7,15 @@ machine that has torch and numpy alone.
 from __future__ import annotations
 
 import json
+import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from .files import CoganError, atomic_path, parse_json, provenance
-from .reading import check_meta, check_npz, foreign
+from .reading import check_npz, foreign
 from .scaling import CO_SOFTENING, PatchMinMax, Scaling, scaling_from_dict
 
 TRAIN, VALIDATION, TEST, UNUSED = 0, 1, 2, 3
@@ -120,6 +122,27 @@ class Patches:
             raise CoganError(f"The arrays of {where} do not fit together; run chapter 01 again.")
         if not (np.isfinite(self.inputs).all() and np.isfinite(self.targets).all()):
             raise CoganError(f"{where} hold NaN or infinite values; check the sky file.")
+
+
+def check_meta(meta: dict) -> None:
+    """Raise ValueError, KeyError or TypeError unless tiles or a checkpoint are described soundly.
+
+    Columns, units, scalings, geometry and beam of a patches file or a checkpoint.
+    """
+    columns = [*meta["input_columns"], *meta["target_columns"]]
+    for name in columns:
+        if not re.fullmatch(r"[A-Za-z]\w{0,39}", name) or columns.count(name) > 1:
+            raise ValueError(f"{name!r} is no name for a column, or is there twice")
+        scaling_from_dict(meta["scalings"][name])
+        if not isinstance(meta["units"][name], str):
+            raise TypeError(f"the unit of {name} is {meta['units'][name]!r}")
+    side, pixel = meta["geometry"]["npix"], meta["geometry"]["pixel_arcmin"]
+    if sorted(meta["geometry"]) != ["npix", "pixel_arcmin", "projection"] or not (
+        type(side) is int and 8 <= side <= 4096 and 0 < side * pixel < 3600
+    ):
+        raise ValueError(f"{meta['geometry']} are no tiles")
+    if not 0 < meta["fwhm_arcmin"] < math.inf:
+        raise ValueError(f"a beam of {meta['fwhm_arcmin']} arcmin cannot be")
 
 
 def scale(tiles: np.ndarray, scalings: list[Scaling | PatchMinMax]) -> np.ndarray:

@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 
 from .files import CoganError
-from .scaling import scaling_from_dict
 
 HEADER_BYTES = 1 << 19  # of one FITS header: 6,500 lines
 MOST_PARTS = 99  # of one FITS file
@@ -175,24 +174,3 @@ def check_npz(path: str | Path) -> None:
                 raise ValueError(f"its {member.filename} holds objects in place of numbers")
             if math.prod(shape) * dtype.itemsize > member.file_size:
                 raise ValueError(f"its {member.filename} has not as many numbers as it says")
-
-
-def check_meta(meta: dict) -> None:
-    """Raise ValueError, KeyError or TypeError unless tiles or a checkpoint are described soundly.
-
-    Columns, units, scalings, geometry and beam of a patches file or a checkpoint.
-    """
-    columns = [*meta["input_columns"], *meta["target_columns"]]
-    for name in columns:
-        if not re.fullmatch(r"[A-Za-z]\w{0,39}", name) or columns.count(name) > 1:
-            raise ValueError(f"{name!r} is no name for a column, or is there twice")
-        scaling_from_dict(meta["scalings"][name])
-        if not isinstance(meta["units"][name], str):
-            raise TypeError(f"the unit of {name} is {meta['units'][name]!r}")
-    side, pixel = meta["geometry"]["npix"], meta["geometry"]["pixel_arcmin"]
-    if sorted(meta["geometry"]) != ["npix", "pixel_arcmin", "projection"] or not (
-        type(side) is int and 8 <= side <= 4096 and 0 < side * pixel < 3600
-    ):
-        raise ValueError(f"{meta['geometry']} are no tiles")
-    if not 0 < meta["fwhm_arcmin"] < math.inf:
-        raise ValueError(f"a beam of {meta['fwhm_arcmin']} arcmin cannot be")
