@@ -18,7 +18,7 @@ export MALLOC_MMAP_THRESHOLD_ ?= 1073741824
 export MALLOC_TRIM_THRESHOLD_ ?= 1073741824
 
 .DEFAULT_GOAL := help
-.PHONY: help book test bench lab lint address clean
+.PHONY: help book test bench lab lint licences address clean
 
 help:  ## show this list
 	@echo "cogan: one of"
@@ -47,6 +47,9 @@ lint: $(INSTALLED)  ## check style and the notebooks' contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python ci/check_notebooks.py
+
+licences: $(INSTALLED)  ## list the licences of all packages
+	$(BIN)/python ci/licences.py
 
 address: $(INSTALLED)  ## write the public address of _config.yml into the notebooks' set-up cells
 	$(BIN)/python ci/check_notebooks.py --write-address

@@ -23,7 +23,7 @@ from cogan_lib.files import read_json
 LIBRARY = Path(cogan_lib.__file__).parent
 #: The road: step, chapter, modules. Modules that are not named here follow as further ones.
 STEPS = (
-    ("sky", "01-data-preparation", "sky harmonics fetch products synthetic clouds"),
+    ("sky", "01-data-preparation", "sky harmonics fetch download products synthetic clouds"),
     ("tiles", "01-data-preparation", "tiling scaling patches"),
     ("networks", "02-cyclegan", "networks losses"),
     ("training", "03-training", "cyclegan training checkpoint"),
@@ -38,8 +38,8 @@ STEPS = (
     (
         "everywhere",
         "",
-        "steps config threads processes files notebook pretrained widgets plotting data_plots "
-        "report_plots beyond_plots member_plots",
+        "steps config threads processes files reading checks notebook pretrained widgets plotting "
+        "data_plots report_plots beyond_plots member_plots",
     ),
 )
 PROFILES = ["smoke", "laptop", "real", "gpu"]

@@ -27,10 +27,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import papermill
-import yaml
 from ipykernel.kernelspec import get_kernel_dict
 
-from cogan_lib.config import Settings, load_profile
+from cogan_lib.config import Settings, from_command_line, load_profile
 from cogan_lib.files import CoganError, git_commit, provenance, read_json, sha256, write_json
 from cogan_lib.notebook import REPORT
 
@@ -54,7 +53,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """Exit status: 0 if all chapters are up to date now, 1 if one failed, 2 for a bad request."""
     options = _parser().parse_args(arguments)
     try:
-        overrides = {name: yaml.safe_load(text) for name, text in options.parameter}
+        overrides = from_command_line(options.parameter)
         if options.sky:
             # relative, so that no published page shows where the reader's home folder lies
             overrides["sky_path"] = os.path.relpath(Path(options.sky).resolve(), root)

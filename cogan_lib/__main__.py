@@ -15,10 +15,8 @@ import logging
 import os
 import sys
 
-import yaml
-
 from . import notebook, steps
-from .config import load_profile
+from .config import from_command_line, load_profile
 from .files import CoganError
 from .processes import open_fabric
 
@@ -38,8 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="go on with a training from state.pt")
     options = parser.parse_args(arguments)
-    overrides = {name: yaml.safe_load(text) for name, text in options.parameter}
-    settings = load_profile(options.profile, **overrides)
+    settings = load_profile(options.profile, **from_command_line(options.parameter))
 
     if os.environ.get("RANK", "0") != "0":
         logging.disable(logging.INFO)  # one process is talkative enough

@@ -18,16 +18,13 @@ import math
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load_file, save
 
 from .files import CoganError, read_json, reading, sha256, write_bytes, write_json
-from .networks import Generator, NetworkSettings
-
-if TYPE_CHECKING:
-    from .patches import Patches
+from .networks import Generator, NetworkSettings, count_parameters
+from .patches import Patches, check_meta
 
 FORMAT = 1
 #: Entries of a patches file's meta that a checkpoint keeps.
@@ -165,14 +162,25 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     with reading(folder, "valid checkpoint", mend):
         settings = NetworkSettings(**content["network"])
         meta = {key: content[key] for key in META}
+        check_meta(meta)
         n_inputs, n_targets = len(meta["input_columns"]), len(meta["target_columns"])
-        networks = {
-            "generator_ab": Generator(n_inputs, n_targets, settings, len(settings.noise)),
-            "generator_ba": Generator(n_targets, n_inputs, settings),
+        shapes = {
+            "generator_ab": (n_inputs, n_targets, settings, len(settings.noise)),
+            "generator_ba": (n_targets, n_inputs, settings),
         }
-        for name, network in networks.items():
-            network.load_state_dict(load_file(weights_file(folder, content, name)))
-            network.eval().requires_grad_(False)
+        networks = {}
+        for name, shape in shapes.items():
+            path = weights_file(folder, content, name)
+            with torch.device("meta"):  # no memory yet, whatever size the JSON file asks for
+                numbers = count_parameters(Generator(*shape))
+            if numbers > path.stat().st_size:
+                raise ValueError(f"{path.name} is too short for the network described")
+            weights = load_file(path)
+            if not all(values.isfinite().all() for values in weights.values()):
+                raise ValueError(f"{path.name} holds NaN or infinite weights")
+            networks[name] = Generator(*shape)
+            networks[name].load_state_dict(weights)
+            networks[name].eval().requires_grad_(False)
     return Checkpoint(
         networks["generator_ab"],
         networks["generator_ba"],

@@ -7,11 +7,20 @@ from __future__ import annotations
 
 import difflib
 import math
+import reprlib
 from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from .files import CoganError
 from .threads import default_threads
@@ -20,6 +29,9 @@ PROFILE_FOLDER = Path(__file__).resolve().parents[1] / "ci" / "profiles"
 
 #: Held-out longitude blocks are at least this wide; a tile must fit into one.
 BLOCK_WIDTH_DEG = 10.0
+
+_SHORT = reprlib.Repr()  # what a sentence quotes
+_SHORT.maxstring, _SHORT.maxother, _SHORT.maxlevel, _SHORT.maxlist = 80, 80, 1, 3
 
 
 class Settings(BaseModel):
@@ -85,6 +97,16 @@ class Settings(BaseModel):
             return cls(**parameters)
         except ValidationError as error:
             raise CoganError(" ".join(_sentence(item) for item in error.errors())) from None
+
+    @field_validator("run_dir", "sky_path")
+    @classmethod
+    def _is_a_path(cls, value: str, info: ValidationInfo) -> str:
+        if not value.isprintable() or len(value) > 2000:
+            raise ValueError(
+                f"{info.field_name} is {_SHORT.repr(value)}, which no path can be; take printable "
+                "characters, 2,000 at most."
+            )
+        return value
 
     @model_validator(mode="after")
     def _cross_check(self) -> Settings:
@@ -161,12 +183,22 @@ def load_profile(name: str | Path, /, **overrides: object) -> Settings:
         raise CoganError(
             f"There is no profile {str(name)!r}; choose one of: {known or 'none found'}."
         ) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CoganError(f"The profile {path} is not readable as YAML: {error}.") from error
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CoganError(f"The profile {path} is not readable as YAML: {reason}.") from error
     content = {} if content is None else content
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise CoganError(f"The profile {path} must be a flat list of `name: value` lines.")
     return Settings.check(**{**content, **overrides})
+
+
+def from_command_line(pairs: list[tuple[str, str]]) -> dict[str, object]:
+    """Parameters that were given as text: each value is read as YAML, which is data only."""
+    try:
+        return {name: yaml.safe_load(text) for name, text in pairs}
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CoganError(f"A parameter is not readable as YAML: {reason}; quote it.") from error
 
 
 def _pixel_arcmin(nside: int) -> float:
@@ -186,4 +218,4 @@ def _sentence(item: dict) -> str:
     if item["type"] == "value_error":  # our own cross-checks are sentences already
         return str(item["ctx"]["error"])
     reason = item["msg"].removeprefix("Input ").removeprefix("String ")
-    return f"The parameter {name} {reason}, but is {item['input']!r}."
+    return f"The parameter {name} {reason}, but is {_SHORT.repr(item['input'])}."

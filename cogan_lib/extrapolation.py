@@ -58,6 +58,10 @@ def extrapolation(
     0 inside, 2 with both inputs beyond the region's extent, 1 else (one of them, or an unusual
     pair); and ``distance`` (float32) to the nearest cell, in dex of (dust, N_HI), 0 inside.
     """
+    if not {"DUST", "N_HI"} <= set(maps):
+        raise CoganError(
+            f"The maps DUST and N_HI are needed; there are {', '.join(maps) or 'none'}."
+        )
     low, region = training_region(train_inputs)
     place = (log10([maps["DUST"], maps["N_HI"]]).T - low) / BIN_DEX
     cells, occupied = np.floor(place).astype(int), np.argwhere(region)

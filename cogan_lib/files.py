@@ -6,11 +6,13 @@ import errno
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import subprocess
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -90,6 +92,8 @@ def _fsync_folder(folder: Path) -> None:
 def reading(path: str | Path, what: str, mend: str) -> Iterator[None]:
     """Whatever goes wrong in the block, which only reads `path`, becomes one sentence.
 
+    Parsers raise nearly everything on a broken file, and warn of what is refused here anyway.
+
     Parameters
     ----------
     path : path
@@ -99,14 +103,16 @@ def reading(path: str | Path, what: str, mend: str) -> Iterator[None]:
         What to do about a missing or damaged one, for example ``"run chapter 01 again"``.
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     except CoganError:
         raise
     except FileNotFoundError as error:
         raise CoganError(f"There is no {what} {path}; {mend}.") from error
     except PermissionError as error:
         raise CoganError(f"You may not read {path}; ask its owner, or {mend}.") from error
-    except Exception as error:  # libraries raise what they like on broken files
+    except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise CoganError(f"{path} is damaged or no {what} ({reason}); {mend}.") from error
 
@@ -120,7 +126,10 @@ def write_bytes(path: str | Path, content: bytes | memoryview) -> Path:
 
 def write_json(path: str | Path, content: dict) -> Path:
     """Write `content` as JSON, whole or not at all; NaN and infinities are refused."""
-    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    try:
+        text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise CoganError(f"Cannot write {path}: {error}; leave that value out.") from error
     return write_bytes(path, text.encode())
 
 
@@ -133,15 +142,22 @@ def read_json(path: str | Path, mend: str = "delete it and make it again") -> di
     mend : str
         As for `reading`.
     """
-
-    def refuse(name: str) -> None:
-        raise ValueError(f"it holds the number {name}")
-
     with reading(path, "JSON file", mend):
-        content = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=refuse)
+        content = parse_json(Path(path).read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError("it holds no JSON object")
         return content
+
+
+def parse_json(text: str) -> object:
+    """What a JSON text says; NaN and infinities, which JSON has not, are a ValueError."""
+
+    def finite(number: str) -> float:
+        if not math.isfinite(float(number)):
+            raise ValueError(f"{number} is no finite number")
+        return float(number)
+
+    return json.loads(text, parse_constant=finite, parse_float=finite)
 
 
 def sha256(path: str | Path) -> str:

@@ -105,7 +105,8 @@ def synthesise_members(
         and over all members W_CO21_MEAN, W_CO21_STD and W_CO21_MID, the middle
         (`scores.middle_of`).
     """
-    if not all(trained.settings.noise for trained in trainings) or members < 2:
+    noisy = [trained for trained in trainings if trained.settings.noise]
+    if not noisy or len(noisy) < len(trainings) or members < 2:
         raise CoganError(
             "Mean and spread need at least two members and a checkpoint trained with noise "
             "(chapter 06 makes one); other checkpoints give one answer to one sky."
@@ -170,6 +171,8 @@ def calibration(
             f"Members of shape {np.shape(members)} do not fit real values of shape "
             f"{np.shape(real)}; give at least two members of the same shape."
         )
+    if not (np.isfinite(y).all() and np.isfinite(truth).all()):
+        raise CoganError("Members or real values are NaN or infinite; leave such tiles out.")
     ordered = np.sort(y, axis=0)
     below, equal = (y < truth).sum(axis=0), (y == truth).sum(axis=0)
     rank = below + np.random.default_rng(seed).integers(0, equal + 1)

@@ -18,6 +18,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from cogan_lib.checks import check_positive
 from cogan_lib.files import CoganError
 from cogan_lib.spectra import check_tiles, standardise
 
@@ -93,6 +94,7 @@ def minkowski(
         For tiles of wrong shape, NaN, or thresholds not equally spaced.
     """
     tiles = check_tiles("Minkowski", tiles)
+    check_positive(pixel_arcmin=pixel_arcmin, oversample=oversample)
     thresholds = np.asarray(thresholds, dtype=np.float64)
     steps = np.diff(thresholds)
     if thresholds.ndim != 1 or steps.size == 0 or steps[0] <= 0 or np.ptp(steps) > 1e-6 * steps[0]:
@@ -211,6 +213,9 @@ def structures(
     from skimage.measure import label, regionprops_table
 
     tiles = check_tiles("structure", tiles)
+    check_positive(pixel_arcmin=pixel_arcmin)
+    if not np.isfinite(threshold):
+        raise CoganError(f"The threshold is {threshold}; it must be a finite number of sigma.")
     n, npix = len(tiles), tiles.shape[-1]
     # One tall image with an empty row between tiles: labelled and measured in one call.
     tall = np.zeros((n, npix + 1, npix), dtype=bool)

@@ -70,8 +70,14 @@ class NetworkSettings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "noise", tuple(self.noise))  # a list, if it comes from JSON
         sizes = (self.features, self.discriminator_features, self.discriminator_layers)
-        if min(sizes) < 1 or self.blocks < 0:
+        whole = all(type(size) is int for size in (*sizes, self.blocks))
+        if not whole or min(sizes) < 1 or not 0 <= self.blocks <= 64 or max(sizes) > 1024:
             raise CoganError(f"{self} is no network; features and layers must be positive.")
+        if self.discriminator_layers > 8 or len(self.noise) > 16:  # each layer doubles the width
+            raise CoganError(
+                f"{self.discriminator_layers} layers or {len(self.noise)} fields of noise are no "
+                "network for tiles; take at most 8 layers and 16 fields."
+            )
         if not all(fwhm > 0 for fwhm in self.noise):
             raise CoganError(f"The widths of the noise, {self.noise}, must be positive.")
 
@@ -323,6 +329,18 @@ def translate(generator: nn.Module, tiles: np.ndarray, batch_size: int = 64) -> 
     -------
     ndarray, shape (n, outputs, npix, npix), float32
     """
+    if isinstance(generator, Generator):
+        channels = generator.inputs + generator.noise
+        if (
+            tiles.ndim != 4
+            or tiles.shape[1] != channels
+            or tiles.shape[2] % 4
+            or tiles.shape[3] % 4
+        ):
+            raise CoganError(
+                f"The generator takes tiles of {channels} channels and a multiple of 4 pixels a "
+                f"side, shape (n, {channels}, npix, npix), not {tiles.shape}."
+            )
     device, order = next(generator.parameters()).device, layout(generator)
     out = []
     for start in range(0, len(tiles), batch_size):

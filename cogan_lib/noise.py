@@ -16,6 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .checks import check_positive
+from .files import CoganError
+
 SIGMA = 1 / math.sqrt(8 * math.log(2))  # of a Gaussian of FWHM 1
 
 
@@ -36,6 +39,8 @@ def flat_noise(n: int, npix: int, widths: tuple[float, ...], random: torch.Gener
     Tensor, shape (n, len(widths), npix, npix)
         Variance 1.
     """
+    if not all(0 < width < math.inf for width in widths):
+        raise CoganError(f"The widths of the noise, {widths}, must be positive and finite.")
     if not widths:
         return torch.empty(n, 0, npix, npix)
     side = 2 * npix  # the fields are periodic; a tile must not meet its own other end
@@ -69,6 +74,9 @@ def noise_alm(nside: int, width_arcmin: float, seed: tuple[int, ...]) -> np.ndar
     """
     import healpy as hp
 
+    check_positive(width_arcmin=width_arcmin)
+    if not all(isinstance(part, int | np.integer) and part >= 0 for part in seed):
+        raise CoganError(f"The seed {seed} must be made of whole numbers, 0 or larger.")
     sigma = SIGMA * math.radians(width_arcmin / 60)
     lmax = min(3 * nside - 1, math.ceil(5 / sigma))
     ell = np.arange(lmax + 1)

@@ -7,12 +7,15 @@ machine that has torch and numpy alone.
 from __future__ import annotations
 
 import json
+import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from .files import CoganError, atomic_path, provenance, reading
+from .files import CoganError, atomic_path, parse_json, provenance, reading
+from .foreign import check_npz
 from .scaling import CO_SOFTENING, PatchMinMax, Scaling, scaling_from_dict
 
 TRAIN, VALIDATION, TEST, UNUSED = 0, 1, 2, 3
@@ -48,6 +51,8 @@ class Patches:
 
     def select(self, split: str) -> Patches:
         """The tiles of 'train', 'validation' or 'test'."""
+        if split not in SPLITS:
+            raise CoganError(f"There is no split {split!r}; choose one of {', '.join(SPLITS)}.")
         keep = self.split == SPLITS[split]
         return Patches(
             self.inputs[keep], self.targets[keep], self.lonlat[keep], self.split[keep], self.meta
@@ -91,10 +96,12 @@ class Patches:
     @classmethod
     def load(cls, path: str | Path) -> Patches:
         """Read a patches file; a missing, damaged or inconsistent one is a `CoganError`."""
-        checked = reading(path, "patches file", "chapter 01 makes it")
-        with checked, np.load(path, allow_pickle=False) as content:
-            arrays = {key: content[key] for key in ("inputs", "targets", "lonlat", "split")}
-            patches = cls(**arrays, meta=json.loads(str(content["meta"])))
+        with reading(path, "patches file", "chapter 01 makes it"):
+            check_npz(path)
+            with np.load(path, allow_pickle=False) as content:
+                arrays = {key: content[key] for key in ("inputs", "targets", "lonlat", "split")}
+                patches = cls(**arrays, meta=parse_json(str(content["meta"])))
+            check_meta(patches.meta)
         patches.check(str(path))
         return patches
 
@@ -113,6 +120,27 @@ class Patches:
             raise CoganError(f"The arrays of {where} do not fit together; run chapter 01 again.")
         if not (np.isfinite(self.inputs).all() and np.isfinite(self.targets).all()):
             raise CoganError(f"{where} hold NaN or infinite values; check the sky file.")
+
+
+def check_meta(meta: dict) -> None:
+    """Raise ValueError, KeyError or TypeError unless tiles or a checkpoint are described soundly.
+
+    Columns, units, scalings, geometry and beam of a patches file or a checkpoint.
+    """
+    columns = [*meta["input_columns"], *meta["target_columns"]]
+    for name in columns:
+        if not re.fullmatch(r"[A-Za-z]\w{0,39}", name) or columns.count(name) > 1:
+            raise ValueError(f"{name!r} is no name for a column, or is there twice")
+        scaling_from_dict(meta["scalings"][name])
+        if not isinstance(meta["units"][name], str):
+            raise TypeError(f"the unit of {name} is {meta['units'][name]!r}")
+    side, pixel = meta["geometry"]["npix"], meta["geometry"]["pixel_arcmin"]
+    if sorted(meta["geometry"]) != ["npix", "pixel_arcmin", "projection"] or not (
+        type(side) is int and 8 <= side <= 4096 and 0 < side * pixel < 3600
+    ):
+        raise ValueError(f"{meta['geometry']} are no tiles")
+    if not 0 < meta["fwhm_arcmin"] < math.inf:
+        raise ValueError(f"a beam of {meta['fwhm_arcmin']} arcmin cannot be")
 
 
 def scale(tiles: np.ndarray, scalings: list[Scaling | PatchMinMax]) -> np.ndarray:
@@ -214,6 +242,10 @@ def make_patches(
     missing = [f"{name}_ERR" for name in sky.targets if f"{name}_ERR" not in sky.maps]
     if missing:
         raise CoganError(f"The sky has no column {missing[0]}; the S/N selection needs it.")
+    if target_scaling not in ("asinh", "log", "minmax"):
+        raise CoganError(f"Scaling {target_scaling!r} is unknown; choose asinh, log or minmax.")
+    if not 0 <= snr_min < np.inf:
+        raise CoganError(f"The signal to noise snr_min is {snr_min}; it must be 0 or larger.")
     centres = tiling.tile_centres(centre_nside)
     border = np.ones((geometry.npix, geometry.npix), dtype=bool)
     border[1:-1, 1:-1] = False

@@ -12,10 +12,10 @@ from pathlib import Path
 import healpy as hp
 import numpy as np
 from astropy import units as u
-from astropy.io import fits
 
 from .fetch import Product, fetch, products
 from .files import CoganError, sha256
+from .foreign import Table
 from .sky import COLUMN_UNITS, Sky, check_nside, fill_missing, read_map, to_grid
 
 log = logging.getLogger(__name__)
@@ -110,11 +110,9 @@ def read_column(path: Path, product: Product, column: str, names: list[str]) -> 
     ndarray, shape (12 * nside**2,), float64
         RING, Galactic, in the first unit of `sky.COLUMN_UNITS`; NaN where the file has no value.
     """
-    try:
-        with fits.open(path) as hdus:
-            units = {field.name: field.unit or "" for field in hdus[1].columns}
-    except (OSError, IndexError, AttributeError) as error:
-        raise CoganError(f"{path} has no table in its first extension; fetch it again.") from error
+    units = Table(path, "fetch it again").units
+    if "" in units:
+        raise CoganError(f"{path} has no table in its first extension; fetch it again.")
     by_case = {name.upper(): name for name in units}
     found = [by_case[name.upper()] for name in names if name.upper() in by_case]
     if not found and len(units) == 1:
@@ -154,7 +152,10 @@ def smooth_error(sigma: np.ndarray, nside: int, fwhm_in: float, fwhm_out: float)
     -------
     ndarray, shape (12 * nside**2,)
     """
-    variance = fill_missing(sigma) ** 2
+    known = fill_missing(sigma)
+    if known.min() < 0:
+        raise CoganError("Some errors are negative; name the right column, or mend the file.")
+    variance = known**2
     half_way = min(np.sqrt((fwhm_in**2 + fwhm_out**2) / 2), fwhm_out)
     smooth = to_grid(variance, nside, half_way, fwhm_out)  # by sqrt((out^2 - in^2) / 2)
     smooth = np.maximum(smooth, variance.min())  # ringing of the a_lm must not go below

@@ -236,7 +236,7 @@ def _co_columns(sky: Sky) -> dict[str, np.ndarray]:
             f"{' or '.join(LINES)} (co.fits of chapter 04 has them)."
         )
     for line in found:
-        unit = sky.units.get(line, "none")
+        unit = sky.units[line]
         if unit.replace(" ", "") != "Kkm/s":
             raise CoganError(
                 f"The sky has {line} in the unit {unit!r}; it must be K km/s (sky.read_map with "
@@ -286,6 +286,12 @@ def _weight(nu: float, ghz: np.ndarray, tau: np.ndarray, unit: str) -> float:
     if not ghz[0] <= nu <= ghz[-1]:
         return 0.0
     g = np.interp(nu, ghz, utils.normalize_weights(ghz, tau))
+    try:
+        u.Unit(unit)
+    except ValueError as error:
+        raise CoganError(
+            f"There is no unit {unit!r}; take one of PySM's, such as K_CMB."
+        ) from error
     per_k_rj = utils.bandpass_unit_conversion(ghz * u.GHz, tau, u.Unit(unit), u.K_RJ)
     return float(np.squeeze(g * per_k_rj.value))
 

@@ -32,6 +32,15 @@ class Scaling:
     low: float | None = None
     high: float | None = None
 
+    def __post_init__(self) -> None:
+        numbers = self.softening, self.mean, self.std, self.low or 0.0, self.high or 0.0
+        positive = min(self.softening, self.std) > 0
+        if self.kind not in ("log", "asinh") or not np.isfinite(numbers).all() or not positive:
+            raise CoganError(
+                f"{self} does not describe a scaling; kind is log or asinh, softening and std are "
+                "positive and finite."
+            )
+
     @classmethod
     def fit(cls, kind: str, values: np.ndarray, softening: float | None = None) -> Scaling:
         """Fit to `values` (any shape, physical units).
@@ -44,9 +53,11 @@ class Scaling:
         CoganError
             Unknown kind; values that are not finite, not positive anywhere (log), or all alike.
         """
-        values = np.asarray(values, dtype=np.float64)
         if kind not in ("log", "asinh"):
             raise CoganError(f"Scaling {kind!r} is unknown; choose 'log' or 'asinh'.")
+        if np.asarray(values).dtype.kind not in "fiu":
+            raise CoganError("A scaling needs real numbers; convert the values first.")
+        values = np.asarray(values, dtype=np.float64)
         if values.size == 0 or not np.isfinite(values).all():
             raise CoganError(
                 "A scaling needs finite values; there are NaN, infinities or none at all."
@@ -56,8 +67,8 @@ class Scaling:
             if positive.size == 0:
                 raise CoganError("A log scaling needs positive values; there are none.")
             softening = float(positive.min()) / 2
-        if not softening > 0:
-            raise CoganError(f"The softening is {softening}; it must be positive.")
+        if not 0 < softening < np.inf:
+            raise CoganError(f"The softening is {softening}; it must be positive and finite.")
         unscaled = cls(kind, float(softening), 0.0, 1.0).forward(values)
         std = float(unscaled.std())
         if not std > 0:
@@ -147,6 +158,8 @@ def to_physical(
     """
     made = made.astype(np.float64)
     if isinstance(scaling, PatchMinMax):
+        if real is None:
+            raise CoganError("The minmax scaling has no amplitude of its own; give the real tiles.")
         return scaling.inverse(made, scaling.extremes(real.astype(np.float64)))
     return scaling.bound(scaling.inverse(made)).clip(0)
 
@@ -156,14 +169,9 @@ def scaling_from_dict(content: dict) -> Scaling | PatchMinMax:
     try:
         if content["kind"] == "minmax":
             return PatchMinMax()
-        scaling = Scaling(
-            str(content["kind"]),
-            *(float(content[key]) for key in ("softening", "mean", "std")),
-            *(None if content.get(key) is None else float(content[key]) for key in ("low", "high")),
-        )
+        numbers = [float(content[key]) for key in ("softening", "mean", "std")]
+        ends = [content.get(key) for key in ("low", "high")]
+        numbers += [None if end is None else float(end) for end in ends]
     except (KeyError, TypeError, ValueError) as error:
         raise CoganError(f"{content!r} does not describe a scaling ({error}).") from error
-    numbers = np.array([scaling.softening, scaling.mean, scaling.std])
-    if scaling.kind not in ("log", "asinh") or not np.isfinite(numbers).all() or scaling.std <= 0:
-        raise CoganError(f"{content!r} does not describe a scaling; kind is log, asinh or minmax.")
-    return scaling
+    return Scaling(str(content["kind"]), *numbers)

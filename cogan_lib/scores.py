@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cogan_lib.checks import check_alike, check_centres, check_lonlat, check_positive
 from cogan_lib.files import CoganError
 from cogan_lib.spectra import check_tiles
 
@@ -30,9 +31,14 @@ def middle_of(members: np.ndarray | list[np.ndarray]) -> np.ndarray:
 
 def r2_score(real: np.ndarray, predicted: np.ndarray) -> float:
     """1 - sum (y_real - y_predicted)^2 / sum (y_real - mean)^2 with y = asinh(W / 0.3 K km/s)."""
+    real, predicted = check_alike("R2", real, predicted)
     y = asinh_scale(real)
-    residual = ((y - asinh_scale(predicted)) ** 2).sum()
-    return float(1 - residual / ((y - y.mean()) ** 2).sum())
+    residual, variance = ((y - asinh_scale(predicted)) ** 2).sum(), ((y - y.mean()) ** 2).sum()
+    if not variance > 0:
+        raise CoganError(
+            "The real values are all alike, so no share of their variance is explained."
+        )
+    return float(1 - residual / variance)
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,9 @@ def fit_loglinear(
 
 def sky_blocks(lon_deg: np.ndarray, lat_deg: np.ndarray, block_deg: float = 15.0) -> np.ndarray:
     """Number the block of sky, about `block_deg` square, that each tile centre lies in."""
-    lon, lat = np.mod(np.asarray(lon_deg, float), 360), np.asarray(lat_deg, float)
+    check_positive(block_deg=block_deg)
+    lon, lat = check_lonlat(lon_deg, lat_deg)
+    lon = np.mod(lon, 360)
     band = np.floor((lat + 90) / block_deg)
     height = np.cos(np.radians((band + 0.5) * block_deg - 90))
     around = np.maximum(np.round(360 * height / block_deg), 1)
@@ -133,7 +141,8 @@ def separate_blocks(lonlat_deg: np.ndarray, side_deg: float) -> np.ndarray:
     ndarray of int, shape (n,)
         Number of the tile's block, -1 for a tile between blocks.
     """
-    lon, lat = np.radians(np.asarray(lonlat_deg, dtype=np.float64)).T
+    check_positive(side_deg=side_deg)
+    lon, lat = np.radians(check_centres(lonlat_deg)).T
     points = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
     apart = np.degrees(np.arccos(np.clip(points @ points.T, -1, 1)))
     around = apart <= side_deg / 4
@@ -172,6 +181,11 @@ def block_interval(
     -------
     low, high : ndarray, shaped as the statistic
     """
+    if np.size(blocks) == 0 or draws < 1 or not 0 < level < 1:
+        raise CoganError(
+            f"An interval needs blocks, draws and a level between 0 and 1; there are "
+            f"{np.size(blocks)} tiles and {draws} draws, and level is {level}."
+        )
     _, which = np.unique(np.asarray(blocks), return_inverse=True)
     members = [np.flatnonzero(which.ravel() == i) for i in range(which.max() + 1)]
     choices = np.random.default_rng(seed).integers(0, len(members), (draws, len(members)))
@@ -219,7 +233,9 @@ def swap_p_value(
     float
         1 if nothing differs.
     """
-    real, mock = np.asarray(real, np.float64), np.asarray(mock, np.float64)
+    real, mock = check_alike("The p-value", real, mock)
+    if np.shape(blocks) != (len(real),):
+        raise CoganError(f"{len(real)} tiles need as many block numbers, not {np.shape(blocks)}.")
     difference = mock - real
     scale = np.sqrt((difference**2).mean(axis=0))
     differs = scale > 1e-3 * np.concatenate([real, mock]).std(axis=0)

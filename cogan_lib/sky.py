@@ -5,7 +5,7 @@ Chapter 01 explains the format.
 
 from __future__ import annotations
 
-import gzip
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from astropy import units as u
 from astropy.io import fits
 
 from .files import CoganError, atomic_path
+from .foreign import Table
 from .harmonics import alm2map, map2alm
 
 #: The columns that the road knows and the units that each may have (first: the usual one).
@@ -39,7 +40,6 @@ _FRAMES = {"G": "G", "GALACTIC": "G", "C": "C", "ICRS": "C", "EQUATORIAL": "C", 
 _STRUCTURE = ("XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "TTYPE", "TFORM",
               "TUNIT", "PIXTYPE", "ORDERING", "COORDSYS", "EXTNAME", "NSIDE", "FIRSTPIX",
               "LASTPIX", "INDXSCHM", "OBJECT", "FWHM")  # fmt: skip
-_BROKEN = (OSError, TypeError, ValueError, KeyError, IndexError, EOFError, gzip.BadGzipFile)
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,21 @@ class Sky:
     fwhm_arcmin: float
     meta: dict[str, str | int | float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if not self.maps:
+            raise CoganError("A sky needs a map; name the columns as in sky.COLUMN_UNITS.")
+        size = np.size(next(iter(self.maps.values())))
+        for name, values in self.maps.items():
+            kind = np.asarray(values).dtype.kind
+            if np.shape(values) != (size,) or not hp.isnpixok(size) or kind not in "fiu":
+                raise CoganError(
+                    f"The map {name} has shape {np.shape(values)}; every map of a sky has the same "
+                    "12 nside^2 real numbers."
+                )
+            if not self.units.get(name):
+                raise CoganError(f"The map {name} has no unit; give it one in units.")
+        _positive(self.fwhm_arcmin, "The beam fwhm_arcmin")
+
     @property
     def nside(self) -> int:
         """HEALPix resolution parameter."""
@@ -83,9 +98,9 @@ def check_nside(nside: object, where: str = "NSIDE") -> int:
     """Return `nside` as int if it is a power of two between 1 and 8192, else raise `CoganError`."""
     try:
         value = int(nside)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = 0
-    if value < 1 or value > 8192 or value & (value - 1):
+    if value < 1 or value > 8192 or value & (value - 1) or float(nside) != value:
         raise CoganError(f"{where} is {nside!r}; it must be a power of two from 1 to 8192.")
     return value
 
@@ -93,7 +108,7 @@ def check_nside(nside: object, where: str = "NSIDE") -> int:
 def check_beam(nside: int, fwhm_arcmin: float) -> None:
     """Raise `CoganError` if the beam is finer than a pixel of `nside`."""
     pixel = hp.nside2resol(nside, arcmin=True)
-    if fwhm_arcmin < pixel:
+    if not pixel <= fwhm_arcmin < np.inf:
         raise CoganError(
             f"A beam of {fwhm_arcmin:g} arcmin needs pixels finer than the {pixel:.1f} arcmin of "
             f"NSIDE {nside}; raise nside or fwhm_arcmin."
@@ -117,7 +132,8 @@ def read_sky(path: str | Path, columns: list[str] | None = None) -> Sky:
         column absent; a unit that is not the road's; a column without a single good value.
     """
     path = Path(path)
-    header, table, found = _read(path)
+    table = _read(path)
+    header = table.header
     nside = check_nside(_need(header, "NSIDE", path, "a power of two"), f"NSIDE in {path}")
     order = _need(header, "ORDERING", path, "RING or NESTED").upper()
     frame = _FRAMES.get(_need(header, "COORDSYS", path, "G, C or E").upper())
@@ -127,25 +143,28 @@ def read_sky(path: str | Path, columns: list[str] | None = None) -> Sky:
             "understood; ORDERING is RING or NESTED, COORDSYS is G, C or E."
         )
     fwhm = _positive(_need(header, "FWHM", path, "the beam in arcmin"), f"FWHM in {path}")
-    known = [name for name in table if name in COLUMN_UNITS]
+    known = [name for name in table.units if name in COLUMN_UNITS]
     wanted = known if columns is None else list(columns)
-    missing = [name for name in wanted if name not in table]
+    missing = [name for name in wanted if name not in known]
     if missing or not wanted:
         raise CoganError(
             f"{path} has no column {', '.join(missing) or 'that the road knows'}; it has "
-            f"{', '.join(table)}. Name the columns as in {', '.join(COLUMN_UNITS)}."
+            f"{', '.join(table.units)}. Name the columns as in {', '.join(COLUMN_UNITS)}."
         )
     maps, units = {}, {}
     for name in wanted:
-        units[name] = _check_unit(name, found[name], path)
-        values = _good_column(
+        units[name] = _check_unit(name, table.units[name], path)
+        maps[name] = _good_column(
             table[name], nside, f"column {name} of {path}", nested=order != "RING"
         )
-        maps[name] = (values if frame == "G" else rotate_map(values, frame)).astype(np.float32)
+    del table  # which is as large as all the maps
+    for name, values in maps.items():
+        turned = values if frame == "G" else rotate_map(values, frame)
+        maps[name] = turned.astype(np.float32, copy=False)
     meta = {
         key.lower(): value
         for key, value in header.items()
-        if isinstance(value, str | int | float) and not key.startswith(_STRUCTURE)
+        if re.fullmatch(r"[\w-]+", key, re.ASCII) and not key.startswith(_STRUCTURE)
     }
     return Sky(maps, units, fwhm, meta)
 
@@ -172,7 +191,13 @@ def write_sky(path: str | Path, sky: Sky) -> Path:
     table.header["FWHM"] = (float(sky.fwhm_arcmin), "arcmin, beam of the maps")
     for key, value in sky.meta.items():
         keyword = key.upper() if len(key) <= 8 else f"HIERARCH {key.upper()}"
-        table.header[keyword] = value
+        try:
+            table.header[keyword] = value
+        except ValueError as error:
+            raise CoganError(
+                f"{key!r} = {value!r} in the sky's meta cannot stand in a FITS header ({error}); "
+                "leave it out."
+            ) from error
     with atomic_path(path) as temporary:
         fits.HDUList([fits.PrimaryHDU(), table]).writeto(temporary, overwrite=True)
     return Path(path)
@@ -208,13 +233,13 @@ def read_map(
         UNSEEN and infinite pixels are NaN; see `fill_missing`.
     """
     path = Path(path)
-    header, table, found = _read(path)
-    names = list(table)
+    table = _read(path)
+    header, names = table.header, list(table.units)
     if isinstance(column, int) and 0 <= column < len(names):
         column = names[column]
     if column not in names:
         raise CoganError(f"{path} has no column {column!r}; it has {', '.join(names)}.")
-    unit = found[column] or unit
+    unit = table.units[column] or unit
     values = np.asarray(table[column], dtype=np.float64)
     if not hp.isnpixok(values.size):
         raise CoganError(f"{path}: {values.size} values are no full-sky HEALPix map (12 nside^2).")
@@ -242,7 +267,7 @@ def fill_missing(values: np.ndarray, limit: float = 0.2) -> np.ndarray:
 
     Raises `CoganError` if more than the share `limit` of the sky is missing.
     """
-    filled = np.array(values, dtype=np.float64)
+    filled = full_sky(values).copy()
     share = np.isnan(filled).mean()
     if share > limit:
         raise CoganError(
@@ -260,9 +285,11 @@ def fill_missing(values: np.ndarray, limit: float = 0.2) -> np.ndarray:
 def rotate_map(values: np.ndarray, frame: str) -> np.ndarray:
     """Turn a RING map of frame 'C' or 'E' to Galactic coordinates, by its a_lm (exact for a
     band-limited map); holes are filled first and stay holes."""
-    holes = np.isnan(values)
-    filled = fill_missing(values) if holes.any() else np.asarray(values, dtype=np.float64)
-    nside = hp.npix2nside(values.size)
+    if frame not in _FRAMES.values():
+        raise CoganError(f"There is no frame {frame!r}; it is G, C (equatorial) or E (ecliptic).")
+    full = full_sky(values)
+    holes = np.isnan(full)
+    filled, nside = fill_missing(full) if holes.any() else full, hp.npix2nside(full.size)
     rotator = hp.Rotator(coord=[frame, "G"])
     turned = alm2map(rotator.rotate_alm(map2alm(filled, 3 * nside - 1)), nside)
     if holes.any():
@@ -275,45 +302,42 @@ def to_grid(values: np.ndarray, nside: int, fwhm_in: float, fwhm_out: float) -> 
 
     Raises `CoganError` if the new beam is finer than the old one, or finer than a pixel of `nside`.
     """
-    nside = check_nside(nside)
-    if fwhm_out < fwhm_in:
+    nside, full = check_nside(nside), full_sky(values)
+    if not 0 <= fwhm_in <= fwhm_out:
         raise CoganError(
             f"A map of beam {fwhm_in:g} arcmin cannot be sharpened to {fwhm_out:g} arcmin."
         )
     check_beam(nside, fwhm_out)
-    filled = (
-        fill_missing(values) if np.isnan(values).any() else np.asarray(values, dtype=np.float64)
-    )
+    filled = fill_missing(full) if np.isnan(full).any() else full
     lmax = 3 * min(nside, hp.npix2nside(filled.size)) - 1
     alm = map2alm(filled, lmax)
     hp.smoothalm(alm, fwhm=np.radians(np.sqrt(fwhm_out**2 - fwhm_in**2) / 60), inplace=True)
     return alm2map(alm, nside)
 
 
-def _read(path: Path) -> tuple[fits.Header, dict[str, np.ndarray], dict[str, str]]:
-    """Header, columns (flat arrays) and units of the first extension, or of a plain primary array
-    (one column with an empty name)."""
+def _read(path: Path) -> Table:
     if not path.is_file():
         raise CoganError(
             f"There is no file {path}; check the path, or leave sky_path empty for the embedded "
             "sky."
         )
-    try:
-        with fits.open(path, memmap=False) as hdus:
-            hdu = hdus[1] if len(hdus) > 1 else hdus[0]
-            header, data = hdu.header.copy(), hdu.data
-            if data is None:
-                raise OSError("it holds no data")
-            if data.dtype.names is None:
-                return header, {"": np.asarray(data).ravel()}, {"": str(header.get("BUNIT", ""))}
-            columns = {name: np.asarray(data[name]).ravel() for name in data.names}
-            units = {column.name: str(column.unit or "") for column in hdu.columns}
-            return header, columns, units
-    except _BROKEN as error:
-        raise CoganError(f"{path} is damaged ({error}); download or make it again.") from error
+    return Table(path)
 
 
-def _need(header: fits.Header, key: str, path: Path, meaning: str) -> str:
+def full_sky(values: np.ndarray) -> np.ndarray:
+    """The values as float64, if they are a map; infinite ones would poison every a_lm."""
+    full = np.asarray(values)
+    if full.ndim != 1 or not hp.isnpixok(full.size) or full.dtype.kind not in "fiu":
+        raise CoganError(
+            f"Values of shape {full.shape} ({full.dtype}) are no full-sky HEALPix map; give "
+            "12 nside^2 real numbers."
+        )
+    if np.isinf(full).any():
+        raise CoganError("The map has infinite pixels; set them to NaN, which fill_missing fills.")
+    return full.astype(np.float64, copy=False)
+
+
+def _need(header: dict, key: str, path: Path, meaning: str) -> str:
     if key not in header:
         raise CoganError(f"{path} has no {key} in its header; write it there ({meaning}).")
     return str(header[key]).strip()
@@ -324,7 +348,8 @@ def _good_column(values: np.ndarray, nside: int, where: str, nested: bool) -> np
         raise CoganError(
             f"The {where} has {values.size} values; NSIDE {nside} needs {12 * nside**2}."
         )
-    values = np.array(values, dtype=np.float64)
+    single = values.dtype.kind == "f" and values.dtype.itemsize == 4  # which needs no second copy
+    values = np.array(values, dtype=np.float32 if single else np.float64)
     bad = ~np.isfinite(values) | (values < -1.6e30)
     if bad.all():
         raise CoganError(f"The {where} is NaN or UNSEEN everywhere; make the sky file again.")
@@ -360,10 +385,10 @@ def _unit_factor(unit: str | None, to_unit: str, path: Path) -> float:
         ) from error
 
 
-def _positive(text: str, where: str) -> float:
+def _positive(text: object, where: str) -> float:
     try:
         value = float(text)
-    except ValueError:
+    except (TypeError, ValueError):
         value = np.nan
     if not (np.isfinite(value) and value > 0):
         raise CoganError(f"{where} is {text!r}; it must be a positive number.")

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cogan_lib.checks import check_positive
 from cogan_lib.files import CoganError
 
 CHUNK_PIXELS = 2**16  # small enough for a chunk to stay in the processor's cache
@@ -91,10 +92,11 @@ def apodisation(
     -------
     ndarray, shape (npix, npix)
     """
+    check_positive(npix=npix, pixel_arcmin=pixel_arcmin)
     side_deg = npix * pixel_arcmin / 60
     apodise_deg = side_deg / 8 if apodise_deg is None else apodise_deg
     taken_deg = 2 * (apodise_deg + trim_px * pixel_arcmin / 60)
-    if apodise_deg < 0 or trim_px < 0 or taken_deg >= side_deg:
+    if not (apodise_deg >= 0 and trim_px >= 0 and taken_deg < side_deg):
         raise CoganError(
             f"A taper of {apodise_deg} deg and a trim of {trim_px} px leave nothing of a tile of "
             f"{side_deg:.3g} deg; they may take less than half of its side."
@@ -141,6 +143,9 @@ def bin_edges(
     CoganError
         If the beam is too wide for the tile to hold two bins.
     """
+    check_positive(side_deg=side_deg, pixel_arcmin=pixel_arcmin)
+    if not 0 <= fwhm_arcmin < np.inf:
+        raise CoganError(f"The beam fwhm_arcmin is {fwhm_arcmin}; it must be 0 or larger.")
     apodise_deg = side_deg / 8 if apodise_deg is None else apodise_deg
     fundamental = 360 / side_deg
     lowest = 360 / (side_deg - 2 * apodise_deg)
@@ -174,7 +179,7 @@ class _Rings(NamedTuple):
 
 @lru_cache(maxsize=16)
 def _rings(npix, pixel_arcmin, edges, apodise_deg, trim_px) -> _Rings:
-    if len(edges) < 2 or np.any(np.diff(edges) <= 0) or edges[0] < 0:
+    if len(edges) < 2 or not np.all(np.diff(edges) > 0) or edges[0] < 0:
         raise CoganError(f"The bin edges {list(edges)} do not rise from a multipole >= 0.")
     window = apodisation(npix, pixel_arcmin, apodise_deg, trim_px)
     pixel = np.radians(pixel_arcmin / 60)

@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from . import __version__
 from .checkpoint import Checkpoint
+from .checks import check_positive
 from .files import CoganError, atomic_path, git_commit, reading
 from .harmonics import Interpolant, beam_lmax
 from .networks import translate
@@ -67,6 +68,11 @@ def generate(
     """
     ours = checkpoint.meta
     scalings = [scaling_from_dict(ours["scalings"][name]) for name in ours["input_columns"]]
+    if inputs.ndim != 4 or inputs.shape[1] != len(scalings) or not np.isfinite(inputs).all():
+        raise CoganError(
+            f"The generator takes inputs (n, {len(scalings)}, npix, npix) of finite values; these "
+            f"have shape {inputs.shape}, or NaN or infinite values in them."
+        )
     known = np.stack([s.bound(inputs[:, i]) for i, s in enumerate(scalings)], axis=1)
     scaled, fields = scale(known, scalings), len(checkpoint.settings.noise)
     if fields != (0 if noise is None else noise.shape[1]):
@@ -160,6 +166,7 @@ def synthesise(
     _, joiner = synthesis_grid(Geometry(**ours["geometry"]), sky.nside, nthreads)
     if batch_size is None:
         batch_size = 64 if next(checkpoint.generator.parameters()).is_cuda else 8
+    check_positive(batch_size=batch_size)
     lmax = beam_lmax(sky.nside, sky.fwhm_arcmin)
     widths = np.array(checkpoint.settings.noise) * joiner.geometry.pixel_arcmin
     per_patch = any(s["kind"] == "minmax" for s in ours["scalings"].values())

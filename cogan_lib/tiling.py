@@ -19,8 +19,10 @@ import healpy as hp
 import numpy as np
 from scipy import ndimage, spatial
 
+from .checks import check_centres
 from .files import CoganError
 from .harmonics import ACCURACY, Interpolant, map2alm
+from .sky import check_nside, full_sky
 
 #: Points evaluated at once: bounds the memory beside the tiles themselves.
 _CHUNK_POINTS = 1_000_000
@@ -42,7 +44,8 @@ class Geometry:
     def __post_init__(self) -> None:
         if self.projection not in ("ZEA", "TAN"):
             raise CoganError(f"Projection {self.projection!r} is unknown; choose 'ZEA' or 'TAN'.")
-        if not (self.npix >= 8 and 0 < self.side_deg < 60):
+        numbers = isinstance(self.npix, int) and isinstance(self.pixel_arcmin, int | float)
+        if not (numbers and self.npix >= 8 and 0 < self.side_deg < 60):
             raise CoganError(
                 f"A tile of {self.npix} pixels of {self.pixel_arcmin} arcmin is not usable; take "
                 "at least 8 pixels and less than 60 degrees a side."
@@ -70,7 +73,7 @@ def tile_centres(centre_nside: int) -> np.ndarray:
     ndarray, shape (12 * centre_nside**2, 2)
         Galactic longitude and latitude in degrees.
     """
-    pixels = np.arange(hp.nside2npix(centre_nside))
+    pixels = np.arange(hp.nside2npix(check_nside(centre_nside, "centre_nside")))
     return np.stack(hp.pix2ang(centre_nside, pixels, lonlat=True), axis=1)
 
 
@@ -144,7 +147,7 @@ def _to_spline(npix: int) -> np.ndarray:
 
 def map_to_alm(values: np.ndarray, lmax: int | None = None) -> np.ndarray:
     """a_lm of a full RING map without holes, up to `lmax` (default 3 nside - 1)."""
-    values = np.asarray(values, dtype=np.float64)
+    values = full_sky(values)
     if not np.isfinite(values).all():
         raise CoganError("The map has NaN or infinite pixels; fill them first (sky.fill_missing).")
     lmax = 3 * hp.npix2nside(values.size) - 1 if lmax is None else lmax
@@ -164,7 +167,7 @@ def cut_maps(maps: list[Interpolant], geometry: Geometry, centres: np.ndarray) -
     -------
     ndarray, shape (n, len(maps), npix, npix), float32
     """
-    centres = np.atleast_2d(centres)
+    centres = check_centres(centres)
     tiles = np.empty((len(centres), len(maps), geometry.npix, geometry.npix), dtype=np.float32)
     chunk = max(1, _CHUNK_POINTS // geometry.npix**2)
     for start in range(0, len(centres), chunk):
@@ -257,6 +260,14 @@ class Joiner:
         start : int
         tiles : ndarray, shape (n, n_maps, npix, npix)
         """
+        side, last = self.geometry.npix, len(self.centres)
+        good = tiles.ndim == 4 and tiles.shape[2:] == (side, side) and np.isfinite(tiles).all()
+        if not good or not 0 <= start <= last - len(tiles):
+            raise CoganError(
+                f"The joiner takes tiles (n, n_maps, {side}, {side}) of finite values for the "
+                f"places 0 to {last - 1}; it got {tiles.shape} from place {start}, or NaN or "
+                "infinite values in them."
+            )
         if self._sum is None:
             self._sum = np.zeros((tiles.shape[1], self._weight.size), dtype=np.float32)
         for pixels, weight, values in self._map(

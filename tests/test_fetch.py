@@ -7,7 +7,10 @@ import io
 import json
 import logging
 import socket
+import subprocess
+import sys
 import threading
+import time
 import tomllib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +20,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from cogan_lib import download
 from cogan_lib import fetch as fetch_module
 from cogan_lib.fetch import Product, fetch, fetch_all, products, verify
 from cogan_lib.files import CoganError
@@ -141,13 +145,19 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        _, behaviour, name = self.path.split("/", 2)
+        _, behaviour, name = self.path.replace("%20", " ").split("/", 2)
         asked = self.headers.get("Range", "")
         visit = sum(path == self.path for path, _ in self.server.seen)
         self.server.seen.append((self.path, asked))
         data = self.server.files.get(name, b"")
         if behaviour.isdigit() or (behaviour == "dying" and visit in (1, 2)):
             return self.send_error(int(behaviour) if behaviour.isdigit() else 500)
+        if behaviour in ("busy", "moved", "circle") and (behaviour != "busy" or visit == 0):
+            where = f"/circle/{name}" if behaviour == "circle" else f"/good/{name}"
+            self.send_response(429 if behaviour == "busy" else 302)
+            self.send_header("Location", where)
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
         if behaviour == "html":
             data = b"<!DOCTYPE html><html><body>Log in to download</body></html>"
         start, status = 0, 200
@@ -168,13 +178,22 @@ class Handler(BaseHTTPRequestHandler):
         if cuts_once or behaviour == "short":
             body = body[: len(body) // 2]
             self.close_connection = True
+        if behaviour == "stalls" or (behaviour == "stalls once" and visit == 0):
+            self.wfile.write(body[: len(body) // 2])
+            self.wfile.flush()
+            time.sleep(0.6)
+            self.close_connection = True
+            return None
+        if behaviour == "slow":
+            time.sleep(0.5)
         self.wfile.write(body)
 
 
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setattr(fetch_module, "WAIT", 0.0)
-    monkeypatch.setattr(fetch_module, "CHUNK", 4096)
+    monkeypatch.setattr(download, "WAIT", 0.0)
+    monkeypatch.setattr(download, "CHUNK", 4096)
+    monkeypatch.setattr(download, "TIMEOUT", (1, 0.3))
     server = Server()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -227,7 +246,9 @@ def test_good_download_with_progress(dust, server, mimics, tmp_path, capsys):
     assert len(server.seen) == 1, "a file that is there is not downloaded again"
 
 
-@pytest.mark.parametrize("bad", ["404", "500", "html", "short"])
+@pytest.mark.parametrize(
+    "bad", ["403", "404", "429", "500", "503", "html", "short", "stalls", "circle"]
+)
 def test_next_mirror(dust, mimics, tmp_path, bad):
     path = fetch(dust(bad, "good"), tmp_path, progress=False)
     assert path.read_bytes() == mimics["dust"]
@@ -253,6 +274,12 @@ def test_resume_in_a_later_call(dust, server, mimics, tmp_path):
     assert not list(tmp_path.glob(".*")), "nothing is left over"
 
 
+@pytest.mark.parametrize("behaviour", ["stalls%20once", "busy", "moved"])
+def test_what_passes_is_tried_again(dust, mimics, tmp_path, behaviour):
+    """A server that falls silent, has too many visitors, or has moved the file."""
+    assert fetch(dust(behaviour), tmp_path, progress=False).read_bytes() == mimics["dust"]
+
+
 @pytest.mark.parametrize("behaviour", ["norange", "changing"])
 def test_starts_anew_where_it_cannot_resume(dust, mimics, tmp_path, behaviour):
     """The server ignores Range, or its file has changed between two attempts."""
@@ -276,13 +303,67 @@ def test_packed_mirror(dust, server, mimics, tmp_path):
 
 @pytest.mark.parametrize(
     "behaviour, words",
-    [("html", "web page"), ("404", "HTTP 404"), ("500", "HTTP 500"), ("short", "was cut")],
+    [
+        ("html", "web page"),
+        ("403", "HTTP 403 Forbidden"),
+        ("404", "HTTP 404 Not Found"),
+        ("429", "HTTP 429 Too Many Requests"),
+        ("500", "HTTP 500"),
+        ("short", "was cut"),
+        ("stalls", "no answer in time"),
+        ("circle", "redirects without end"),
+    ],
 )
 def test_refusals_name_the_reason(dust, tmp_path, behaviour, words):
     text = refusal(dust(behaviour), tmp_path)
     assert words in text
     assert "by hand" in text and str(tmp_path) in text and "embedded sky" in text
     assert not (tmp_path / "dust.fits").exists()
+
+
+def test_a_packed_file_that_grows_without_end(dust, server, monkeypatch, tmp_path):
+    """The unpacking stops; the disk is not filled."""
+    monkeypatch.setattr(download, "MOST_UNPACKED", (100, 1 << 20))
+    server.files["dust.fits.gz"] = gzip.compress(b"SIMPLE  =" + bytes(1 << 25))
+    text = refusal(dust(urls=[server.url("good", "dust.fits.gz")]), tmp_path)
+    assert "unpacks to more than" in text
+    assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_no_room_on_the_disk(dust, monkeypatch, tmp_path):
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: usage)
+    text = refusal(dust("good"), tmp_path)
+    assert "no room for 0.0 GB" in text and "200-400 MB" in text
+
+
+def test_two_processes_fetch_the_same_file(dust, server, mimics, tmp_path):
+    """One downloads, the others wait and find it; the file is whole."""
+    product = dust("slow")
+    code = (
+        "import sys, json; from cogan_lib.fetch import Product, fetch\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "print(fetch(Product(**json.loads(sys.argv[1])), sys.argv[2], progress=False))"
+    )
+    command = [sys.executable, "-c", code, json.dumps(vars(product)), str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    three = [subprocess.Popen(command, cwd=Path(__file__).parents[1], **pipes) for _ in range(3)]
+    assert [process.stdout.readline() for process in three] == ["ready\n"] * 3
+    for process in three:
+        process.stdin.write("now\n")
+        process.stdin.flush()
+    told = [process.communicate(timeout=60)[0].strip() for process in three]
+    assert told == [str(tmp_path / "dust.fits")] * 3
+    assert (tmp_path / "dust.fits").read_bytes() == mimics["dust"]
+    assert len(server.seen) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dust.fits", "dust.fits.json"]
+
+
+@pytest.mark.parametrize("name", ["../dust.fits", "/etc/dust.fits", "a/b.fits", "", ".hidden", "*"])
+def test_a_registry_entry_writes_nowhere_else(dust, name):
+    with pytest.raises(CoganError, match="a name without folders"):
+        dust("good", file=name)
 
 
 def test_half_a_file_at_the_server(dust, server, mimics, tmp_path):

@@ -1,11 +1,13 @@
 """The environment is described in three files; they must say the same."""
 
 import importlib.metadata
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -92,6 +94,87 @@ def test_training_needs_neither_healpy_nor_astropy():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_are_sound(path):
+    """Each job has an end, few rights and steps that name files and targets that are there."""
+    workflow = yaml.safe_load(path.read_text())
+    assert workflow["name"] == path.stem and workflow[True]  # YAML takes `on` for a truth value
+    assert workflow["permissions"]["contents"] == "read"
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for job in workflow["jobs"].values():
+        assert job["timeout-minutes"] <= 90 and job["runs-on"] == "ubuntu-latest"
+        for step in job["steps"]:
+            assert ("uses" in step) != ("run" in step)
+            assert re.fullmatch(r"actions/[\w-]+@v\d+", step.get("uses", "actions/checkout@v4"))
+            run = step.get("run", "")
+            assert set(re.findall(r"\bmake (\w+)", run)) <= {*targets}
+            assert all((ROOT / name).exists() for name in re.findall(r"\bci/\w+\.py", run))
+
+
+def test_the_weekly_workflow_looks_at_all_that_moves():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "weekly.yml").read_text())
+    assert workflow[True]["schedule"][0]["cron"].split()[4] == "0"
+    jobs = workflow["jobs"]
+    tried = {row["name"]: row for row in jobs["dependencies"]["strategy"]["matrix"]["include"]}
+    assert tried["newest"]["resolution"] == "highest"
+    assert tried["oldest"]["resolution"] == "lowest-direct"
+    assert PROJECT["requires-python"] == f">={tried['oldest']['python']}"
+    said = {
+        name: " ".join(step.get("run", "") for step in job["steps"]) for name, job in jobs.items()
+    }
+    assert "linkcheck" in said["links"] and "colab_setup" in said["colab"]
+    assert "constraint" not in said["dependencies"]
+
+
+def test_the_oldest_versions_are_named():
+    """Without a lower bound, the oldest allowed package is one of another decade."""
+    for name, bound in _required("book", "dev").items():
+        assert ">=" in bound, f"{name} has no lower bound"
+
+
+def test_every_licence_is_known(capsys, monkeypatch):
+    import licences
+
+    assert licences.main() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(re.fullmatch(r"numpy +2\S+ +.*BSD.*", line) for line in lines)
+    strange = type("Strange", (), {"name": "strange", "version": "1", "metadata": Message()})
+    monkeypatch.setattr(licences.importlib.metadata, "distributions", lambda: [strange])
+    assert licences.main() == 1
+    assert "strange" in capsys.readouterr().out
+
+
+def test_the_setup_cell_installs_beside_the_images_own_packages(tmp_path):
+    """As on Colab, but with a pip that only says what it was asked."""
+    code = (
+        "import importlib.util, sys, types, colab_setup\n"
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "sys.modules['google.colab'] = types.ModuleType('google.colab')\n"
+        "importlib.util.find_spec = lambda name: None\n"
+        "shell = InteractiveShell.instance()\n"
+        "shell.register_magic_function(lambda line: print('pip', line), magic_name='pip')\n"
+        "shell.run_cell(colab_setup.cell('git+file:///somewhere')).raise_error()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "ci"), "IPYTHONDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    wanted = 'pip install --quiet --constraint keep.txt "cogan @ git+file:///somewhere"'
+    assert wanted in done.stdout
+    kept = (tmp_path / "keep.txt").read_text()
+    assert f"numpy=={importlib.metadata.version('numpy')}\n" in kept and "torch==" in kept
+
+
+def test_security_is_told_in_ten_lines():
+    text = (ROOT / "SECURITY.md").read_text()
+    assert len(text.splitlines()) <= 10
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

@@ -155,7 +155,7 @@ def test_skies_without_co_or_with_wrong_units_get_a_sentence(sky, tmp_path):
     for maps, units, sentence in (
         ({"DUST": ones}, {"DUST": "MJy/sr"}, "has no CO: its columns are DUST"),
         ({"W_CO10": ones}, {"W_CO10": "K_CMB"}, "unit 'K_CMB'; it must be K km/s"),
-        ({"W_CO10": ones}, {}, "unit 'none'"),
+        ({"W_CO10": ones}, {}, "W_CO10 has no unit"),
         ({"W_CO21": holes}, {"W_CO21": "K km/s"}, "W_CO21 has missing pixels"),
         ({"W_CO21": unseen}, {"W_CO21": "K km/s"}, "W_CO21 has missing pixels"),
     ):

@@ -361,8 +361,8 @@ def test_damaged_checkpoints_are_refused(finished, tmp_path):
     content = json.loads(described.read_text())
     for change, words in (
         ({"format": 99}, "format 99"),
-        ({"network": {"features": 4}}, "no valid checkpoint"),
-        ({"network": {"layers": 4}}, "no valid checkpoint"),
+        ({"network": {"features": 4}}, "is damaged"),
+        ({"network": {"layers": 4}}, "is damaged"),
     ):
         described.write_text(json.dumps(content | change))
         with pytest.raises(CoganError, match=words):
