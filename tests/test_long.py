@@ -94,7 +94,7 @@ def large(folder: Path) -> dict:
     return {
         "minutes": (time.monotonic() - start) / 60,
         "sky_in_mb": before,
-        "peak_mb": int(peak.split()[1]) / 1000,
+        "peak_mb": int(peak.split()[1]) * 1024 / 1e6,
     }
 
 
