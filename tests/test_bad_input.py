@@ -1,5 +1,6 @@
 """What cannot be is refused before any work, in one sentence: what is wrong, where, what to do."""
 
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -61,6 +62,7 @@ def spoilt(array, value=NAN):
     return array
 
 
+@cache
 def trained():
     return load_checkpoint(sorted(pretrained.WEIGHTS.glob("*/cycle-gan"))[0])
 
