@@ -138,7 +138,7 @@ TABLE = {
         lambda: sky.write_sky("x.fits", other_sky(meta={"mean": NAN})),
         "cannot stand in a FITS header",
     ),
-    "sky path a folder": (lambda: sky.read_sky("."), "There is no JSON file"),
+    "sky path a folder": (lambda: sky.read_sky("."), "There is no file"),
     "nside 3.5": (lambda: sky.check_nside(3.5), "power of two from 1 to 8192"),
     "nside infinite": (lambda: sky.check_nside(INF), "power of two from 1 to 8192"),
     "beam finer than a pixel": (lambda: sky.check_beam(8, 1.0), "raise nside or fwhm_arcmin"),
