@@ -106,9 +106,8 @@ class Statistics:
         for channel, name in ((1, "temperature"), (2, "density")):
             self.lowest[name] = min(self.lowest[name], float(cubes[:, channel].min()))
             self.medians[name].append(float(np.median(cubes[:, channel])))
-        self.ln_images = [
-            min(self.ln_images[0], float(images.min())), max(self.ln_images[1], float(images.max())),
-        ]  # fmt: skip
+        low, high = self.ln_images
+        self.ln_images = [min(low, float(images.min())), max(high, float(images.max()))]
 
     def summary(self) -> dict[str, dict[str, float]]:
         spread = {
@@ -173,7 +172,9 @@ def make_data(
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     except OSError as error:
-        raise CoganError(f"Cannot write {folder}: {error.strerror}; choose another folder.") from None
+        raise CoganError(
+            f"Cannot write {folder}: {error.strerror}; choose another folder."
+        ) from None
     try:
         statistics, numbers = _fill(fresh, models, views, npix, seed, channels, face_on, device)
         content = {

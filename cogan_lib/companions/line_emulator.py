@@ -1,34 +1,30 @@
 """COEmuNet: a 3D residual network that turns cubes of gas into CO line images (Su et al. 2025).
 
-Three encoders, one for each of v_z, T and n_CO, shrink a cube to a few numbers; two dense layers mix
-them; a decoder draws the images, with frequency as a depth axis over which it never convolves. Only
-the dense layers let one channel know of another.
+Three encoders, one for each of v_z, T and n_CO, shrink a cube to a few numbers; two dense layers
+mix them; a decoder draws the images, with frequency as a depth axis over which it never convolves.
+Only the dense layers let one channel know of another.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 import shutil
 import tempfile
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
-from tqdm.auto import tqdm
 
-from ..files import CoganError, atomic_path, provenance, read_json, sha256, write_json
-from .line_data import LineData, intensity_of, scale_cubes, scale_images
-
-log = logging.getLogger(__name__)
+from ..files import CoganError, atomic_path, read_json, sha256, write_json
+from .line_data import intensity_of, pack, scale_cubes
+from .line_transfer import check_cubes
 
 FORMAT = 1
+#: Folders of weights that come with the package; README.md there is their card.
 WEIGHTS = Path(__file__).parent / "weights"
 
 
@@ -86,7 +82,11 @@ def encoder() -> nn.Sequential:
     """One field, shape (n, 1, npix, npix, npix), to 32 channels at a sixteenth of the size."""
     layers = [nn.Conv3d(1, 4, 3, bias=False), nn.BatchNorm3d(4), nn.ReLU(), nn.MaxPool3d(2)]
     for inputs, outputs in ((4, 8), (8, 16), (16, 32)):
-        layers += [Block(inputs, outputs, 2), Block(outputs, outputs, 1), Block(outputs, outputs, 1)]
+        layers += [
+            Block(inputs, outputs, 2),
+            Block(outputs, outputs, 1),
+            Block(outputs, outputs, 1),
+        ]
     return nn.Sequential(*layers)
 
 
@@ -120,9 +120,7 @@ class Emulator(nn.Module):
 
     def forward(self, cubes: Tensor) -> Tensor:
         """Shape (n, 3, npix, npix, npix) to (n, channels, npix, npix)."""
-        fields = (
-            encode(cubes[:, i : i + 1]).flatten(1) for i, encode in enumerate(self.encoders)
-        )
+        fields = (encode(cubes[:, i : i + 1]).flatten(1) for i, encode in enumerate(self.encoders))
         latent = self.squeeze(torch.cat([*fields], 1))  # nothing between the two dense layers
         maps = torch.relu(self.spread(latent)).unflatten(1, self.map_shape)
         return self.decoder(maps)[:, 0]
@@ -173,88 +171,112 @@ def loss(made: Tensor, true: Tensor) -> Tensor:
     return 0.8 * mse + 0.2 * frequency
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A training: it ends after `epochs` or `minutes`, whichever comes first.
+def save_emulator(folder: str | Path, network: Emulator, content: dict) -> Path:
+    """Write weights and all that explains them, whole or not at all.
 
-    The learning rate climbs to `rate` in the first twentieth and falls to zero along a cosine.
+    Weight matrices are stored in half precision, which changes the images by less than a thousandth
+    of their range and halves the file; what is judged is what is read back.
+
+    Parameters
+    ----------
+    folder : path
+        Replaced if there is one.
+    network : Emulator
+    content : dict
+        For ``emulator.json``: statistics, channels, line, turbulence, training, provenance.
     """
+    folder = Path(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise CoganError(
+            f"Cannot write {folder}: {error.strerror}; choose another folder."
+        ) from None
+    try:
+        state = {
+            name: (value.half() if value.ndim > 1 else value).detach().cpu().contiguous()
+            for name, value in network.state_dict().items()
+        }
+        with atomic_path(fresh / "emulator.safetensors") as temporary:
+            save_file(state, temporary)
+        facts = {
+            "format": FORMAT,
+            "network": asdict(network.settings),
+            "weights_sha256": sha256(fresh / "emulator.safetensors"),
+        }
+        write_json(fresh / "emulator.json", facts | content)
+        fresh.chmod(0o755)
+        shutil.rmtree(folder, ignore_errors=True)
+        fresh.replace(folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder
 
-    epochs: int
-    minutes: float
-    rate: float = 2e-3
-    batch: int = 32
-    seed: int = 1
 
+def load_emulator(folder: str | Path) -> tuple[Emulator, dict]:
+    """The network, on the CPU and ready to use, and the content of its ``emulator.json``.
 
-def turned(cubes: Tensor, images: Tensor, number: int) -> tuple[Tensor, Tensor]:
-    """Both in one of eight positions about the line of sight: quarter turns and mirror images.
-
-    v_z, T and n are unchanged by them, so the pictures are as true as before.
+    Raises
+    ------
+    CoganError
+        If a file is missing, damaged, or not the one that the JSON file describes.
     """
-    if number >= 4:
-        cubes, images = cubes.flip(-1), images.flip(-1)
-    return torch.rot90(cubes, number % 4, (-2, -1)), torch.rot90(images, number % 4, (-2, -1))
-
-
-def fit(network: Emulator, data: LineData, statistics: dict, plan: Plan, device: str) -> list[dict]:
-    """Train on the data's training winds; returns epoch, seconds, loss and validation loss."""
-    rows, held_out = data.rows("train"), data.rows("validation")
-    rng = np.random.default_rng([plan.seed, 6])
-    network.to(device)
-    adam = torch.optim.Adam(network.parameters(), plan.rate)
-    batches = -(-len(rows) // plan.batch)
-    history, started, progress = [], time.monotonic(), 0.0
-    bar = tqdm(total=100, desc="training", unit="%", bar_format="{l_bar}{bar}| {postfix}")
-    while progress < 1:
-        epoch, losses = len(history) + 1, []
-        network.train()
-        for number, chosen in enumerate(np.array_split(rng.permutation(rows), batches)):
-            cubes, images = _load(data, chosen, statistics, device)
-            cubes, images = turned(cubes, images, int(rng.integers(8)))
-            minutes = (time.monotonic() - started) / 60
-            done = (epoch - 1 + number / batches) / plan.epochs
-            progress = min(1.0, max(done, minutes / plan.minutes))
-            warm = min(1.0, progress / 0.05 + 0.02)
-            for group in adam.param_groups:
-                group["lr"] = plan.rate * warm * (1 + math.cos(math.pi * progress)) / 2
-            value = loss(network(cubes), images)
-            adam.zero_grad()
-            value.backward()
-            adam.step()
-            losses.append(float(value.detach()))
-            if progress >= 1:
-                break
-        if not np.isfinite(losses).all():
-            raise CoganError("The losses are no longer finite; train with a lower rate.")
-        progress = max(progress, epoch / plan.epochs)
-        made = predict(network, data, held_out, statistics, device)
-        true = scale_images(torch.from_numpy(data.images[held_out]), statistics)
-        history.append({
-            "epoch": epoch, "seconds": time.monotonic() - started,
-            "loss": float(np.mean(losses)), "validation": float(loss(made, true)),
-        })  # fmt: skip
-        bar.n = round(100 * min(progress, 1))
-        bar.set_postfix_str(f"epoch {epoch}, validation {history[-1]['validation']:.4f}")
-    bar.close()
-    return history
-
-
-def _load(data, rows, statistics, device):
-    rows = np.sort(rows)  # in the order of the file
-    cubes = torch.from_numpy(data.cubes[rows]).to(device)
-    images = torch.from_numpy(data.images[rows]).to(device)
-    return scale_cubes(cubes, statistics), scale_images(images, statistics)
+    folder = Path(folder)
+    content = read_json(folder / "emulator.json")
+    if content.get("format") != FORMAT:
+        raise CoganError(f"{folder} is of another format; train again.")
+    weights = folder / "emulator.safetensors"
+    try:
+        if not weights.exists() or sha256(weights) != content["weights_sha256"]:
+            raise CoganError(
+                f"{weights} is not the file that emulator.json describes; get it again."
+            )
+        network = Emulator(EmulatorSettings(**content["network"]))
+        network.load_state_dict(load_file(weights))
+    except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise CoganError(f"{folder} is no valid emulator ({error}); train again.") from error
+    return network.eval().requires_grad_(False), content
 
 
 @torch.no_grad()
-def predict(
-    network: Emulator, data: LineData, rows: np.ndarray, statistics: dict, device: str = "cpu"
+def imitate(
+    network: Emulator, statistics: dict, velocity: Tensor, temperature: Tensor, density: Tensor
 ) -> Tensor:
-    """Scaled images of some rows of the data, on the CPU."""
-    network.eval().to(device)
-    parts = [
-        network(_load(data, rows[first : first + 64], statistics, device)[0]).cpu()
-        for first in range(0, len(rows), 64)
-    ]
-    return torch.cat(parts)
+    """Line images without a solver, in the channels that the network was trained for.
+
+    Parameters
+    ----------
+    network : Emulator
+    statistics : dict
+        The scalings, from its ``emulator.json``.
+    velocity, temperature, density : Tensor, shape (n, npix, npix, npix)
+        As `line_transfer.line_images` takes them.
+
+    Returns
+    -------
+    Tensor, shape (n, channels, npix, npix)
+        I_nu [W m^-2 Hz^-1 sr^-1].
+
+    Raises
+    ------
+    CoganError
+        If the cubes are not usable, or of another grid than the network's.
+    """
+    check_cubes(velocity, temperature, density)
+    check_grid(network, tuple(velocity.shape[1:]))
+    packed = pack(velocity.cpu().numpy(), temperature.cpu().numpy(), density.cpu().numpy())
+    device = next(network.parameters()).device
+    return intensity_of(
+        network(scale_cubes(torch.from_numpy(packed).to(device), statistics)), statistics
+    )
+
+
+def check_grid(network: Emulator, grid: tuple[int, ...]) -> None:
+    """Raise `CoganError` unless the network was made for cubes of this grid."""
+    npix = network.settings.npix
+    if tuple(grid) != 3 * (npix,):
+        raise CoganError(
+            f"The network was trained on a grid of {npix} x {npix} x {npix}, but these cubes are "
+            f"{' x '.join(map(str, grid))}; make cubes of that grid, or train on this one."
+        )

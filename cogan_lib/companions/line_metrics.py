@@ -1,8 +1,8 @@
 """How good made line images are: MaxRel, ZNCC and SSIM as in equations 30-38 of Su et al. (2025).
 
-On which pictures matters as much as which formula. MaxRel is computed on intensities; ZNCC and SSIM,
-as in the released code, on the *scaled logarithms* (equation 16), where faint and bright weigh the
-same.
+On which pictures matters as much as which formula. MaxRel is computed on intensities; ZNCC and
+SSIM, as in the released code, on the *scaled logarithms* (equation 16), where faint and bright
+weigh the same.
 """
 
 from __future__ import annotations
@@ -79,9 +79,7 @@ def ssim(made: np.ndarray, true: np.ndarray) -> np.ndarray:
     return np.mean(values, axis=1)
 
 
-def seconds_each(
-    tasks: dict[str, Callable[[], object]], rounds: int = 5
-) -> dict[str, list[float]]:
+def seconds_each(tasks: dict[str, Callable[[], object]], rounds: int = 5) -> dict[str, list[float]]:
     """Wall-clock seconds of each task in each round; the tasks take turns, after one to warm up.
 
     In turns, because on a shared machine the minutes differ: what slows one down slows the other,

@@ -27,7 +27,7 @@ C, H, K = constants.c, constants.h, constants.k
 CO_MASS = 28.0 * constants.atomic_mass
 CMB_KELVIN = 2.7255
 
-#: Frequencies of CO J=1-0 and 2-1 [Hz] and Einstein A [1/s]: the LAMDA table (Schoeier et al. 2005).
+#: Frequencies of CO J=1-0 and 2-1 [Hz] and Einstein A [1/s]: LAMDA (Schoeier et al. 2005).
 FREQUENCY = {1: 115.2712018e9, 2: 230.5380000e9}
 EINSTEIN_A = {1: 7.203e-8, 2: 6.910e-7}
 
@@ -218,7 +218,9 @@ def emergent(depths: Tensor, source: Tensor, background: Tensor | float = 0.0) -
     d = torch.where(thin, 1.0, depths)
     absorbed = -torch.expm1(-depths)
     closed = (1 - (1 + d) * torch.exp(-d)) / d
-    series = depths * (1 / 2 - depths * (1 / 3 - depths * (1 / 8 - depths * (1 / 30 - depths / 144))))
+    series = depths * (
+        1 / 2 - depths * (1 / 3 - depths * (1 / 8 - depths * (1 / 30 - depths / 144)))
+    )
     far = torch.where(thin, series, closed)
     s = source[:, None]
     gained = seen * (s[:, :, :-1] * (absorbed - far) + s[:, :, 1:] * far)
@@ -287,9 +289,9 @@ def check_cubes(velocity: Tensor, temperature: Tensor, density: Tensor) -> None:
     for name, cube in cubes.items():
         if bad := int((~torch.isfinite(cube)).sum()):
             raise CoganError(f"The {name} has {bad} values that are not finite; fill them first.")
-    if (lowest := float(density.min())) < 0:
+    if (lowest := float(density.detach().min())) < 0:
         raise CoganError(f"The density falls to {lowest:.3g} m^-3; it must not be negative.")
-    if (lowest := float(temperature.min())) < CMB_KELVIN:
+    if (lowest := float(temperature.detach().min())) < CMB_KELVIN:
         raise CoganError(
             f"The temperature falls to {lowest:.3g} K, below that of the cosmic background "
             f"({CMB_KELVIN} K); set a floor."

@@ -5,8 +5,9 @@ whose density, velocity and temperature laws these are). With r softened to r_s^
 that the star's surroundings stay resolved,
 
     v_r = v_inf (1 - R_0/r_s)^beta          v_phi = v_rot r_0/r_s
-    rho = Mdot/(4 pi r_s^2 v_r) (1 + contrast S) exp(clumps)      T = T_star (R_star/r_s)^eps + T_S S
-    S = sum_m exp(-1/2 {[(r - b (phi + 2 pi m - phi_0))/sigma_r]^2 + [(theta - pi/2)/sigma_theta]^2})
+    rho = Mdot/(4 pi r_s^2 v_r) (1 + contrast S) exp(clumps)
+    T = T_star (R_star/r_s)^eps + T_S S
+    S = sum_m exp(-[(r - b (phi + 2 pi m - phi_0))/sigma_r]^2/2 - [(theta - pi/2)/sigma_th]^2/2)
 
 As they are formulas, a turned wind is had without interpolation: ask for the positions in the
 wind's own frame, and turn the velocities back.
@@ -118,9 +119,7 @@ def spiral(wind: Wind, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarra
     return near * np.exp(-0.5 * (np.degrees(latitude) / wind.width_deg) ** 2)
 
 
-def fields_at(
-    wind: Wind, position_au: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def fields_at(wind: Wind, position_au: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Velocity, temperature and CO density at points of the wind's frame.
 
     Parameters
@@ -136,9 +135,7 @@ def fields_at(
     soft = np.sqrt(x**2 + y**2 + z**2 + SOFTENING_AU**2)
     radial = wind.speed * (1 - LAUNCH_AU / soft) ** wind.beta
     around = wind.rotation * SOFTENING_AU / soft
-    velocity = np.stack(
-        [radial * x - around * y, radial * y + around * x, radial * z]
-    ) / soft
+    velocity = np.stack([radial * x - around * y, radial * y + around * x, radial * z]) / soft
 
     arms = spiral(wind, x, y, z)
     temperature = wind.star_kelvin * (STAR_AU / soft) ** wind.cooling + SPIRAL_KELVIN * arms
@@ -190,8 +187,8 @@ def seen_from(
 def views(rng: np.random.Generator, number: int, face_on: bool = False) -> list[Rotation]:
     """Random directions to look from: uniform over all rotations (Haar), or about z only.
 
-    A uniform axis with a uniform angle, which the paper's code draws, is not uniform over rotations:
-    it prefers small turns.
+    A uniform axis with a uniform angle, which the paper's code draws, is not uniform over
+    rotations: it prefers small turns.
     """
     if face_on:
         return list(Rotation.from_euler("z", rng.uniform(0, 2 * np.pi, (number, 1))))
