@@ -233,3 +233,41 @@ def test_a_gpu_agrees():
     options = (at, winds.spacing_m(16), LINE, winds.TURBULENCE)
     there = lt.line_images(*(x.cuda() for x in fields), *options).cpu()
     torch.testing.assert_close(there, lt.line_images(*fields, *options), rtol=1e-9, atol=1e-30)
+
+
+LAMDA_HEAD = "!MOLECULE\nCO\n!MOLECULAR WEIGHT\n28.0\n!NUMBER OF ENERGY LEVELS\n41\n"
+
+
+@pytest.mark.pomme
+def test_agrees_with_pomme(tmp_path):
+    """The solver of the paper, on a wind: it reads a LAMDA file, which we write for it."""
+    lines = pytest.importorskip("pomme.lines", reason="pip install pomme")
+    energy = (lt.level_energies() / (lt.H * lt.C * 100)).tolist()
+    rows = [f"{j + 1} {e:.12f} {2 * j + 1} {j}" for j, e in enumerate(energy)]
+    text = LAMDA_HEAD + "!LEVEL + ENERGIES(cm^-1) + WEIGHT + J\n" + "\n".join(rows)
+    text += "\n!NUMBER OF RADIATIVE TRANSITIONS\n2\n!TRANS + UP + LOW + EINSTEINA + FREQ + E_u\n"
+    for j in (1, 2):
+        text += f"{j} {j + 1} {j} {lt.EINSTEIN_A[j]:.4e} {lt.FREQUENCY[j] / 1e9:.9f} 0.0\n"
+    text += "!NUMBER OF COLL PARTNERS\n1\n!COLLISIONS BETWEEN\n1 CO-H2\n"
+    text += "!NUMBER OF COLL TRANS\n1\n!NUMBER OF COLL TEMPS\n1\n!COLL TEMPS\n10.0\n"
+    text += "!TRANS\n1 2 1 1e-11\n"
+    (tmp_path / "co.dat").write_text(text)
+    line = lines.Line("CO", 1, datafile=str(tmp_path / "co.dat"), molar_mass=28.0)
+
+    rng = np.random.default_rng(11)
+    wind, npix = winds.draw_wind(rng), 32
+    fields = [torch.from_numpy(x) for x in winds.seen_from(wind, npix, winds.views(rng, 1)[0])]
+    at, spacing = torch.from_numpy(winds.CHANNELS), winds.spacing_m(npix)
+    ours = lt.line_images(*(x[None] for x in fields), at, spacing, LINE, winds.TURBULENCE)[0]
+    velocity, kelvin, density = (x.permute(1, 2, 0) for x in fields)  # its rays run along the last
+    theirs = line.LTE_image_along_last_axis(
+        abundance=density, temperature=kelvin, velocity_los=velocity,
+        v_turbulence=torch.full_like(kelvin, winds.TURBULENCE),
+        frequencies=line.frequency * (1 - at / lt.C), dx=spacing, img_bdy=0.0,
+    )  # fmt: skip
+    theirs = theirs.permute(2, 0, 1)
+    bright = ours > 1e-3 * ours.max()
+    torch.testing.assert_close(ours[bright], theirs[bright], rtol=0.01, atol=0)
+    off = float(((ours - theirs).abs() / ours.amax(0)).max())
+    print(f"largest difference: {off:.1e} of a pixel's brightest channel")
+    assert off < 0.01
