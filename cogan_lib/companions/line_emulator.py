@@ -177,8 +177,8 @@ def save_emulator(folder: str | Path, network: Emulator, content: dict) -> Path:
     """Write weights and all that explains them, whole or not at all.
 
     Weight matrices are stored in half precision, which changes the images by less than a thousandth
-    of their range and halves the files; what is judged is what is read back. The largest matrix gets
-    two files of its own, so that no file of the small preset passes 5 MB.
+    of their range and halves the files; what is judged is what is read back. The largest matrix
+    gets two files of its own, so that no file of the small preset passes 5 MB.
 
     Parameters
     ----------
