@@ -101,7 +101,7 @@ def training(options, face_on, data, seed: int) -> dict:
     cpu = time.process_time()
     if not folder.exists():
         shape = line_emulator.EmulatorSettings(NPIX, 7, *line_emulator.PRESETS["small"])
-        plan = line_training.Plan(epochs=options.epochs, minutes=1e6, seed=seed)
+        plan = line_training.Plan(epochs=options.epochs, seed=seed)
         line_training.train_emulator(folder, face_on, data, shape, plan)
     cpu = time.process_time() - cpu
     network, content = line_emulator.load_emulator(folder)

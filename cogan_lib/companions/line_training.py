@@ -25,13 +25,15 @@ VALIDATED = 128
 
 @dataclass(frozen=True)
 class Plan:
-    """A training: it ends after `epochs` or `minutes`, whichever comes first.
+    """A training: it ends after `epochs` or `minutes` (None: no limit), whichever comes first.
+
+    Without a limit in minutes an equal seed gives an equal result.
 
     The learning rate climbs to `rate` in the first twentieth and falls to zero along a cosine.
     """
 
     epochs: int
-    minutes: float
+    minutes: float | None = None
     rate: float = 2e-3
     batch: int = 32
     seed: int = 1
@@ -62,9 +64,10 @@ def fit(network: Emulator, data: LineData, statistics: dict, plan: Plan, device:
         for number, chosen in enumerate(np.array_split(rng.permutation(rows), batches)):
             cubes, images = _load(data, chosen, statistics, device)
             cubes, images = turned(cubes, images, int(rng.integers(8)))
-            minutes = (time.monotonic() - started) / 60
-            done = (epoch - 1 + number / batches) / plan.epochs
-            progress = min(1.0, max(done, minutes / plan.minutes))
+            progress = (epoch - 1 + number / batches) / plan.epochs
+            if plan.minutes is not None:
+                used = (time.monotonic() - started) / 60 / plan.minutes
+                progress = min(1.0, max(progress, used))
             warm = min(1.0, progress / 0.05 + 0.02)
             for group in adam.param_groups:
                 group["lr"] = plan.rate * warm * (1 + math.cos(math.pi * progress)) / 2
@@ -140,11 +143,14 @@ def train_emulator(
         check_grid(network, pairs.cubes.shape[2:])
     first = Emulator(replace(settings, channels=face_on.images.shape[1]))
     share = replace(
-        plan, epochs=max(1, round(PRETRAINING * plan.epochs)), minutes=PRETRAINING * plan.minutes
+        plan,
+        epochs=max(1, round(PRETRAINING * plan.epochs)),
+        minutes=None if plan.minutes is None else PRETRAINING * plan.minutes,
     )
     histories = {"pre-training": fit(first, face_on, statistics, share, device)}
     network.to(device).start_from(first)
-    rest = replace(plan, minutes=(1 - PRETRAINING) * plan.minutes)
+    minutes = None if plan.minutes is None else (1 - PRETRAINING) * plan.minutes
+    rest = replace(plan, minutes=minutes)
     histories["fine-tuning"] = fit(network, data, statistics, rest, device)
     kept = ("channels", "line", "turbulence", "statistics", "models", "views")
     content = {key: data.content[key] for key in kept} | {
