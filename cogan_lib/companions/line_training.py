@@ -123,7 +123,7 @@ def train_emulator(
 ) -> Path:
     """Pre-train on one channel, fine-tune on all, save.
 
-    The scalings are those of `data`. Pre-training gets `PRETRAINING` of the epochs' and minutes'
+    The scalings are those of `data`. Pre-training gets `PRETRAINING` of the pictures' and minutes'
     budget; its weights are repeated over the channels (`Emulator.start_from`).
 
     Parameters
@@ -142,9 +142,10 @@ def train_emulator(
     for pairs in (face_on, data):
         check_grid(network, pairs.cubes.shape[2:])
     first = Emulator(replace(settings, channels=face_on.images.shape[1]))
+    epochs = PRETRAINING * plan.epochs * len(data.model) / len(face_on.model)  # of fewer pictures
     share = replace(
         plan,
-        epochs=max(1, round(PRETRAINING * plan.epochs)),
+        epochs=max(1, round(epochs)),
         minutes=None if plan.minutes is None else PRETRAINING * plan.minutes,
     )
     histories = {"pre-training": fit(first, face_on, statistics, share, device)}
