@@ -265,6 +265,13 @@ def test_weights_that_come_along_are_whole_described_and_small(folder):
     assert max(sizes) < 5e6 and sum(sizes) < 10e6
 
 
+def test_weights_are_taken_where_they_fit():
+    for folder in FOLDERS:
+        network, _ = line_emulator.load_emulator(folder)
+        assert line_emulator.fitting(network.settings) == folder
+    assert line_emulator.fitting(TINY) is None
+
+
 def test_weights_imitate_a_wind_that_they_have_not_seen():
     for folder in FOLDERS:
         network, content = line_emulator.load_emulator(folder)

@@ -7,6 +7,7 @@ Only the dense layers let one channel know of another.
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 import tempfile
@@ -22,6 +23,9 @@ from torch.nn import functional
 from ..files import CoganError, atomic_path, read_json, sha256, write_json
 from .line_data import intensity_of, pack, scale_cubes
 from .line_transfer import check_cubes
+from .winds import CHANNELS, TURBULENCE
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 LARGEST = "spread.weight"
@@ -241,6 +245,17 @@ def load_emulator(folder: str | Path) -> tuple[Emulator, dict]:
     except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise CoganError(f"{folder} is no valid emulator ({error}); train again.") from error
     return network.eval().requires_grad_(False), content
+
+
+def fitting(settings: EmulatorSettings) -> Path | None:
+    """Folder of weights that came along for this network, channels and turbulence, if any does."""
+    for folder in sorted(WEIGHTS.glob("*/")):
+        network, content = load_emulator(folder)
+        same_line = (content["channels"], content["turbulence"]) == (CHANNELS.tolist(), TURBULENCE)
+        if network.settings == settings and same_line:
+            return folder
+    log.info("None of the weights that came along fit a network of %s: training.", settings)
+    return None
 
 
 @torch.no_grad()
