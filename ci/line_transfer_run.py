@@ -2,6 +2,11 @@
 
     python ci/line_transfer_run.py runs/line-transfer book/results/line-transfer/report.json
 
+and, on a GPU, at the paper's resolution and with its network:
+
+    python ci/line_transfer_run.py runs/line-transfer-64 line-transfer-64.json --npix 64 \
+        --preset paper --models 8000 --epochs 40 --batch 256
+
 The data are made once; a seed that has been trained, and a part that has been measured, is not done
 again unless it is named with --again. Every number is computed on winds that were held out.
 """
@@ -28,8 +33,9 @@ from cogan_lib.companions import (
 from cogan_lib.files import CoganError, provenance, read_json, write_json
 from cogan_lib.threads import default_threads
 
-NPIX, BATCH = 32, 16
+BATCH = 16  # of the timings
 PARTS = ("resolution", "speed")
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,7 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--models", type=int, default=800)
     parser.add_argument("--views", type=int, default=4)
     parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3])
+    parser.add_argument("--npix", type=int, default=32)
+    parser.add_argument("--preset", choices=list(line_emulator.PRESETS), default="small")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--again", choices=PARTS, nargs="*", default=[])
     options = parser.parse_args(arguments)
     torch.set_num_threads(default_threads())
@@ -87,9 +96,12 @@ def data_of(options: argparse.Namespace) -> list[line_data.LineData]:
     for name, views, face_on in (("face-on", 1, True), ("data", options.views, False)):
         folder = options.folder / name
         if not folder.exists():
-            line_data.make_data(folder, options.models, views, NPIX, 1, face_on=face_on)
+            line_data.make_data(
+                folder, options.models, views, options.npix, 1, face_on=face_on, device=DEVICE
+            )
         data = line_data.read_data(folder)
-        if (data.content["models"], data.content["views"]) != (options.models, views):
+        asked = {"models": options.models, "views": views, "npix": options.npix}
+        if asked != {key: data.content[key] for key in asked}:
             raise CoganError(f"{folder} holds other data than you ask for; choose another folder.")
         found.append(data)
     return found
@@ -100,9 +112,11 @@ def training(options, face_on, data, seed: int) -> dict:
     folder = options.folder / f"emulator-{seed}"
     cpu = time.process_time()
     if not folder.exists():
-        shape = line_emulator.EmulatorSettings(NPIX, 7, *line_emulator.PRESETS["small"])
-        plan = line_training.Plan(epochs=options.epochs, seed=seed)
-        line_training.train_emulator(folder, face_on, data, shape, plan)
+        shape = line_emulator.EmulatorSettings(
+            options.npix, 7, *line_emulator.PRESETS[options.preset]
+        )
+        plan = line_training.Plan(epochs=options.epochs, batch=options.batch, seed=seed)
+        line_training.train_emulator(folder, face_on, data, shape, plan, DEVICE)
     cpu = time.process_time() - cpu
     network, content = line_emulator.load_emulator(folder)
     history = content["history"]
@@ -113,7 +127,7 @@ def training(options, face_on, data, seed: int) -> dict:
         "wall_minutes": sum(rows[-1]["seconds"] for rows in history.values()) / 60,
     }
     for split in ("validation", "test"):
-        found = line_training.judge(network, data, data.rows(split), content["statistics"])
+        found = line_training.judge(network, data, data.rows(split), content["statistics"], DEVICE)
         row[split] = {key: float(np.median(values)) for key, values in found.items()}
         row[split]["below_10_percent"] = float((found["max_rel"] < 10).mean())
     return row
@@ -180,19 +194,20 @@ def speed(options: argparse.Namespace) -> dict:
     wind = winds.draw_wind(np.random.default_rng(0))
     turns = winds.views(np.random.default_rng(0), BATCH)
     fields = [
-        np.stack(x) for x in zip(*(winds.seen_from(wind, NPIX, t) for t in turns), strict=True)
+        np.stack(x)
+        for x in zip(*(winds.seen_from(wind, options.npix, t) for t in turns), strict=True)
     ]
     cubes = [torch.from_numpy(x) for x in fields]
     packed = torch.from_numpy(line_data.pack(*fields))
-    at, step = torch.from_numpy(winds.CHANNELS), winds.spacing_m(NPIX)
-    found = {"batch": BATCH, "npix": NPIX, "threads": torch.get_num_threads()}
+    at, step = torch.from_numpy(winds.CHANNELS), winds.spacing_m(options.npix)
+    found = {"batch": BATCH, "npix": options.npix, "threads": torch.get_num_threads()}
     for device in ("cpu", *(["cuda"] if torch.cuda.is_available() else [])):
         network.to(device)
         there, input_there = [x.to(device) for x in cubes], packed.to(device)
 
         def solve(there=there):
-            options = (at.to(there[0].device), step, line_data.LINE, winds.TURBULENCE)
-            return line_transfer.line_images(*there, *options).cpu()
+            arguments = (at.to(there[0].device), step, line_data.LINE, winds.TURBULENCE)
+            return line_transfer.line_images(*there, *arguments).cpu()
 
         @torch.inference_mode()
         def imitate(there=input_there):
