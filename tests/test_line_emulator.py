@@ -25,7 +25,7 @@ def pairs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(pairs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("emulator") / "emulator"
-    plan = line_training.Plan(epochs=8, batch=8)
+    plan = line_training.Plan(epochs=5, batch=8)
     return line_training.train_emulator(folder, *pairs, TINY, plan)
 
 
@@ -180,9 +180,9 @@ def test_a_turned_wind_has_turned_pictures(pairs):
 def test_training_learns_and_repeats_itself(pairs, trained, tmp_path):
     network, content = line_emulator.load_emulator(trained)
     history = content["history"]["fine-tuning"]
-    assert len(history) == 8 and history[-1]["loss"] < 0.7 * history[0]["loss"]
+    assert len(history) == 5 and history[-1]["loss"] < 0.8 * history[0]["loss"]
     assert content["statistics"] == pairs[1].content["statistics"]
-    plan = line_training.Plan(epochs=8, batch=8)
+    plan = line_training.Plan(epochs=5, batch=8)
     again, _ = line_emulator.load_emulator(
         line_training.train_emulator(tmp_path / "again", *pairs, TINY, plan)
     )
