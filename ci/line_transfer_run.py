@@ -149,7 +149,7 @@ def mean_picture(data: line_data.LineData) -> dict:
     return {key: float(np.median(values)) for key, values in measures.items()}
 
 
-def resolution(winds_used: int = 8) -> dict:
+def resolution(winds_used: int = 3) -> dict:
     """Flux of whole pictures by both rules at 32, 64 and 128 points, over that of the finest.
 
     Mean over winds of the summed absolute difference of the channels' fluxes.
