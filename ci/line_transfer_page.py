@@ -38,7 +38,7 @@ def write_line_transfer(stage: Path) -> None:
 
 def line_transfer_run(report: dict) -> str:
     """The stored trainings of chapter 07's network: measures, resolution, speed."""
-    data, trainings, made_by = report["data"], report["trainings"], report["provenance"]
+    data, trainings = report["data"], report["trainings"]
     minutes = [row["core_minutes"] for row in trainings.values()]
     npix, pictures = data["npix"], data["pictures"]
     text = ["## The companion: emulating CO lines", ""]
@@ -49,7 +49,7 @@ def line_transfer_run(report: dict) -> str:
         f"{npix}³ cubes in {len(data['channels'])} channels; judged on {pictures['test']} pictures "
         "of winds that no training saw. Other winds, other channels and far less of everything "
         "than the paper, whose network saw some two million pictures of 64³. Code "
-        f"{made_by['git_commit']}.",
+        f"{', '.join(sorted({row['git_commit'] for row in trainings.values()}))}.",
         "",
         "````{list-table} The median over the held-out pictures: mean ± standard deviation over "
         "the seeds. The mean picture is that of the training winds, the same for every wind.",
@@ -66,15 +66,15 @@ def line_transfer_run(report: dict) -> str:
 
 def _resolution(found: dict) -> list[str]:
     text = [
-        "````{list-table} The grid's error: flux of the pictures, both rules, over that of the "
-        "exact rule at 128³.",
+        "````{list-table} The grid's error: how far the pictures' flux is from that of the exact rule "
+        "at 128³.",
         ":name: tab-line-resolution", ":class: narrow", ":header-rows: 1", "",
         *table_row("Turbulence", "Rule", "32³", "64³", "128³"),
     ]  # fmt: skip
     for turbulence, rules in found.items():
         for rule, errors in rules.items():
             name = "exact between points" if rule == "exact" else rule
-            cells = [f"{100 * errors[n]:.2g} %" for n in ("32", "64", "128")]
+            cells = [f"{100 * errors[n]:.2g} %" if errors[n] else "–" for n in ("32", "64", "128")]
             text += table_row(f"{float(turbulence) / 1e3:g} km/s", name, *cells)
     return [*text, "````", ""]
 

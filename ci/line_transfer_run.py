@@ -121,6 +121,7 @@ def training(options, face_on, data, seed: int) -> dict:
     network, content = line_emulator.load_emulator(folder)
     history = content["history"]
     row = {
+        "git_commit": content["provenance"]["git_commit"],
         "parameters": line_emulator.count_parameters(network),
         "epochs": {stage: len(rows) for stage, rows in history.items()},
         "core_minutes": cpu / 60,

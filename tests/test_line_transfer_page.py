@@ -16,8 +16,8 @@ REPORT = {
         "npix": 32, "channels": [0.0] * 7, "pictures": {"train": 100, "test": 20},
         "mean_picture": {"max_rel": 57.0, "zncc": 0.6, "ssim": 0.5},
     },
-    "trainings": {"1": {"core_minutes": 5.0, "test": TEST},
-                  "2": {"core_minutes": 7.4, "test": TEST}},
+    "trainings": {"1": {"core_minutes": 5.0, "git_commit": "abc", "test": TEST},
+                  "2": {"core_minutes": 7.4, "git_commit": "abc", "test": TEST}},
     "summary": {key: {"mean": TEST[key], "std": 0.01} for key in ("max_rel", "zncc", "ssim")},
     "resolution": {"150": {rule: {"32": 0.1, "64": 0.02, "128": 0.0}
                            for rule in ("exact", "trapezoid")}},
