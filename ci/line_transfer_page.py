@@ -66,8 +66,8 @@ def line_transfer_run(report: dict) -> str:
 
 def _resolution(found: dict) -> list[str]:
     text = [
-        "````{list-table} The grid's error: how far the pictures' flux is from that of the exact rule "
-        "at 128³.",
+        "````{list-table} The grid's error: how far the pictures' flux is from that of the exact "
+        "rule at 128³.",
         ":name: tab-line-resolution", ":class: narrow", ":header-rows: 1", "",
         *table_row("Turbulence", "Rule", "32³", "64³", "128³"),
     ]  # fmt: skip
