@@ -36,6 +36,12 @@ STEPS = (
         "extrapolation high_latitude ablation",
     ),
     (
+        "companion",
+        "07-line-transfer",
+        "companions.line_transfer companions.winds companions.line_data companions.line_emulator "
+        "companions.line_training companions.line_metrics companions.line_plots",
+    ),
+    (
         "everywhere",
         "",
         "steps config threads processes files reading checks notebook pretrained widgets plotting "
@@ -138,6 +144,8 @@ def product_table() -> str:
 def module_pages() -> str:
     """A table of the library's modules by step, then the description of each."""
     left = {path.stem for path in LIBRARY.glob("*.py")} - {"__init__"}
+    rooms = {path.stem for path in (LIBRARY / "companions").glob("*.py")} - {"__init__"}
+    left |= {f"companions.{name}" for name in rooms}
     table, pages = _head("Step", "Modules", "Chapter"), []
     further = sorted(left - {name for *_, modules in STEPS for name in modules.split()})
     for step, chapter, modules in (*STEPS, ("further", "", " ".join(further))):

@@ -24,6 +24,7 @@ import yaml
 from beyond_page import write_beyond
 from book_tables import write_tables
 from cost_page import write_costs
+from line_transfer_page import write_line_transfer
 from results_page import write_results
 
 from cogan_lib.files import CoganError, read_json, sha256, write_json
@@ -112,6 +113,7 @@ def stage(book: Path, executed: Path, target: Path, config: dict, status: dict) 
         write_tables(target, status["chapters"])
         write_results(target)
         write_beyond(target)
+        write_line_transfer(target)
         write_costs(target, status)
     repository = config.get("repository") or {}
     for page in sorted(target.rglob("*.md")):

@@ -11,18 +11,16 @@ that reading it cannot run foreign code.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import math
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save
 
-from .files import CoganError, read_json, reading, sha256, write_bytes, write_json
+from .files import CoganError, read_json, reading, weights_file, write_bytes, write_weights
 from .networks import Generator, NetworkSettings, count_parameters
 from .patches import Patches, check_meta
 
@@ -95,49 +93,7 @@ def save_checkpoint(
         weights[name] = save({key: value.detach().cpu().contiguous() for key, value in state})
     kept = {key: meta[key] for key in META}
     described = {"format": FORMAT, "network": asdict(settings), **kept, **content}
-    return write_checkpoint(folder, described, weights)
-
-
-def write_checkpoint(folder: str | Path, content: dict, weights: dict[str, bytes]) -> Path:
-    """Write checkpoint.json with `content`, and the weights; before the last rename the folder's
-    old checkpoint is the valid one, afterwards the new one."""
-    folder = Path(folder)
-    sums = {name: hashlib.sha256(data).hexdigest() for name, data in weights.items()}
-    files = {_file_name(name, sums[name]): data for name, data in weights.items()}
-    for name, data in files.items():
-        write_bytes(folder / name, data)
-    write_json(folder / "checkpoint.json", {**content, "weights_sha256": sums})
-    for old in folder.glob("*.safetensors"):
-        if old.name not in files:
-            with suppress(OSError):  # nobody reads it any more
-                old.unlink()
-    return folder
-
-
-def _file_name(name: str, checksum: str) -> str:
-    return f"{name}-{checksum[:12]}.safetensors"
-
-
-def weights_file(folder: Path, content: dict, name: str) -> Path:
-    """The file of the weights `name` that a checkpoint.json describes.
-
-    The digits may be missing from its name, as they are where the weights came with the package.
-
-    Raises
-    ------
-    CoganError
-        If there is no such file, or another one.
-    """
-    checksum = content["weights_sha256"][name]
-    path = folder / _file_name(name, checksum)
-    if not path.exists():
-        path = folder / f"{name}.safetensors"
-    if not path.exists() or sha256(path) != checksum:
-        raise CoganError(
-            f"{path} is not the file that checkpoint.json describes (missing, damaged or "
-            "exchanged); get the whole checkpoint folder again, or train again (chapter 03)."
-        )
-    return path
+    return write_weights(Path(folder) / "checkpoint.json", described, weights).parent
 
 
 def load_checkpoint(folder: str | Path) -> Checkpoint:
@@ -170,7 +126,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         }
         networks = {}
         for name, shape in shapes.items():
-            path = weights_file(folder, content, name)
+            path = weights_file(folder / "checkpoint.json", content, name)
             with torch.device("meta"):  # no memory yet, whatever size the JSON file asks for
                 numbers = count_parameters(Generator(*shape))
             if numbers > path.stat().st_size:

@@ -90,6 +90,16 @@ class Settings(BaseModel):
     )
     members: int = Field(4, ge=2, le=10_000, description="CO skies that chapter 06 makes")
 
+    companion_npix: int = Field(
+        32, ge=16, le=256, description="chapter 07: side of the cubes and images, a multiple of 8"
+    )
+    companion_models: int = Field(
+        400, ge=10, le=100_000, description="chapter 07: stellar winds to learn from and test on"
+    )
+    companion_minutes: float = Field(
+        6.0, gt=0, le=10_000, description="chapter 07: budget of the emulator's training"
+    )
+
     @classmethod
     def check(cls, **parameters: object) -> Settings:
         """Settings from notebook parameters, or a `CoganError` that says what is wrong."""
@@ -114,6 +124,11 @@ class Settings(BaseModel):
             value = getattr(self, name)
             if value & (value - 1):
                 raise ValueError(f"{name} must be a power of two, but is {value}.")
+        if self.companion_npix % 8:
+            raise ValueError(
+                f"companion_npix must be a multiple of 8, because the networks halve a cube three "
+                f"times, but is {self.companion_npix}."
+            )
         if self.tile_npix % 4:
             raise ValueError(
                 f"tile_npix must be a multiple of 4, because the networks halve a tile twice, "

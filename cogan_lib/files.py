@@ -166,6 +166,51 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def write_weights(card: str | Path, content: dict, weights: dict[str, bytes]) -> Path:
+    """Write weights beside a JSON file with `content` and their checksums.
+
+    The first digits of its checksum stand in the name of each file of weights. So the new ones lie
+    beside the old ones, which are valid until the JSON file is renamed and are removed after that.
+    """
+    card = Path(card)
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in weights.items()}
+    files = {_weights_name(name, sums[name]): data for name, data in weights.items()}
+    for name, data in files.items():
+        write_bytes(card.parent / name, data)
+    write_json(card, {**content, "weights_sha256": sums})
+    for old in card.parent.glob("*.safetensors"):
+        if old.name not in files:
+            with suppress(OSError):  # nobody reads it any more
+                old.unlink()
+    return card
+
+
+def _weights_name(name: str, checksum: str) -> str:
+    return f"{name}-{checksum[:12]}.safetensors"
+
+
+def weights_file(card: str | Path, content: dict, name: str) -> Path:
+    """The file of the weights `name` that a JSON file with this content describes.
+
+    The digits may be missing from its name, as they are where the weights came with the package.
+
+    Raises
+    ------
+    CoganError
+        If there is no such file, or another one.
+    """
+    card, checksum = Path(card), content["weights_sha256"][name]
+    path = card.with_name(_weights_name(name, checksum))
+    if not path.exists():
+        path = card.with_name(f"{name}.safetensors")
+    if not path.exists() or sha256(path) != checksum:
+        raise CoganError(
+            f"{path} is not the file that {card.name} describes (missing, damaged or exchanged); "
+            "get the whole folder again, or train again."
+        )
+    return path
+
+
 def git_commit() -> str:
     """Commit of this package's checkout ('-dirty' if changed), or 'not a checkout'."""
     folder = Path(__file__).parent

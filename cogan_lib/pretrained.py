@@ -11,8 +11,8 @@ import csv
 import logging
 from pathlib import Path
 
-from .checkpoint import check_matches, load_checkpoint, weights_file, write_checkpoint
-from .files import CoganError, read_json, write_bytes
+from .checkpoint import check_matches, load_checkpoint
+from .files import CoganError, read_json, weights_file, write_bytes, write_weights
 from .networks import NetworkSettings
 from .patches import Patches
 from .training import TrainingResult, best_of
@@ -60,9 +60,10 @@ def take(folder: Path, run_dir: str | Path, name: str = "checkpoint") -> Trainin
     """
     run_dir = Path(run_dir)
     target, content = run_dir / name, read_json(folder / "checkpoint.json")
-    files = {kind: weights_file(folder, content, kind) for kind in content["weights_sha256"]}
+    names, card = content["weights_sha256"], folder / "checkpoint.json"
+    weights = {kind: weights_file(card, content, kind).read_bytes() for kind in names}
     write_bytes(run_dir / LOG, (folder / LOG).read_bytes())
-    write_checkpoint(target, content, {kind: path.read_bytes() for kind, path in files.items()})
+    write_weights(target / "checkpoint.json", content, weights)
     with open(run_dir / LOG, newline="") as stream:
         lines = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
     history = [row | {key: int(row[key]) for key in ("epoch", "steps")} for row in lines]

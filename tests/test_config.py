@@ -22,6 +22,7 @@ from cogan_lib.files import CoganError
         ({"centre_nside": 4}, "raise centre_nside"),
         ({"fwhm_arcmin": 10.0}, "narrower than a pixel of nside 256"),
         ({"nside": 512, "fwhm_arcmin": 14.0}, "do not sample a beam of 14 arcmin"),
+        ({"companion_npix": 36}, "companion_npix must be a multiple of 8"),
         ({"device": "tpu"}, "device should be 'auto', 'cpu' or 'cuda'"),
         ({"max_minutes": float("nan")}, "max_minutes should be a finite number"),
         ({"paired": "yes"}, "paired should be a valid boolean"),

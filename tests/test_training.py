@@ -13,9 +13,9 @@ import torch
 from lightning_fabric import Fabric
 
 from cogan_lib import training
-from cogan_lib.checkpoint import check_matches, load_checkpoint, load_state, weights_file
+from cogan_lib.checkpoint import check_matches, load_checkpoint, load_state
 from cogan_lib.cyclegan import CycleGan
-from cogan_lib.files import CoganError, read_json
+from cogan_lib.files import CoganError, read_json, weights_file
 from cogan_lib.losses import LossWeights
 from cogan_lib.networks import NetworkSettings, translate
 from cogan_lib.patches import TEST, TRAIN, UNUSED, VALIDATION, Patches
@@ -348,7 +348,8 @@ def test_damaged_checkpoints_are_refused(finished, tmp_path):
     with pytest.raises(CoganError, match="no checkpoint folder .* chapter 03 makes it"):
         load_checkpoint(tmp_path / "checkpoint")
     folder = shutil.copytree(finished[1].checkpoint, tmp_path / "checkpoint")
-    weights = weights_file(folder, read_json(folder / "checkpoint.json"), "generator_ab")
+    card = folder / "checkpoint.json"
+    weights = weights_file(card, read_json(card), "generator_ab")
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-100])
     with pytest.raises(CoganError, match="missing, damaged or exchanged"):
