@@ -44,7 +44,7 @@ STEPS = (
     (
         "everywhere",
         "",
-        "steps config threads processes files reading checks notebook pretrained widgets plotting "
+        "steps config threads processes files foreign checks notebook pretrained widgets plotting "
         "data_plots report_plots beyond_plots member_plots",
     ),
 )
