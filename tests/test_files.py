@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -82,19 +83,25 @@ WRITERS = {
 }
 
 
-@pytest.fixture
+@contextmanager
 def file_size_limit():
-    """A disk that is full after 20 kB of a file: writing fails there, in Python and beneath it."""
+    """A disk that is full after 20 kB of a file: writing fails there, in Python and beneath.
+
+    Within a test only: pytest's own output may go to a longer file.
+    """
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_file_too_large_for_the_disk_leaves_the_old_one(run, name, file_size_limit):
+def test_a_file_too_large_for_the_disk_leaves_the_old_one(run, name):
     before = tree(run)
-    with pytest.raises(CoganError, match=f"Cannot write .*{name}.*Make room on the disk"):
+    words = f"Cannot write .*{name}.*Make room on the disk"
+    with file_size_limit(), pytest.raises(CoganError, match=words):
         WRITERS[name](run)
     assert tree(run) == before, "the old files, and nothing half written beside them"
 
@@ -127,17 +134,15 @@ def test_a_training_stopped_by_a_full_disk_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "STATE_SECONDS", 0.0)
     patches, settings = toy_patches(), replace(SETTINGS, max_epochs=4)
     train(patches, settings, tmp_path / "whole")
-    limits, save = resource.getrlimit(resource.RLIMIT_FSIZE), training.save_state
+    save = training.save_state
 
     def full_in_epoch_3(path, state):
-        if len(state["history"]) == 3:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
-        return save(path, state)
+        with file_size_limit() if len(state["history"]) == 3 else nullcontext():
+            return save(path, state)
 
     monkeypatch.setattr(training, "save_state", full_in_epoch_3)
     with pytest.raises(CoganError, match="state.pt: File too large. Make room on the disk"):
         train(patches, settings, tmp_path / "parts")
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     monkeypatch.setattr(training, "save_state", save)
     assert len(load_state(tmp_path / "parts" / "state.pt")["history"]) == 2
     train(patches, settings, tmp_path / "parts", resume=True)
@@ -349,9 +354,10 @@ def test_a_checkpoint_is_there_when_its_last_file_is(tmp_path):
     assert made == tmp_path / "checkpoint"
 
 
-def test_a_part_of_a_sky_survives_a_full_disk(tmp_path, file_size_limit):
+def test_a_part_of_a_sky_survives_a_full_disk(tmp_path):
     """The one artefact that only `synthesise` writes."""
     part = write_bytes(tmp_path / "co.part.npz", b"old")
-    with pytest.raises(CoganError, match="co.part.npz: File too large"):
-        synthesis._keep(part, "key", 3, SimpleNamespace(_sum=np.zeros(9999), _weight=np.ones(9)))
+    sums = SimpleNamespace(_sum=np.zeros(9999), _weight=np.ones(9))
+    with file_size_limit(), pytest.raises(CoganError, match="co.part.npz: File too large"):
+        synthesis._keep(part, "key", 3, sums)
     assert tree(tmp_path) == {Path("co.part.npz"): b"old"}
