@@ -72,7 +72,7 @@ def ratios(record: dict) -> str:
                 f"{work['title']}, a {work['unit']}",
                 duration(ours["seconds"]),
                 f"{work['rival']}: {duration(theirs['seconds']) if theirs else 'not measured'}",
-                f"{ratio:,.3g}" if ratio else "–",
+                times(ratio) if ratio else "–",
                 f"{wanted:,}" if wanted else "–",
                 met,
                 f"{megabytes(ours)} / {megabytes(theirs)}",
@@ -292,7 +292,8 @@ def limit_seconds(row: dict, limits: dict) -> float | None:
 
 def table(name: str, caption: str, header: list, rows: list[list]) -> list[str]:
     """A numbered list-table."""
-    text = [f"````{{list-table}} {caption}", f":name: tab-cost-{name}", ":class: narrow"]
+    width = "wide" if len(header) > 7 else "narrow"
+    text = [f"````{{list-table}} {caption}", f":name: tab-cost-{name}", f":class: {width}"]
     text += [":header-rows: 1", "", *table_row(*map(str, header))]
     for row in rows:
         text += table_row(*map(str, row))
@@ -305,6 +306,11 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * size or (unit == "s" and seconds >= 1):
             return f"{seconds / size:,.3g} {unit}"
     return f"{1e3 * seconds:.3g} ms"
+
+
+def times(ratio: float) -> str:
+    """A ratio to three digits, never as a power of ten."""
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
 
 
 def megabytes(row: dict | None) -> str:

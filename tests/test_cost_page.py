@@ -66,7 +66,7 @@ def test_ratios_limits_and_what_is_met(tmp_path):
     rows = text.split("* - ")[2:]
     join, spectra, minkowski = ([c.strip() for c in r.split("\n  -")] for r in rows)
     # the limit is the slower of 2 MB at 10 GB/s and 40 MFLOP at 100 GFLOP/s: 0.4 of 2 ms
-    assert join[1:8] == ["2 ms", "reproject: 22 s", "1.1e+04", "10,000", "yes", "12 / –", "20%"]
+    assert join[1:8] == ["2 ms", "reproject: 22 s", "11,000", "10,000", "yes", "12 / –", "20%"]
     assert spectra[2:6] == ["reproject: not measured", "–", "2", ""]
     assert minkowski[3:6] == ["9", "10", "no"]
     assert "difference: 1e-07; the rival joined one tile." in text

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from cost_page import duration, limit_seconds, megabytes
+from cost_page import duration, limit_seconds, megabytes, times
 
 from cogan_lib.files import provenance, read_json, write_json
 
@@ -137,7 +137,7 @@ def table(record: dict) -> list[str]:
                 work["rival"],
                 duration(theirs["seconds"]) if theirs else "not measured",
                 duration(ours["seconds"]),
-                f"{theirs['seconds'] / ours['seconds']:,.3g}" if theirs else "-",
+                times(theirs["seconds"] / ours["seconds"]) if theirs else "-",
                 f"{target:,}" if target else "-",
                 megabytes(theirs),
                 megabytes(ours),
