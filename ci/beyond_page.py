@@ -14,7 +14,7 @@ from pathlib import Path
 
 from results_page import LINES, figure_blocks, read_figures, table_row
 
-from cogan_lib.files import CoganError, read_json
+from cogan_lib.base.files import CoganError, read_json
 
 FOLDER = "results/beyond"
 REGIONS = {

@@ -17,8 +17,8 @@ from pathlib import Path
 import yaml
 
 import cogan_lib
-from cogan_lib.config import PROFILE_FOLDER, Settings
-from cogan_lib.files import read_json
+from cogan_lib.base.config import PROFILE_FOLDER, Settings
+from cogan_lib.base.files import read_json
 
 LIBRARY = Path(cogan_lib.__file__).parent
 #: The road: step, chapter, modules. Modules that are not named here follow as further ones.
@@ -134,7 +134,9 @@ def _allowed(entry: dict) -> str:
 def product_table() -> str:
     """The public maps of the library's registry."""
     text = _head("Map", "File", "Size", "Beam")
-    for product in tomllib.loads((LIBRARY / "registry.toml").read_text())["products"].values():
+    for product in tomllib.loads((LIBRARY / "sky" / "registry.toml").read_text())[
+        "products"
+    ].values():
         file, beam = f"`{product['file']}`", f"{product['fwhm_arcmin']:g} arcmin"
         title = f"{product['title']} ({product['citation']})"
         text.append(_cells(title, file, product["about"], beam))

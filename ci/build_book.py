@@ -27,7 +27,7 @@ from cost_page import write_costs
 from line_transfer_page import write_line_transfer
 from results_page import write_results
 
-from cogan_lib.files import CoganError, read_json, sha256, write_json
+from cogan_lib.base.files import CoganError, read_json, sha256, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 BADGES = "<!-- badges -->"

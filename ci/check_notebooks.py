@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from cogan_lib.config import Settings
+from cogan_lib.base.config import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 MAX_LINES = 40
@@ -189,7 +189,7 @@ def _check_parameter(statement: ast.AnnAssign, name: str) -> list[str]:
         return ["is not a literal"]
     field = Settings.model_fields.get(name)
     if field is None:
-        return ["is not a field of cogan_lib.config.Settings"]
+        return ["is not a field of cogan_lib.base.config.Settings"]
     problems = []
     if (value, type(value)) != (field.default, type(field.default)):
         problems.append(f"has the default {value!r}, but Settings says {field.default!r}")

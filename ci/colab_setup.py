@@ -41,7 +41,7 @@ def main(address: str) -> int:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)  # in the checkout, cogan_lib would be found without being installed
         InteractiveShell.instance().run_cell(cell(address)).raise_error()
-        looks = "import cogan_lib.training, cogan_lib.synthesis; print(cogan_lib.__file__)"
+        looks = "import cogan_lib.gan.training, cogan_lib.synthesis; print(cogan_lib.__file__)"
         found = subprocess.run(
             [sys.executable, "-c", looks], capture_output=True, text=True, check=False
         )

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from results_page import table_row
 
-from cogan_lib.config import PROFILE_FOLDER, load_profile
-from cogan_lib.files import CoganError, read_json
+from cogan_lib.base.config import PROFILE_FOLDER, load_profile
+from cogan_lib.base.files import CoganError, read_json
 
 RESULTS = "results/bench/bench.json"
 NOT_YET = "This copy holds no measurements yet; `make bench` makes them."
@@ -151,11 +151,11 @@ def draw_growth(grown: dict, path: Path) -> None:
     """Seconds and peak memory against pixels, with a line in proportion for the eye."""
     from matplotlib.figure import Figure
 
-    from cogan_lib import plotting
+    from cogan_lib.plots import style
 
-    plotting.style()
+    style.use()
     figure = Figure(figsize=(8, 3.4))
-    colours = dict(zip(GROWING, (plotting.BASE, plotting.REAL, plotting.MOCK), strict=True))
+    colours = dict(zip(GROWING, (style.BASE, style.REAL, style.MOCK), strict=True))
     panels = zip(figure.subplots(1, 2), ("seconds", "peak_mb"), strict=True)
     for axes, key in panels:
         for name, label in GROWING.items():

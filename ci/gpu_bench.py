@@ -26,13 +26,13 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from cogan_lib.config import Settings
-from cogan_lib.cyclegan import CycleGan, TrainingSettings
-from cogan_lib.files import CoganError, provenance, write_json
-from cogan_lib.losses import ReplayBuffer, fake_loss, real_loss
-from cogan_lib.patches import Patches
-from cogan_lib.steps import training_settings
-from cogan_lib.training import train
+from cogan_lib.base.config import Settings
+from cogan_lib.base.files import CoganError, provenance, write_json
+from cogan_lib.gan.cyclegan import CycleGan
+from cogan_lib.gan.losses import ReplayBuffer, fake_loss, real_loss
+from cogan_lib.gan.recipes import TrainingSettings, training_settings
+from cogan_lib.gan.training import train
+from cogan_lib.tiles.patches import Patches
 
 #: The check's score of a laptop profile's training, 12 minutes on two cores.
 LAPTOP_SCORE = 0.33

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from results_page import table_row
 
-from cogan_lib.files import CoganError, read_json
+from cogan_lib.base.files import CoganError, read_json
 
 REPORT = "results/line-transfer/report.json"
 #: What the paper's abstract and tables say of each measure: headline, and its table of seeds.

@@ -22,16 +22,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cogan_lib.companions import (
-    line_data,
-    line_emulator,
-    line_metrics,
-    line_training,
-    line_transfer,
-    winds,
-)
-from cogan_lib.files import CoganError, provenance, read_json, write_json
-from cogan_lib.threads import default_threads
+from cogan_lib.base.files import CoganError, provenance, read_json, write_json
+from cogan_lib.base.threads import default_threads
+from cogan_lib.companions.line_transfer import data as line_data
+from cogan_lib.companions.line_transfer import evaluation as line_metrics
+from cogan_lib.companions.line_transfer import network as line_emulator
+from cogan_lib.companions.line_transfer import physics as line_transfer
+from cogan_lib.companions.line_transfer import training as line_training
+from cogan_lib.companions.line_transfer import winds
 
 BATCH = 16  # of the timings
 PARTS = ("resolution", "speed")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import yaml
 
-from cogan_lib.files import CoganError, read_json
+from cogan_lib.base.files import CoganError, read_json
 
 REPORT = "results/real/report.json"
 FOLDER = "results/real"

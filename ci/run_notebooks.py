@@ -29,9 +29,9 @@ from pathlib import Path
 import papermill
 from ipykernel.kernelspec import get_kernel_dict
 
-from cogan_lib.config import Settings, from_command_line, load_profile
-from cogan_lib.files import CoganError, git_commit, provenance, read_json, sha256, write_json
-from cogan_lib.notebook import REPORT
+from cogan_lib.base.config import Settings, from_command_line, load_profile
+from cogan_lib.base.files import CoganError, git_commit, provenance, read_json, sha256, write_json
+from cogan_lib.base.session import REPORT
 
 ROOT = Path(__file__).resolve().parents[1]
 STATUS = "status.json"

@@ -36,10 +36,10 @@ from distributed import Client, LocalCluster, as_completed
 from papermill.exceptions import PapermillExecutionError
 from run_notebooks import ROOT, check_sky, kernel_environment, library_key, select
 
-from cogan_lib.config import load_profile
-from cogan_lib.files import CoganError, atomic_path, read_json, sha256, write_json
-from cogan_lib.notebook import REPORT
-from cogan_lib.threads import cores, settle
+from cogan_lib.base.config import load_profile
+from cogan_lib.base.files import CoganError, atomic_path, read_json, sha256, write_json
+from cogan_lib.base.session import REPORT
+from cogan_lib.base.threads import cores, settle
 
 RECORD = "run.json"  # in each run's folder: of what, and how it ended
 

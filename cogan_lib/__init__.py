@@ -1,14 +1,14 @@
 """cogan: carbon monoxide skies from dust and HI maps with a Cycle-GAN.
 
-One module a step of the road: `sky`, `tiling`, `scaling`, `patches`, `networks`, `losses`,
-`training`, `synthesis`, `spectra`, `morphology`, `validation`; the book's chapters walk it in this
-order. Importing the package itself loads none of them; it only settles the number of CPU threads
-(see `threads`), which NumPy, healpy and torch read when they are loaded.
+A door (sub-package) holds a step of the road: `sky`, `tiles`, `gan`, `synthesis`, `validation`,
+`beyond`; the book's chapters walk it in this order, and `road` from file to file. Importing the
+package itself loads none of them; it only settles the number of CPU threads (see `base.threads`),
+which NumPy, healpy and torch read when they are loaded.
 """
 
 from importlib.metadata import PackageNotFoundError, version
 
-from . import threads
+from .base import threads
 
 threads.settle(threads.default_threads())
 

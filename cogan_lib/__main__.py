@@ -15,10 +15,11 @@ import logging
 import os
 import sys
 
-from . import notebook, steps
-from .config import from_command_line, load_profile
-from .files import CoganError
-from .processes import open_fabric
+from . import road
+from .base import session
+from .base.config import from_command_line, load_profile
+from .base.files import CoganError
+from .base.processes import open_fabric
 
 log = logging.getLogger("cogan_lib")  # run as a module, __name__ is another
 
@@ -40,17 +41,17 @@ def main(arguments: list[str] | None = None) -> int:
 
     if os.environ.get("RANK", "0") != "0":
         logging.disable(logging.INFO)  # one process is talkative enough
-    run = notebook.start(settings)
-    fabric = open_fabric(notebook.device(settings))
+    run = session.start(settings)
+    fabric = open_fabric(session.device(settings))
     if fabric.is_global_zero:  # the others would make the same files at the same time
-        notebook.need(run, "patches.npz", lambda: steps.patches_file(settings))
+        session.need(run, "patches.npz", lambda: road.patches_file(settings))
     fabric.barrier()
     if options.step == "train":
-        result = steps.train_checkpoint(settings, options.resume)
+        result = road.train_checkpoint(settings, options.resume)
         log.info("%d steps; the best epoch, %d, is in %s", result.steps, result.best_epoch, run)
     else:
-        notebook.need(run, "checkpoint")
-        log.info("wrote %s", steps.co_sky_file(settings))
+        session.need(run, "checkpoint")
+        log.info("wrote %s", road.co_sky_file(settings))
     return 0
 
 

@@ -18,34 +18,20 @@ from pathlib import Path
 
 import numpy as np
 
-from .checkpoint import load_checkpoint
-from .config import Settings
-from .files import CoganError, provenance, read_json, write_json
-from .losses import LossWeights
-from .members import member_settings, member_tiles
-from .patches import Patches
-from .scaling import PatchMinMax
-from .scores import sky_blocks
-from .steps import COGAN_WEIGHT, training_settings
+from .base.config import Settings
+from .base.files import CoganError, provenance, read_json, write_json
+from .beyond.members import member_tiles
+from .gan.checkpoint import load_checkpoint
+from .gan.losses import LossWeights
+from .gan.recipes import VARIANTS, TrainingSettings, member_settings, training_settings
+from .gan.training import train
 from .synthesis import generate
-from .training import TrainingSettings, train
-from .validation import validate
+from .tiles.patches import Patches
+from .tiles.scaling import PatchMinMax
+from .validation.blocks import sky_blocks
+from .validation.report import validate
 
 log = logging.getLogger(__name__)
-
-#: What differs from the cogan recipe: fields of `NetworkSettings`, `LossWeights` or
-#: `TrainingSettings`; "scaling" is that of the patches, "recipe" one that differs in many things.
-VARIANTS = {
-    "cogan": {},
-    "unpaired": {"paired": False, "pair": 0.0},
-    "instance norm": {"instance_norm": True},
-    "plain resampling": {"smooth": False},
-    "identity loss": {"identity": COGAN_WEIGHT / 2},
-    "no jitter": {"jitter": 0.0},
-    "min-max": {"scaling": "minmax"},
-    "paper's recipe": {"recipe": "paper"},
-    "members": {"recipe": "members"},
-}
 
 
 def variant(name: str, patches: Patches, minutes: float, seed: int) -> TrainingSettings:

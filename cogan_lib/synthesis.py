@@ -22,17 +22,17 @@ import numpy as np
 from tqdm import tqdm
 
 from . import __version__
-from .checkpoint import Checkpoint
-from .checks import check_positive
-from .files import CoganError, atomic_path, git_commit, reading
-from .harmonics import Interpolant, beam_lmax
-from .networks import translate
-from .noise import noise_alm
-from .patches import scale
-from .processes import add_up, share
-from .scaling import PatchMinMax, scaling_from_dict, to_physical
-from .sky import Sky
-from .tiling import Geometry, Joiner, cut_maps, map_to_alm
+from .base.checks import check_positive
+from .base.files import CoganError, atomic_path, git_commit, reading
+from .base.processes import add_up, share
+from .gan.checkpoint import Checkpoint
+from .gan.networks import translate
+from .gan.noise import noise_alm
+from .sky.harmonics import Interpolant, beam_lmax
+from .sky.skyfile import Sky
+from .tiles.patches import scale
+from .tiles.scaling import PatchMinMax, scaling_from_dict, to_physical
+from .tiles.tiling import Geometry, Joiner, cut_maps, map_to_alm
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # the rest of the rule: cogan_lib.threads
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the rest of the rule: cogan_lib.base.threads
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import socket

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
-from cogan_lib import networks, notebook, steps
-from cogan_lib.config import Settings
-from cogan_lib.networks import NetworkSettings
-from cogan_lib.patches import Patches
-from cogan_lib.scores import separate_blocks, sky_blocks
-from cogan_lib.sky import read_sky
-from cogan_lib.tiling import Geometry, cut_tiles, map_to_alm
-from cogan_lib.validation import validate
+from cogan_lib import road
+from cogan_lib.base import session
+from cogan_lib.base.config import Settings
+from cogan_lib.gan import recipes
+from cogan_lib.gan.networks import NetworkSettings
+from cogan_lib.sky.skyfile import read_sky
+from cogan_lib.tiles.patches import Patches
+from cogan_lib.tiles.tiling import Geometry, cut_tiles, map_to_alm
+from cogan_lib.validation.blocks import separate_blocks, sky_blocks
+from cogan_lib.validation.report import validate
 
 TINY = NetworkSettings(
     features=4,
@@ -33,7 +35,7 @@ def toy_settings(run_dir: Path, **changes) -> Settings:
 
 def use_tiny() -> None:
     """From now on the cogan preset is the tiny network, in this process."""
-    networks.PRESETS["cogan"] = TINY
+    recipes.PRESETS["cogan"] = TINY
 
 
 def validate_run(settings: Settings) -> dict:
@@ -54,14 +56,14 @@ def validate_run(settings: Settings) -> dict:
             seed=settings.seed,
             permutations=200,
         )
-    notebook.add_to_report(run, "validation", sections)
+    session.add_to_report(run, "validation", sections)
     return sections
 
 
 def walk(settings: Settings) -> dict:
     """All of it; the numbers of the validation."""
-    steps.sky_file(settings)
-    steps.patches_file(settings)
-    steps.train_checkpoint(settings)
-    steps.co_sky_file(settings)
+    road.sky_file(settings)
+    road.patches_file(settings)
+    road.train_checkpoint(settings)
+    road.co_sky_file(settings)
     return validate_run(settings)

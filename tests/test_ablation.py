@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from test_training import toy_patches
 
 from cogan_lib import ablation
-from cogan_lib.files import CoganError, read_json
-from cogan_lib.scaling import PatchMinMax
+from cogan_lib.base.files import CoganError, read_json
+from cogan_lib.tiles.scaling import PatchMinMax
+from tests.gan.test_training import toy_patches
 
 MINUTES = 0.02
 

@@ -8,36 +8,23 @@ import numpy as np
 import pytest
 import torch
 
-from cogan_lib import (
-    baselines,
-    extrapolation,
-    members,
-    morphology,
-    networks,
-    noise,
-    notebook,
-    patches,
-    pretrained,
-    products,
-    pysm,
-    scaling,
-    scores,
-    sky,
-    spectra,
-    synthesis,
-    synthetic,
-    tiling,
-    validation,
-    verdict,
-)
-from cogan_lib.checkpoint import load_checkpoint
-from cogan_lib.config import Settings, from_command_line, load_profile
-from cogan_lib.cyclegan import TrainingSettings
-from cogan_lib.files import CoganError, read_json, write_json
-from cogan_lib.networks import NetworkSettings
-from cogan_lib.scaling import Scaling
-from cogan_lib.sky import Sky
-from cogan_lib.tiling import Geometry
+from cogan_lib import synthesis
+from cogan_lib.base import session
+from cogan_lib.base.config import Settings, from_command_line, load_profile
+from cogan_lib.base.files import CoganError, read_json, write_json
+from cogan_lib.beyond import baselines, extrapolation, members
+from cogan_lib.beyond.calibration import calibration
+from cogan_lib.gan import networks, noise, pretrained
+from cogan_lib.gan.checkpoint import load_checkpoint
+from cogan_lib.gan.networks import NetworkSettings
+from cogan_lib.gan.recipes import TrainingSettings
+from cogan_lib.sky import embedded, prepare, pysm, skyfile
+from cogan_lib.sky.skyfile import Sky
+from cogan_lib.tiles import patches, scaling, tiling
+from cogan_lib.tiles.scaling import Scaling
+from cogan_lib.tiles.tiling import Geometry
+from cogan_lib.validation import amplitude, morphology, report, spectra, two_sample
+from cogan_lib.validation.blocks import block_interval, separate_blocks, sky_blocks, swap_p_value
 
 NAN, INF = float("nan"), float("inf")
 NPIX = 12 * 8**2
@@ -79,12 +66,12 @@ def joined(start, tiles):
 
 def validate(**changes):
     given = {"real": TILES, "mock": TILES, "inputs": PAIR, "blocks": BLOCKS, "seed": 1} | BEAM
-    return validation.validate(**given | changes)
+    return report.validate(**given | changes)
 
 
 def sharp(**changes):
     given = {"real": TILES, "mock": TILES, "blocks": BLOCKS, "seed": 1} | BEAM
-    return verdict.sharp_verdict(**given | changes)
+    return two_sample.sharp_verdict(**given | changes)
 
 
 def other_sky(**changes):
@@ -135,31 +122,40 @@ TABLE = {
     "sky beam negative": (lambda: other_sky(fwhm_arcmin=-5.0), "must be a positive number"),
     "sky beam None": (lambda: other_sky(fwhm_arcmin=None), "must be a positive number"),
     "sky fact NaN": (
-        lambda: sky.write_sky("x.fits", other_sky(meta={"mean": NAN})),
+        lambda: skyfile.write_sky("x.fits", other_sky(meta={"mean": NAN})),
         "cannot stand in a FITS header",
     ),
-    "sky path a folder": (lambda: sky.read_sky("."), "There is no file"),
-    "nside 3.5": (lambda: sky.check_nside(3.5), "power of two from 1 to 8192"),
-    "nside infinite": (lambda: sky.check_nside(INF), "power of two from 1 to 8192"),
-    "beam finer than a pixel": (lambda: sky.check_beam(8, 1.0), "raise nside or fwhm_arcmin"),
-    "beam NaN for a pixel": (lambda: sky.check_beam(8, NAN), "raise nside or fwhm_arcmin"),
-    "rotation from nowhere": (lambda: sky.rotate_map(MAP, "J2000"), "no frame 'J2000'"),
-    "rotation of half a map": (lambda: sky.rotate_map(MAP[:-1], "C"), "no full-sky HEALPix map"),
-    "grid from infinities": (lambda: sky.to_grid(spoilt(MAP, INF), 8, 0, 600), "infinite pixels"),
-    "grid with a beam NaN": (lambda: sky.to_grid(MAP, 8, 300.0, NAN), "cannot be sharpened"),
-    "grid with a beam below zero": (lambda: sky.to_grid(MAP, 8, -1.0, 600.0), "cannot be sharp"),
-    "grid of NSIDE 7": (lambda: sky.to_grid(MAP, 7, 300.0, 600.0), "power of two"),
-    "holes everywhere": (lambda: sky.fill_missing(MAP * NAN), "of the sky is missing"),
-    "holes in no map": (lambda: sky.fill_missing(MAP[:5]), "no full-sky HEALPix map"),
-    "embedded sky of NSIDE 100": (lambda: synthetic.make_sky(100), "power of two"),
-    "embedded sky of NSIDE 4096": (lambda: synthetic.make_sky(4096), "up to NSIDE 2048"),
-    "embedded sky seed 1.5": (lambda: synthetic.make_sky(64, 90.0, 1.5), "whole number"),
-    "embedded sky beam NaN": (lambda: synthetic.make_sky(64, NAN), "beams from 5 to 600"),
-    "statistics without CO": (lambda: synthetic.sky_statistics(other_sky()), "no column N_HI"),
-    "downloads for NSIDE 0": (lambda: products.prepare_sky("x", 0, 20.0), "power of two"),
-    "downloads for a beam below zero": (lambda: products.prepare_sky("x", 64, -1.0), "finer pix"),
-    "downloads of another target": (lambda: products.prepare_sky("x", 64, 60.0, "HCN"), "no CO t"),
-    "error map below zero": (lambda: products.smooth_error(-MAP, 8, 300, 600), "negative"),
+    "sky path a folder": (lambda: skyfile.read_sky("."), "There is no file"),
+    "nside 3.5": (lambda: skyfile.check_nside(3.5), "power of two from 1 to 8192"),
+    "nside infinite": (lambda: skyfile.check_nside(INF), "power of two from 1 to 8192"),
+    "beam finer than a pixel": (lambda: skyfile.check_beam(8, 1.0), "raise nside or fwhm_arcmin"),
+    "beam NaN for a pixel": (lambda: skyfile.check_beam(8, NAN), "raise nside or fwhm_arcmin"),
+    "rotation from nowhere": (lambda: skyfile.rotate_map(MAP, "J2000"), "no frame 'J2000'"),
+    "rotation of half a map": (
+        lambda: skyfile.rotate_map(MAP[:-1], "C"),
+        "no full-sky HEALPix map",
+    ),
+    "grid from infinities": (
+        lambda: skyfile.to_grid(spoilt(MAP, INF), 8, 0, 600),
+        "infinite pixels",
+    ),
+    "grid with a beam NaN": (lambda: skyfile.to_grid(MAP, 8, 300.0, NAN), "cannot be sharpened"),
+    "grid with a beam below zero": (
+        lambda: skyfile.to_grid(MAP, 8, -1.0, 600.0),
+        "cannot be sharp",
+    ),
+    "grid of NSIDE 7": (lambda: skyfile.to_grid(MAP, 7, 300.0, 600.0), "power of two"),
+    "holes everywhere": (lambda: skyfile.fill_missing(MAP * NAN), "of the sky is missing"),
+    "holes in no map": (lambda: skyfile.fill_missing(MAP[:5]), "no full-sky HEALPix map"),
+    "embedded sky of NSIDE 100": (lambda: embedded.make_sky(100), "power of two"),
+    "embedded sky of NSIDE 4096": (lambda: embedded.make_sky(4096), "up to NSIDE 2048"),
+    "embedded sky seed 1.5": (lambda: embedded.make_sky(64, 90.0, 1.5), "whole number"),
+    "embedded sky beam NaN": (lambda: embedded.make_sky(64, NAN), "beams from 5 to 600"),
+    "statistics without CO": (lambda: embedded.sky_statistics(other_sky()), "no column N_HI"),
+    "downloads for NSIDE 0": (lambda: prepare.prepare_sky("x", 0, 20.0), "power of two"),
+    "downloads for a beam below zero": (lambda: prepare.prepare_sky("x", 64, -1.0), "finer pix"),
+    "downloads of another target": (lambda: prepare.prepare_sky("x", 64, 60.0, "HCN"), "no CO t"),
+    "error map below zero": (lambda: prepare.smooth_error(-MAP, 8, 300, 600), "negative"),
     # tiles
     "geometry of words": (lambda: Geometry("64", 7.5), "is not usable"),
     "geometry of half pixels": (lambda: Geometry(32.5, 7.5), "is not usable"),
@@ -258,10 +254,10 @@ TABLE = {
         "checkpoint trained with noise",
     ),
     "calibration of one member": (
-        lambda: members.calibration(TILES[:1], TILES[0], 1),
+        lambda: calibration(TILES[:1], TILES[0], 1),
         "at least two members",
     ),
-    "calibration on NaN": (lambda: members.calibration(TILES, spoilt(TILES[0]), 1), "NaN or inf"),
+    "calibration on NaN": (lambda: calibration(TILES, spoilt(TILES[0]), 1), "NaN or inf"),
     "noise of width -1": (
         lambda: noise.flat_noise(2, 32, (-1.0,), torch.Generator()),
         "must be positive",
@@ -295,38 +291,38 @@ TABLE = {
     "bins of a beam below zero": (lambda: spectra.bin_edges(8.0, 15.0, -5.0), "fwhm_arcmin is -5"),
     "bins of a tile of no size": (lambda: spectra.bin_edges(0.0, 15.0, 45.0), "side_deg is 0.0"),
     "bins of a wide beam": (lambda: spectra.bin_edges(8.0, 15.0, 600.0), "use larger tiles"),
-    "R2 of two sizes": (lambda: scores.r2_score(TILES, TILES[:1]), "the same shape"),
-    "R2 of NaN": (lambda: scores.r2_score(spoilt(TILES), TILES), "NaN or infinite"),
-    "R2 of a constant": (lambda: scores.r2_score(TILES * 0, TILES), "are all alike"),
+    "R2 of two sizes": (lambda: amplitude.r2_score(TILES, TILES[:1]), "the same shape"),
+    "R2 of NaN": (lambda: amplitude.r2_score(spoilt(TILES), TILES), "NaN or infinite"),
+    "R2 of a constant": (lambda: amplitude.r2_score(TILES * 0, TILES), "are all alike"),
     "fit to scaled inputs": (
-        lambda: scores.fit_loglinear(np.log(PAIR / 1e22), TILES),
+        lambda: baselines.fit_loglinear(np.log(PAIR / 1e22), TILES),
         "give inputs in physical units",
     ),
     "fit to one channel less": (
-        lambda: scores.fit_loglinear(PAIR, TILES).predict(PAIR[:, :1]),
+        lambda: baselines.fit_loglinear(PAIR, TILES).predict(PAIR[:, :1]),
         "takes inputs (n, 2, npix, npix)",
     ),
-    "blocks of NaN": (lambda: scores.sky_blocks(NAN, 5.0), "longitude and latitude"),
-    "blocks of two lengths": (lambda: scores.sky_blocks(np.ones(3), np.ones(2)), "longitude and"),
-    "separate blocks in space": (lambda: scores.separate_blocks(np.ones((4, 3)), 8.0), "longitude"),
+    "blocks of NaN": (lambda: sky_blocks(NAN, 5.0), "longitude and latitude"),
+    "blocks of two lengths": (lambda: sky_blocks(np.ones(3), np.ones(2)), "longitude and"),
+    "separate blocks in space": (lambda: separate_blocks(np.ones((4, 3)), 8.0), "longitude"),
     "interval over no block": (
-        lambda: scores.block_interval(np.mean, np.array([]), 1),
+        lambda: block_interval(np.mean, np.array([]), 1),
         "needs blocks",
     ),
     "interval of level 2": (
-        lambda: scores.block_interval(lambda i: BLOCKS[i].mean(), BLOCKS, 1, level=2.0),
+        lambda: block_interval(lambda i: BLOCKS[i].mean(), BLOCKS, 1, level=2.0),
         "level is 2",
     ),
     "p-value of two lengths": (
-        lambda: scores.swap_p_value(TILES[:, 0], TILES[:3, 0], BLOCKS, 1),
+        lambda: swap_p_value(TILES[:, 0], TILES[:3, 0], BLOCKS, 1),
         "the same shape",
     ),
     "p-value of NaN": (
-        lambda: scores.swap_p_value(spoilt(TILES[:, 0]), TILES[:, 0], BLOCKS, 1),
+        lambda: swap_p_value(spoilt(TILES[:, 0]), TILES[:, 0], BLOCKS, 1),
         "NaN or infinite",
     ),
     "p-value of other blocks": (
-        lambda: scores.swap_p_value(TILES[:, 0], TILES[:, 0], BLOCKS[:3], 1),
+        lambda: swap_p_value(TILES[:, 0], TILES[:, 0], BLOCKS[:3], 1),
         "as many block numbers",
     ),
     "validation of three tiles": (lambda: validate(real=TILES[:3], mock=TILES[:3]), "at least 4"),
@@ -338,7 +334,7 @@ TABLE = {
     "validation with a pixel NaN": (lambda: validate(pixel_arcmin=NAN), "is nan"),
     "validation at no threshold": (lambda: validate(thresholds=np.array([])), "in equal steps"),
     "check of an epoch of NaN": (
-        lambda: validation.per_epoch_check(TILES, spoilt(TILES), 15.0),
+        lambda: report.per_epoch_check(TILES, spoilt(TILES), 15.0),
         "The generated tiles hold NaN",
     ),
     "verdict of few draws": (lambda: sharp(draws=5), "use >= 99"),
@@ -391,13 +387,13 @@ TABLE = {
         "check the weights",
     ),
     # reports
-    "report of NaN": (lambda: notebook.add_to_report(".", "a", {"b": NAN}), "a.b is nan"),
-    "report of an object": (lambda: notebook.add_to_report(".", "a", {"b": {1}}), "is a set"),
-    "file that no chapter has made": (lambda: notebook.need(".", "co.fits"), "run chapter 04"),
+    "report of NaN": (lambda: session.add_to_report(".", "a", {"b": NAN}), "a.b is nan"),
+    "report of an object": (lambda: session.add_to_report(".", "a", {"b": {1}}), "is a set"),
+    "file that no chapter has made": (lambda: session.need(".", "co.fits"), "run chapter 04"),
     "JSON of NaN": (lambda: write_json("a.json", {"a": NAN}), "a.json"),
     "JSON that is not there": (lambda: read_json("none.json"), "There is no JSON file none.json"),
     "GPU that is not there": (
-        lambda: notebook.device(SimpleNamespace(device="cuda")),
+        lambda: session.device(SimpleNamespace(device="cuda")),
         "No CUDA GPU",
     ),
 }

@@ -23,20 +23,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import run_notebooks
-from test_ci import TRAINING, book, drive, execute_here, in_process, save, status  # noqa: F401
-from test_processes import toy_sky
-from test_training import SETTINGS, same_weights, toy_patches
 from tqdm import tqdm
 
-from cogan_lib import steps, synthesis, training
-from cogan_lib.checkpoint import load_checkpoint, load_state
-from cogan_lib.config import Settings
-from cogan_lib.cyclegan import CycleGan
-from cogan_lib.files import read_json
-from cogan_lib.patches import Patches
-from cogan_lib.sky import write_sky
+from cogan_lib import road, synthesis
+from cogan_lib.base.config import Settings
+from cogan_lib.base.files import read_json
+from cogan_lib.gan import training
+from cogan_lib.gan.checkpoint import load_checkpoint, load_state
+from cogan_lib.gan.cyclegan import CycleGan
+from cogan_lib.gan.training import train
+from cogan_lib.sky.skyfile import write_sky
 from cogan_lib.synthesis import synthesise
-from cogan_lib.training import train
+from cogan_lib.tiles.patches import Patches
+from tests.base.test_processes import toy_sky
+from tests.ci.test_ci import TRAINING, book, drive, execute_here, in_process, save, status  # noqa: F401
+from tests.gan.test_training import SETTINGS, same_weights, toy_patches
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells of files")
 HERE = Path(__file__).resolve().parent
@@ -50,9 +51,7 @@ forks = get_context("forkserver")
 def server():
     """Starts the server of forks, which finds and loads this module in advance."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(
-            "PYTHONPATH", os.pathsep.join([str(HERE), str(HERE.parent), str(HERE.parent / "ci")])
-        )
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(HERE.parent), str(HERE.parent / "ci")]))
         patch.setenv("TQDM_DISABLE", "1")
         forks.set_forkserver_preload(["test_killed"])
         forkserver.ensure_running()
@@ -202,8 +201,8 @@ def synthesis_process(folder: Path, fatal_batch: int) -> None:
 
     synthesis.PART_SECONDS = 0.0
     synthesis.generate = counted(synthesis.generate, fatal_batch, count)
-    steps.synthesise = partial(synthesise, batch_size=64)
-    steps.co_sky_file(Settings.check(run_dir=str(folder), device="cpu", threads=1))
+    road.synthesise = partial(synthesise, batch_size=64)
+    road.co_sky_file(Settings.check(run_dir=str(folder), device="cpu", threads=1))
 
 
 def test_a_synthesis_goes_on_at_the_tile_that_it_reached(whole, tmp_path):

@@ -15,15 +15,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from road import TINY, toy_settings, use_tiny, validate_run, walk
-from test_training import SETTINGS, toy_patches
 
-from cogan_lib import steps, training
-from cogan_lib.checkpoint import load_checkpoint, save_checkpoint
-from cogan_lib.networks import Generator
-from cogan_lib.sky import Sky
+from cogan_lib import road
+from cogan_lib.gan import training
+from cogan_lib.gan.checkpoint import load_checkpoint, save_checkpoint
+from cogan_lib.gan.networks import Generator
+from cogan_lib.gan.training import train
+from cogan_lib.sky.skyfile import Sky
 from cogan_lib.synthesis import synthesise
-from cogan_lib.training import train
+from tests.gan.test_training import SETTINGS, toy_patches
+from tests.road import TINY, toy_settings, use_tiny, validate_run, walk
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * 3600)]
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,7 +57,7 @@ def rounds(folder: Path) -> dict:
     settings, memory = toy_settings(folder), []
     walk(settings)
     for _ in range(4):  # the first one warms up
-        steps.co_sky_file(settings)
+        road.co_sky_file(settings)
         validate_run(settings)
         memory.append(resident_mb())
     return {"memory_mb": memory}
@@ -100,10 +101,9 @@ def large(folder: Path) -> dict:
 
 def job(name: str, folder: Path) -> dict:
     """Found by a job in a fresh process; printed too, so that ``pytest -s`` shows it."""
-    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
     done = subprocess.run(
         [sys.executable, __file__, name, str(folder)], capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     print(f"{name}: {done.stdout}")

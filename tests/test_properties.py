@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cogan_lib.patches import (
+from cogan_lib.sky.skyfile import COLUMN_UNITS, Sky, read_map, read_sky, write_sky
+from cogan_lib.tiles.patches import (
     SPLITS,
     TEST,
     TEST_BLOCKS,
@@ -19,9 +20,8 @@ from cogan_lib.patches import (
     VALIDATION_BLOCKS,
     assign_split,
 )
-from cogan_lib.scaling import PatchMinMax, Scaling, scaling_from_dict
-from cogan_lib.sky import COLUMN_UNITS, Sky, read_map, read_sky, write_sky
-from cogan_lib.tiling import (
+from cogan_lib.tiles.scaling import PatchMinMax, Scaling, scaling_from_dict
+from cogan_lib.tiles.tiling import (
     Geometry,
     Joiner,
     cut_tiles,

@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from road import TINY, toy_settings, validate_run, walk
-from test_training import same_weights
 
-from cogan_lib import networks, steps
-from cogan_lib.checkpoint import load_checkpoint
-from cogan_lib.files import read_json
-from cogan_lib.patches import Patches
-from cogan_lib.sky import read_sky
+from cogan_lib import road
+from cogan_lib.base.files import read_json
+from cogan_lib.gan import recipes
+from cogan_lib.gan.checkpoint import load_checkpoint
+from cogan_lib.sky.skyfile import read_sky
 from cogan_lib.synthesis import synthesise
+from cogan_lib.tiles.patches import Patches
+from tests.gan.test_training import same_weights
+from tests.road import TINY, toy_settings, validate_run, walk
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
 
@@ -24,7 +25,7 @@ BOOK = Path(__file__).resolve().parents[1] / "book"
 def one(tmp_path_factory):
     """Run folder, training and validation of the whole road, with the tiny network."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(networks.PRESETS, "cogan", TINY)
+        patch.setitem(recipes.PRESETS, "cogan", TINY)
         folder = tmp_path_factory.mktemp("one")
         sections = walk(toy_settings(folder))
         yield folder, sections
@@ -67,9 +68,9 @@ def test_other_threads_and_number_formats_stay_within_the_books_tolerances(one, 
     settings = toy_settings(tmp_path / "run", **CHANGES[change])
     torch.set_num_threads(settings.thread_count)
     try:
-        patches = steps.patches_file(settings)
-        history = steps.train_checkpoint(settings).history
-        co = read_sky(steps.co_sky_file(settings)).maps
+        patches = road.patches_file(settings)
+        history = road.train_checkpoint(settings).history
+        co = read_sky(road.co_sky_file(settings)).maps
         again = validate_run(settings)
         trained = load_checkpoint(folder / "checkpoint")
         sky = read_sky(folder / "sky.fits")

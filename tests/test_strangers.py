@@ -20,12 +20,13 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from papermill.translators import PythonTranslator
 
-from cogan_lib import files, notebook, pretrained
-from cogan_lib.checkpoint import load_checkpoint
-from cogan_lib.config import Settings, load_profile
-from cogan_lib.files import CoganError, read_json, sha256, write_json
-from cogan_lib.patches import Patches
-from cogan_lib.sky import Sky, read_map, read_sky, write_sky
+from cogan_lib.base import files, session
+from cogan_lib.base.config import Settings, load_profile
+from cogan_lib.base.files import CoganError, read_json, sha256, write_json
+from cogan_lib.gan import pretrained
+from cogan_lib.gan.checkpoint import load_checkpoint
+from cogan_lib.sky.skyfile import Sky, read_map, read_sky, write_sky
+from cogan_lib.tiles.patches import Patches
 
 ROOT = Path(__file__).resolve().parents[1]
 WEIGHTS = sorted(pretrained.WEIGHTS.glob("*/cycle-gan"))[0]
@@ -196,7 +197,7 @@ def test_absurd_checkpoints_are_refused(folder, entries):
 def test_json_that_is_none_is_refused(text, words):
     Path("report.json").write_text(text)
     assert words in refusal(read_json, "report.json")
-    assert "report.json" in refusal(notebook.add_to_report, ".", "x", {})
+    assert "report.json" in refusal(session.add_to_report, ".", "x", {})
 
 
 # --- arrays ---------------------------------------------------------------------------------------
@@ -366,9 +367,9 @@ NASTY = [
 @pytest.mark.parametrize("name", NASTY)
 def test_names_are_names(name, tmp_path, monkeypatch):
     """A run folder of that name is made, and papermill writes a literal that Python reads back."""
-    monkeypatch.setattr(notebook, "_show_log", lambda: None)
+    monkeypatch.setattr(session, "_show_log", lambda: None)
     settings = Settings.check(run_dir=name, sky_path=name, device="cpu", threads=1)
-    assert notebook.start(settings) == Path(name) and (tmp_path / name).is_dir()
+    assert session.start(settings) == Path(name) and (tmp_path / name).is_dir()
     write_json(Path(name) / "report.json", {"name": name})
     assert read_json(Path(name) / "report.json") == {"name": name}
     with pytest.raises(CoganError, match="There is no file"):
@@ -408,7 +409,7 @@ def test_nothing_in_the_library_runs_text():
         r"(?<!\.)\b(eval|exec|__import__|import_module|compile)\("
         r"|shell=True|os\.(system|popen)|pickle\.load|yaml\.load\(|allow_pickle=True"
     )
-    for path in [*(ROOT / "cogan_lib").glob("*.py"), *(ROOT / "ci").glob("*.py")]:
+    for path in [*(ROOT / "cogan_lib").rglob("*.py"), *(ROOT / "ci").glob("*.py")]:
         found = [line for line in path.read_text().splitlines() if risky.search(line)]
         assert not found, f"{path.name}: {found}"
         loads = re.findall(r"torch\.load\(.*", path.read_text())

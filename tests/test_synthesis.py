@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from cogan_lib.checkpoint import load_checkpoint, save_checkpoint
-from cogan_lib.files import CoganError
-from cogan_lib.networks import Generator, NetworkSettings
-from cogan_lib.sky import Sky, read_sky, write_sky
+from cogan_lib.base.files import CoganError
+from cogan_lib.gan.checkpoint import load_checkpoint, save_checkpoint
+from cogan_lib.gan.networks import Generator, NetworkSettings
+from cogan_lib.sky.skyfile import Sky, read_sky, write_sky
 from cogan_lib.synthesis import generate, synthesis_grid, synthesise
-from cogan_lib.tiling import Geometry, cut_tiles, map_to_alm
+from cogan_lib.tiles.tiling import Geometry, cut_tiles, map_to_alm
 
 NSIDE, FWHM = 64, 120.0
 GEOMETRY = Geometry(32, 30.0)

@@ -14,12 +14,13 @@ from bench_tiles import BATCH, full_sky
 from measuring import NAME, SIZES, Peak
 from skies import centre_nside, fwhm_arcmin, gaussian_alm, gaussian_map, geometry
 
-from cogan_lib.checkpoint import load_checkpoint, save_checkpoint
-from cogan_lib.harmonics import Interpolant
-from cogan_lib.networks import PRESETS, Generator, translate
-from cogan_lib.sky import Sky
+from cogan_lib.gan.checkpoint import load_checkpoint, save_checkpoint
+from cogan_lib.gan.networks import Generator, translate
+from cogan_lib.gan.recipes import PRESETS
+from cogan_lib.sky.harmonics import Interpolant
+from cogan_lib.sky.skyfile import Sky
 from cogan_lib.synthesis import synthesis_grid, synthesise
-from cogan_lib.tiling import tile_centres
+from cogan_lib.tiles.tiling import tile_centres
 
 NSIDES = SIZES[NAME].growth
 SAMPLED_BATCHES = 24
@@ -166,7 +167,7 @@ def test_analysis(record, size):
     """The a_lm of a map, on which the arithmetic for larger NSIDE rests."""
     if "analysis" in record["growth"]:
         pytest.skip("measured before the interruption")
-    from cogan_lib.tiling import map_to_alm
+    from cogan_lib.tiles.tiling import map_to_alm
 
     values, lmax = gaussian_map(size.nside), hp.Alm.getlmax(gaussian_alm(size.nside).size)
     started = time.perf_counter()

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from skies import gaussian_alm, geometry
 
-from cogan_lib.morphology import gaussian_minkowski, minkowski
-from cogan_lib.spectra import all_spectra, apodisation
-from cogan_lib.tiling import cut_tiles, tile_centres
+from cogan_lib.tiles.tiling import cut_tiles, tile_centres
+from cogan_lib.validation.morphology import gaussian_minkowski, minkowski
+from cogan_lib.validation.spectra import all_spectra, apodisation
 
 N_TILES, FIELDS = 64, 4
 THRESHOLDS = np.arange(-15, 16) / 5

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from skies import centre_nside, gaussian_alm, gaussian_map, geometry
 
-from cogan_lib.harmonics import Interpolant
+from cogan_lib.sky.harmonics import Interpolant
 from cogan_lib.synthesis import synthesis_grid
-from cogan_lib.tiling import cut_maps, map_to_alm, tile_angles, tile_centres
+from cogan_lib.tiles.tiling import cut_maps, map_to_alm, tile_angles, tile_centres
 
 reproject = pytest.importorskip("reproject")
 FEW = 16  # tiles that the rival cuts

@@ -8,9 +8,9 @@ from lightning_fabric import Fabric
 from torch.nn.functional import l1_loss, mse_loss
 from torch.utils.flop_counter import FlopCounterMode
 
-from cogan_lib.cyclegan import CycleGan, TrainingSettings
-from cogan_lib.losses import LossWeights, ReplayBuffer
-from cogan_lib.networks import PRESETS
+from cogan_lib.gan.cyclegan import CycleGan
+from cogan_lib.gan.losses import LossWeights, ReplayBuffer
+from cogan_lib.gan.recipes import PRESETS, TrainingSettings
 
 WEIGHTS = LossWeights(cycle=10.0, identity=5.0)  # the paper's
 PRECISIONS = {"train": "32-true", "train-bf16": "bf16-mixed"}

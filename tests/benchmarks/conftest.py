@@ -13,7 +13,7 @@ import pytest
 from cost_page import run_of
 from measuring import NAME, SIZES, Peak, Record, Size, table
 
-from cogan_lib.files import read_json, sha256, write_json
+from cogan_lib.base.files import read_json, sha256, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ROOT / "_build" / "bench" / f"parts-{NAME}.json"

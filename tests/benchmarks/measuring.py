@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 from cost_page import duration, limit_seconds, megabytes, times
 
-from cogan_lib.files import provenance, read_json, write_json
+from cogan_lib.base.files import provenance, read_json, write_json
 
 PROCESS = Path("/proc/self")
 

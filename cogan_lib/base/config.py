@@ -1,0 +1,238 @@
+"""Every parameter of the notebooks in one checked, flat class, and the named profiles.
+
+The default values are the laptop profile. A file in ``ci/profiles`` holds only what differs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import reprlib
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from .files import CoganError
+from .threads import default_threads
+
+PROFILE_FOLDER = Path(__file__).resolve().parents[2] / "ci" / "profiles"
+
+#: Held-out longitude blocks are at least this wide; a tile must fit into one.
+BLOCK_WIDTH_DEG = 10.0
+
+_SHORT = reprlib.Repr()  # what a sentence quotes
+_SHORT.maxstring, _SHORT.maxother, _SHORT.maxlevel, _SHORT.maxlist = 80, 80, 1, 3
+
+
+class Settings(BaseModel):
+    """Parameters of one run; make one with `Settings.check`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    run_dir: str = Field(
+        "runs/laptop", min_length=1, description="folder of this run, which all chapters share"
+    )
+    sky_path: str = Field("", description='sky file to use; "" makes the embedded synthetic sky')
+    seed: int = Field(1, ge=0, lt=2**31, description="equal seed, equal machine: equal result")
+    threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 chooses for this machine")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where networks run; auto takes a CUDA GPU if there is one"
+    )
+
+    nside: int = Field(256, ge=8, le=8192, description="HEALPix NSIDE of the embedded sky")
+    fwhm_arcmin: float = Field(20.0, gt=0, le=600, description="beam of the embedded sky, arcmin")
+
+    tile_npix: int = Field(64, ge=16, le=512, description="pixels along a tile's side")
+    tile_pixel_arcmin: float = Field(7.5, gt=0, le=60, description="size of a tile's pixel, arcmin")
+    projection: Literal["ZEA", "TAN"] = Field(
+        "ZEA", description="ZEA (equal area) or TAN (gnomonic)"
+    )
+    centre_nside: int = Field(
+        32,
+        ge=1,
+        le=512,
+        description="training tiles are centred on the pixels of this HEALPix grid",
+    )
+    snr_min: float = Field(
+        8.0, ge=0, le=1e6, description="least CO signal to noise of a chosen tile"
+    )
+    target_scaling: Literal["asinh", "log", "minmax"] = Field(
+        "asinh", description="how CO amplitudes are scaled; minmax (per tile) is the paper's"
+    )
+
+    preset: Literal["cogan", "paper"] = Field("cogan", description="networks: ours or the paper's")
+    paired: bool = Field(True, description="train on pairs of the same place instead of unpaired")
+    batch_size: int = Field(4, ge=1, le=4096, description="tiles per training step")
+    max_epochs: int = Field(200, ge=1, le=100_000, description="stop after so many epochs")
+    max_minutes: float = Field(
+        12.0, gt=0, le=10_000, description="or when so many minutes are used up"
+    )
+    precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="number format")
+
+    use_pretrained: bool = Field(
+        False, description="take the trained weights that came along, if they fit, and don't train"
+    )
+    train_members: bool = Field(
+        False, description="chapter 06: train even if a generator of members came along"
+    )
+    member_minutes: float = Field(
+        3.0, gt=0, le=10_000, description="chapter 06: budget of that training"
+    )
+    members: int = Field(4, ge=2, le=10_000, description="CO skies that chapter 06 makes")
+
+    companion_npix: int = Field(
+        32, ge=16, le=256, description="chapter 07: side of the cubes and images, a multiple of 8"
+    )
+    companion_models: int = Field(
+        400, ge=10, le=100_000, description="chapter 07: stellar winds to learn from and test on"
+    )
+    companion_minutes: float = Field(
+        6.0, gt=0, le=10_000, description="chapter 07: budget of the emulator's training"
+    )
+
+    @classmethod
+    def check(cls, **parameters: object) -> Settings:
+        """Settings from notebook parameters, or a `CoganError` that says what is wrong."""
+        try:
+            return cls(**parameters)
+        except ValidationError as error:
+            raise CoganError(" ".join(_sentence(item) for item in error.errors())) from None
+
+    @field_validator("run_dir", "sky_path")
+    @classmethod
+    def _is_a_path(cls, value: str, info: ValidationInfo) -> str:
+        if not value.isprintable() or len(value) > 2000:
+            raise ValueError(
+                f"{info.field_name} is {_SHORT.repr(value)}, which no path can be; take printable "
+                "characters, 2,000 at most."
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _cross_check(self) -> Settings:
+        for name in ("nside", "centre_nside"):
+            value = getattr(self, name)
+            if value & (value - 1):
+                raise ValueError(f"{name} must be a power of two, but is {value}.")
+        if self.companion_npix % 8:
+            raise ValueError(
+                f"companion_npix must be a multiple of 8, because the networks halve a cube three "
+                f"times, but is {self.companion_npix}."
+            )
+        if self.tile_npix % 4:
+            raise ValueError(
+                f"tile_npix must be a multiple of 4, because the networks halve a tile twice, "
+                f"but is {self.tile_npix}."
+            )
+        if self.tile_side_deg >= BLOCK_WIDTH_DEG:
+            raise ValueError(
+                f"A tile would be {self.tile_side_deg:g} degrees wide, but must fit into a "
+                f"held-out block of {BLOCK_WIDTH_DEG:g} degrees; lower "
+                "tile_npix or tile_pixel_arcmin."
+            )
+        spacing_deg = _pixel_arcmin(self.centre_nside) / 60
+        if spacing_deg > self.tile_side_deg:
+            raise ValueError(
+                f"Tile centres at centre_nside {self.centre_nside} lie {spacing_deg:.1f} degrees "
+                f"apart, more than a tile's {self.tile_side_deg:g} degrees; raise centre_nside."
+            )
+        if not self.sky_path:
+            self._check_embedded_sky()
+        return self
+
+    def _check_embedded_sky(self) -> None:
+        """The embedded sky's beam must be resolved by its own pixels and by those of the tiles."""
+        pixel = _pixel_arcmin(self.nside)
+        if self.fwhm_arcmin < pixel:
+            raise ValueError(
+                f"A beam of fwhm_arcmin {self.fwhm_arcmin:g} is narrower than a pixel of nside "
+                f"{self.nside} ({pixel:.1f} arcmin); raise one of the two."
+            )
+        if self.tile_pixel_arcmin > self.fwhm_arcmin / 2:
+            raise ValueError(
+                f"Tile pixels of {self.tile_pixel_arcmin:g} arcmin do not sample a beam of "
+                f"{self.fwhm_arcmin:g} arcmin, which takes two a beam; lower tile_pixel_arcmin."
+            )
+
+    @property
+    def tile_side_deg(self) -> float:
+        """Side of a tile in degrees."""
+        return self.tile_npix * self.tile_pixel_arcmin / 60
+
+    @property
+    def thread_count(self) -> int:
+        """`threads`, with 0 replaced by what suits this machine (`threads.default_threads`)."""
+        return self.threads or default_threads()
+
+
+def load_profile(name: str | Path, /, **overrides: object) -> Settings:
+    """Settings of a named profile (``ci/profiles/<name>.yaml``) or of a profile file.
+
+    Parameters
+    ----------
+    name : str or Path
+        A profile's name, or the path of a YAML file (ending in ``.yaml``).
+    **overrides : object
+        Parameters that take the place of the profile's.
+
+    Returns
+    -------
+    Settings
+        ``settings.model_dump(exclude_unset=True)`` holds what the profile and overrides have set.
+    """
+    path = Path(name) if str(name).endswith(".yaml") else PROFILE_FOLDER / f"{name}.yaml"
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        known = ", ".join(sorted(file.stem for file in PROFILE_FOLDER.glob("*.yaml")))
+        raise CoganError(
+            f"There is no profile {str(name)!r}; choose one of: {known or 'none found'}."
+        ) from None
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CoganError(f"The profile {path} is not readable as YAML: {reason}.") from error
+    content = {} if content is None else content
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise CoganError(f"The profile {path} must be a flat list of `name: value` lines.")
+    return Settings.check(**{**content, **overrides})
+
+
+def from_command_line(pairs: list[tuple[str, str]]) -> dict[str, object]:
+    """Parameters that were given as text: each value is read as YAML, which is data only."""
+    try:
+        return {name: yaml.safe_load(text) for name, text in pairs}
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CoganError(f"A parameter is not readable as YAML: {reason}; quote it.") from error
+
+
+def _pixel_arcmin(nside: int) -> float:
+    """Side of a HEALPix pixel, in arcmin."""
+    return math.degrees(math.sqrt(4 * math.pi / (12 * nside**2))) * 60
+
+
+def _sentence(item: dict) -> str:
+    """One of pydantic's errors as a sentence."""
+    name = ".".join(map(str, item["loc"]))
+    if item["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+        hint = (
+            f"; did you mean {near[0]!r}?"
+            if near
+            else "; see cogan_lib/base/config.py for all of them."
+        )
+        return f"There is no parameter {name!r}{hint}"
+    if item["type"] == "value_error":  # our own cross-checks are sentences already
+        return str(item["ctx"]["error"])
+    reason = item["msg"].removeprefix("Input ").removeprefix("String ")
+    return f"The parameter {name} {reason}, but is {_SHORT.repr(item['input'])}."

@@ -1,0 +1,1 @@
+"""Beyond the paper: members and their calibration, baselines, extrapolation, high latitudes."""

@@ -1,0 +1,119 @@
+"""Many CO skies for one sky of dust and HI: how a generator of members is trained, and what their
+mean and their spread are worth.
+
+A single map cannot both have the right statistics and be the best guess: the best guess, the mean
+of all skies that are possible, lacks whatever the inputs leave open. So the generator is given
+noise (`noise`), each draw makes another *member* with the statistics of a real sky, and the mean
+and the standard deviation over members are the estimate and its uncertainty. It is trained as the
+Cycle-GAN is, with a proper score of two members against the true tile in place of the L1 term
+(`losses.crps`): the score makes the spread honest, the discriminator the texture.
+
+Two trainings that differ by their seed differ in more than noise. So members of several trainings
+are taken in turns: their spread then holds what a training leaves to chance as well.
+
+Amplitudes are compared as y = asinh(W / 0.3 K km/s), as everywhere in the verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import cycle, islice
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from ..base.files import CoganError
+from ..gan.checkpoint import Checkpoint
+from ..gan.noise import flat_noise
+from ..sky.skyfile import Sky
+from ..synthesis import generate, synthesise
+from ..validation.amplitude import SOFTENING, asinh_scale
+
+
+def member_tiles(
+    trainings: Sequence[Checkpoint], inputs: np.ndarray, members: int, seed: int
+) -> np.ndarray:
+    """Members of tiles that are taken one by one (`synthesise` makes members of a sky).
+
+    Parameters
+    ----------
+    trainings : sequence of Checkpoint
+        Generators of members, equal but for their seeds; they take turns, member by member.
+    inputs : ndarray, shape (n, n_inputs, npix, npix)
+        Physical units.
+
+    Returns
+    -------
+    ndarray, shape (members, n, n_targets, npix, npix), float32
+        K km/s.
+    """
+    random, widths = torch.Generator().manual_seed(seed), trainings[0].settings.noise
+    made = []
+    for trained in islice(cycle(trainings), members):
+        draw = flat_noise(len(inputs), inputs.shape[-1], widths, random)
+        made.append(generate(trained, inputs, noise=draw.numpy()))
+    return np.stack(made)
+
+
+def synthesise_members(
+    sky: Sky,
+    trainings: Sequence[Checkpoint],
+    members: int,
+    seed: int,
+    each: Callable[[Sky], object] | None = None,
+    **options,
+) -> Sky:
+    """The CO sky of a generator of members, with their mean and standard deviation.
+
+    Parameters
+    ----------
+    trainings : sequence of Checkpoint
+        As for `member_tiles`: member i comes from the training number i modulo their number.
+    members : int
+        At least two; their seeds are `seed`, `seed` + 1, ...
+    each : callable, optional
+        Called with every member, before the next one is made.
+    **options
+        Passed on to `synthesis.synthesise`.
+
+    Returns
+    -------
+    Sky
+        For each target, such as W_CO21, in K km/s: the first member under the target's own name,
+        and over all members W_CO21_MEAN, W_CO21_STD and W_CO21_MID, the middle
+        (`scores.middle_of`).
+    """
+    noisy = [trained for trained in trainings if trained.settings.noise]
+    if not noisy or len(noisy) < len(trainings) or members < 2:
+        raise CoganError(
+            "Mean and spread need at least two members and a checkpoint trained with noise "
+            "(chapter 06 makes one); other checkpoints give one answer to one sky."
+        )
+    first, sums = None, {}
+    for i in tqdm(range(members), desc="members", disable=not options.get("progress", True)):
+        trained = trainings[i % len(trainings)]
+        one = synthesise(sky, trained, member=seed + i, **{**options, "progress": False})
+        first = first or one
+        if each is not None:
+            each(one)
+        for name in first.targets:  # from the first member on: sums of small numbers
+            shift = one.maps[name].astype(np.float64) - first.maps[name]
+            new = np.stack([shift, shift**2, asinh_scale(one.maps[name])])
+            sums[name] = sums.get(name, 0.0) + new
+    maps, units = dict(first.maps), dict(first.units)
+    for name, (total, squares, asinh) in sums.items():
+        spread = np.sqrt(np.maximum(squares - total**2 / members, 0) / (members - 1))
+        columns = {
+            f"{name}_MEAN": first.maps[name] + total / members,
+            f"{name}_STD": spread,
+            f"{name}_MID": SOFTENING * np.sinh(asinh / members),
+        }
+        maps |= columns
+        units |= dict.fromkeys(columns, "K km/s")
+    maps = {name: values.astype(np.float32) for name, values in maps.items()}
+    others = {
+        f"weights{i}": trained.content["weights_sha256"]["generator_ab"]
+        for i, trained in enumerate(trainings[1:], start=2)
+    }
+    return Sky(maps, units, first.fwhm_arcmin, {**first.meta, **others, "members": members})

@@ -1,0 +1,271 @@
+"""Pairs of cubes and line images: made wind by wind, written as they come, scaled globally.
+
+A data folder holds ``cubes.npy`` (half precision: v_z [km/s], ln T, ln n_CO - ln 1e10 m^-3),
+``images.npy`` (ln I_nu, SI), ``model.npy`` (which wind) and ``data.json``. It is made under
+another name and renamed when it is complete.
+
+Winds, not pictures, are divided into training, validation and test: pictures of one wind from two
+sides have most of their content in common.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ...base.files import CoganError, provenance, read_json, reading, write_json
+from . import winds
+from .physics import Line, line_images
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+LINE = Line(2)
+#: Intensities below this are "nothing": 0.3 K in CO 2-1. The paper's clip.
+LN_FLOOR = -40.0
+LN_DENSITY = math.log(1e10)
+#: Of ten winds, the ninth is for validation and the tenth for the test.
+SPLITS = {"train": range(8), "validation": (8,), "test": (9,)}
+CHUNK = 64  # pictures between two updates of the statistics
+SOLVED_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class LineData:
+    """A data folder.
+
+    Attributes
+    ----------
+    cubes : ndarray, shape (n, 3, npix, npix, npix), float16
+        As in the file, which stays on disk.
+    images : ndarray, shape (n, n_channels, npix, npix), float32
+        ln I_nu, not below `LN_FLOOR`.
+    model : ndarray, shape (n,)
+        Number of the wind.
+    content : dict
+        data.json.
+    """
+
+    cubes: np.ndarray
+    images: np.ndarray
+    model: np.ndarray
+    content: dict
+
+    def rows(self, split: str) -> np.ndarray:
+        """Indices of the pictures of a split: train, validation or test."""
+        return np.flatnonzero(np.isin(self.model % 10, list(SPLITS[split])))
+
+
+@dataclass
+class Moments:
+    """Mean and variance of numbers that come in chunks (Chan, Golub and LeVeque 1983)."""
+
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+
+    def add(self, values: np.ndarray) -> None:
+        """Take in a chunk: the sums of both parts, and what lies between their means."""
+        values = np.asarray(values, float)
+        count, mean = values.size, values.mean()
+        total, apart = self.count + count, mean - self.mean
+        self.squares += ((values - mean) ** 2).sum() + apart**2 * self.count * count / total
+        self.mean += apart * count / total
+        self.count = total
+
+    @property
+    def std(self) -> float:
+        return math.sqrt(self.squares / self.count)
+
+
+class Statistics:
+    """Numbers of equations 12-16, gathered chunk by chunk from training winds alone.
+
+    Mean, variance and extremes are exact. The median is the median of the chunks' own medians, as
+    in the paper: an approximation, good to a few per cent, and it only sets a scale.
+    """
+
+    def __init__(self) -> None:
+        self.velocity = Moments()
+        self.lowest = {"temperature": math.inf, "density": math.inf}
+        self.medians: dict[str, list[float]] = {"temperature": [], "density": []}
+        self.ln_images = [math.inf, -math.inf]
+
+    def add(self, cubes: np.ndarray, images: np.ndarray) -> None:
+        cubes = cubes.astype(np.float32)  # as read back: rounded to half precision
+        self.velocity.add(cubes[:, 0])
+        for channel, name in ((1, "temperature"), (2, "density")):
+            self.lowest[name] = min(self.lowest[name], float(cubes[:, channel].min()))
+            self.medians[name].append(float(np.median(cubes[:, channel])))
+        low, high = self.ln_images
+        self.ln_images = [min(low, float(images.min())), max(high, float(images.max()))]
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        spread = {
+            name: {"min": low, "median": float(np.median(self.medians[name])) - low}
+            for name, low in self.lowest.items()
+        }
+        return {
+            "velocity": {"mean": self.velocity.mean, "std": self.velocity.std},
+            **spread,
+            "intensity": {"min": self.ln_images[0], "max": self.ln_images[1]},
+        }
+
+
+def pack(velocity: np.ndarray, temperature: np.ndarray, density: np.ndarray) -> np.ndarray:
+    """Cubes in SI units as the files have them, shape (..., 3, npix, npix, npix), float16."""
+    with np.errstate(divide="ignore"):  # no molecules at all: as few as half precision can say
+        ln_density = np.maximum(np.log(density) - LN_DENSITY, -6e4)
+    return np.stack([velocity / 1e3, np.log(temperature), ln_density], -4).astype(np.float16)
+
+
+def make_data(
+    folder: str | Path,
+    models: int,
+    views: int,
+    npix: int,
+    seed: int,
+    *,
+    face_on: bool = False,
+    device: str = "cpu",
+) -> Path:
+    """Draw winds, look at each from random sides, solve, and write the data folder.
+
+    Parameters
+    ----------
+    folder : path
+        Replaced if there is one.
+    models, views : int
+        Number of winds (ten or more), and of directions that each is seen from.
+    npix : int
+        Side of the cubes: a multiple of 8, 16 at least.
+    seed : int
+        Wind number i is the same in every data folder of this seed.
+    face_on : bool
+        Pre-training data: every wind seen along its axis, at the line's centre only.
+    device : str
+        Where the solver runs.
+
+    Raises
+    ------
+    CoganError
+        If a number is out of range, or the folder cannot be written.
+    """
+    if models < 10 or views < 1:
+        raise CoganError(
+            f"{models} winds with {views} views cannot be divided; take 10 or more, and 1 or more."
+        )
+    if npix % 8 or npix < 16:
+        raise CoganError(f"npix must be a multiple of 8 and 16 or more, but is {npix}.")
+    folder = Path(folder)
+    channels = np.zeros(1) if face_on else winds.CHANNELS
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise CoganError(
+            f"Cannot write {folder}: {error.strerror}; choose another folder."
+        ) from None
+    try:
+        statistics, numbers = _fill(fresh, models, views, npix, seed, channels, face_on, device)
+        content = {
+            "format": FORMAT, "npix": npix, "channels": channels.tolist(), "line": LINE.upper,
+            "models": models, "views": views, "face_on": face_on, "winds": numbers,
+            "turbulence": winds.TURBULENCE, "statistics": statistics,
+            "provenance": provenance(seed),
+        }  # fmt: skip
+        write_json(fresh / "data.json", content)
+        fresh.chmod(0o755)
+        shutil.rmtree(folder, ignore_errors=True)
+        fresh.replace(folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder
+
+
+def _fill(fresh, models, views, npix, seed, channels, face_on, device):
+    """Write the arrays; returns the statistics and the winds' numbers."""
+    n = models * views
+    model = np.repeat(np.arange(models), views)
+    np.save(fresh / "model.npy", model)
+    shapes = {
+        "cubes": ((n, 3, npix, npix, npix), np.float16),
+        "images": ((n, len(channels), npix, npix), np.float32),
+    }
+    cubes, images = (
+        np.lib.format.open_memmap(fresh / f"{name}.npy", "w+", dtype, shape)
+        for name, (shape, dtype) in shapes.items()
+    )
+    training = np.isin(model % 10, list(SPLITS["train"]))
+    statistics, numbers, waiting = Statistics(), [], []
+    v = torch.from_numpy(channels).to(device)
+    for i in tqdm(range(models), desc="winds", unit="wind", mininterval=1.0):
+        rng = np.random.default_rng([seed, i])
+        wind = winds.draw_wind(rng)
+        numbers.append(winds.plain_numbers(wind))
+        for turn in winds.views(rng, views, face_on):
+            waiting.append(winds.seen_from(wind, npix, turn))
+        while len(waiting) >= SOLVED_AT_ONCE or (waiting and i == models - 1):
+            some, waiting = waiting[:SOLVED_AT_ONCE], waiting[SOLVED_AT_ONCE:]
+            end = (i + 1) * views - len(waiting)
+            place = slice(end - len(some), end)
+            packed = [np.stack(field) for field in zip(*some, strict=True)]
+            cubes[place] = pack(*packed)
+            fields = [torch.from_numpy(field).to(device) for field in packed]
+            solved = line_images(*fields, v, winds.spacing_m(npix), LINE, winds.TURBULENCE)
+            images[place] = ln_intensity(solved).cpu().numpy()
+    for first in range(0, n, CHUNK):
+        rows = np.flatnonzero(training[first : first + CHUNK]) + first
+        if rows.size:
+            statistics.add(cubes[rows], images[rows])
+    cubes.flush()
+    images.flush()
+    return statistics.summary(), numbers
+
+
+def read_data(folder: str | Path) -> LineData:
+    """Open a data folder; a missing or foreign one is a `CoganError`."""
+    folder = Path(folder)
+    content = read_json(folder / "data.json", "make the data again")
+    if content.get("format") != FORMAT:
+        raise CoganError(f"{folder} is of another format; make the data again.")
+    with reading(folder, "data", "make the data again"):
+        cubes = np.load(folder / "cubes.npy", mmap_mode="r")
+        images, model = (np.load(folder / f"{name}.npy") for name in ("images", "model"))
+    return LineData(cubes, images, model, content)
+
+
+def ln_intensity(intensity: Tensor) -> Tensor:
+    """Equation 15: ln I_nu, with all that is fainter than exp(-40) raised to that."""
+    return torch.log(intensity.clamp_min(math.exp(LN_FLOOR)))
+
+
+def scale_cubes(cubes: Tensor, statistics: dict) -> Tensor:
+    """Equations 12 and 14: what the network sees, float32, of `pack`'s shape."""
+    velocity, *logs = cubes.float().unbind(-4)
+    moments = statistics["velocity"]
+    scaled = [(velocity - moments["mean"]) / moments["std"]]
+    for field, name in zip(logs, ("temperature", "density"), strict=True):
+        scaled.append((field - statistics[name]["min"]) / statistics[name]["median"])
+    return torch.stack(scaled, -4)
+
+
+def scale_images(ln_images: Tensor, statistics: dict) -> Tensor:
+    """Equation 16: 0 for the faintest, 1 for the brightest intensity of the training winds."""
+    low, high = statistics["intensity"]["min"], statistics["intensity"]["max"]
+    return (ln_images - low) / (high - low)
+
+
+def intensity_of(scaled: Tensor, statistics: dict) -> Tensor:
+    """I_nu [W m^-2 Hz^-1 sr^-1] back from equations 15 and 16."""
+    low, high = statistics["intensity"]["min"], statistics["intensity"]["max"]
+    return torch.exp(scaled.double() * (high - low) + low)

@@ -1,0 +1,193 @@
+"""Figures of the chapter on CO lines; each function returns a matplotlib Figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import colors
+from matplotlib.figure import Figure
+
+from ...plots.style import BASE, MOCK, REAL
+
+#: Colour map and label of the fields of a wind.
+FIELDS = {
+    "density": ("viridis", r"CO molecules [m$^{-3}$]"),
+    "temperature": ("magma", "temperature [K]"),
+    "velocity": ("RdBu_r", r"$v_z$ [km/s]"),
+}
+LINES = ("-", "--", "-.", ":")
+COLOURS = (MOCK, BASE, REAL, "#7a5195")
+
+
+def curves(
+    x: np.ndarray,
+    lines: Mapping[str, np.ndarray],
+    labels: tuple[str, str],
+    *,
+    log: str = "",
+    rule: tuple[float, str] | None = None,
+) -> Figure:
+    """A few lines over one x; `log` names the logarithmic axes, `rule` a horizontal line."""
+    figure = Figure(figsize=(6.6, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    for (name, y), style, colour in zip(lines.items(), LINES, COLOURS, strict=False):
+        axes.plot(x, y, ls=style, color=colour, label=name)
+    if rule:
+        axes.axhline(rule[0], color="0.5", lw=0.8)
+        axes.annotate(rule[1], (x[0], rule[0]), (2, 3), textcoords="offset points", color="0.35")
+    axes.set(xlabel=labels[0], ylabel=labels[1])
+    if "x" in log:
+        axes.set_xscale("log")
+    if "y" in log:
+        axes.set_yscale("log")
+    axes.legend(fontsize=9)
+    return figure
+
+
+def ray(
+    fine_au: np.ndarray,
+    opacity: np.ndarray,
+    grid_au: np.ndarray,
+    sampled: np.ndarray,
+    errors: Mapping[str, Mapping[int, float]],
+) -> Figure:
+    """Left: opacity along one ray and where a grid samples it. Right: errors of two rules.
+
+    Parameters
+    ----------
+    fine_au, opacity : ndarray, shape (m,)
+        A fine ray: distance and opacity in one channel.
+    grid_au, sampled : ndarray, shape (n,)
+        The same on a coarse grid.
+    errors : dict of label to dict of npix to error
+    """
+    figure = Figure(figsize=(9.6, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
+    left.plot(fine_au, opacity, color=REAL, lw=1.2, label="the gas")
+    left.plot(grid_au, sampled, "o-", color=MOCK, ms=4, lw=0.8, label="grid points, joined")
+    left.set(xlabel="distance along the ray [au]", ylabel=r"opacity [1/au]")
+    left.legend(fontsize=9)
+    looks = zip(("o-", "s--", "^-", "v--"), (MOCK, BASE, MOCK, BASE), strict=True)
+    for number, ((label, found), (style, colour)) in enumerate(
+        zip(errors.items(), looks, strict=False)
+    ):
+        faint = {"alpha": 0.45} if number > 1 else {}
+        right.plot(list(found), list(found.values()), style, color=colour, label=label, **faint)
+    right.set(xscale="log", yscale="log", xlabel="points along the box", ylabel="mean error of tau")
+    ticks = list(next(iter(errors.values())))
+    right.set_xticks(ticks, labels=ticks)
+    right.minorticks_off()
+    right.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+    right.legend(fontsize=8)
+    return figure
+
+
+def wind_and_images(
+    slices: Mapping[str, np.ndarray], images: np.ndarray, channels_kms: Sequence[float]
+) -> Figure:
+    """Slices through a wind above its images, channel by channel.
+
+    Parameters
+    ----------
+    slices : dict of field (density, temperature, velocity) to ndarray, shape (npix, npix)
+        In the plane of the sky through the star; velocity in km/s.
+    images : ndarray, shape (n_channels, npix, npix)
+        Brightness temperature [K].
+    channels_kms : sequence of float
+    """
+    figure = Figure(figsize=(1.45 * len(images) + 0.7, 5.1), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, height_ratios=(1.7, 1))
+    for axes, (name, values) in zip(
+        upper.subplots(1, len(slices), squeeze=False)[0], slices.items(), strict=True
+    ):
+        cmap, label = FIELDS[name]
+        norm = colors.LogNorm() if name != "velocity" else colors.CenteredNorm()
+        image = axes.imshow(values, cmap=cmap, norm=norm)
+        _bare(axes)
+        upper.colorbar(image, ax=axes, label=label, shrink=0.85)
+    line = lower.subplots(1, len(images), squeeze=False)[0]
+    norm = brightness_norm(images)
+    for axes, picture, v in zip(line, images, channels_kms, strict=True):
+        shown = axes.imshow(picture, cmap="inferno", norm=norm)
+        axes.set_title(f"{v:+.0f} km/s", fontsize=9)
+        _bare(axes)
+    _kelvin_bar(lower, shown, line)
+    return figure
+
+
+def brightness_norm(images: np.ndarray) -> colors.Normalize:
+    """A logarithmic scale over two and a half decades below the brightest pixel."""
+    top = float(images.max())
+    return colors.LogNorm(max(top / 300, 0.25), top)
+
+
+def cases(
+    pictures: Mapping[str, tuple[np.ndarray, np.ndarray]], channels_kms: Sequence[float]
+) -> Figure:
+    """True and made images of a few winds, two rows each, with one colour scale a wind.
+
+    Parameters
+    ----------
+    pictures : dict of title to (true, made)
+        Each of shape (n_channels, npix, npix), brightness temperature [K].
+    channels_kms : sequence of float
+    """
+    n = len(channels_kms)
+    figure = Figure(figsize=(1.4 * n + 1.2, 2.95 * len(pictures)), layout="constrained")
+    parts = np.atleast_1d(figure.subfigures(len(pictures), 1))
+    for part, (title, pair) in zip(parts, pictures.items(), strict=True):
+        part.suptitle(title, fontsize=10)
+        grid = part.subplots(2, n, squeeze=False)
+        norm = brightness_norm(pair[0])
+        for row, images, label in zip(grid, pair, ("solver", "network"), strict=True):
+            for axes, picture in zip(row, images, strict=True):
+                shown = axes.imshow(np.maximum(picture, norm.vmin), cmap="inferno", norm=norm)
+                _bare(axes)
+            row[0].set_ylabel(label)
+        for axes, v in zip(grid[0], channels_kms, strict=True):
+            axes.set_title(f"{v:+.0f} km/s", fontsize=9)
+        _kelvin_bar(part, shown, list(grid.ravel()))
+    return figure
+
+
+def histories(found: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
+    """Loss of training and validation winds over the minutes, one panel a stage."""
+    figure = Figure(figsize=(8.2, 3.2), layout="constrained")
+    for axes, (stage, rows) in zip(
+        figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True
+    ):
+        minutes = [row["seconds"] / 60 for row in rows]
+        for name, colour, style in (("loss", BASE, "o-"), ("validation", MOCK, "s-")):
+            label = "training winds" if name == "loss" else "validation winds"
+            axes.plot(minutes, [row[name] for row in rows], style, color=colour, ms=3, label=label)
+        axes.set(title=stage, xlabel="minutes", yscale="log")
+        axes.legend(fontsize=9)
+    figure.axes[0].set_ylabel("loss")
+    return figure
+
+
+def cumulative(
+    samples: Mapping[str, np.ndarray], limit: float, label: str = "MaxRel of a picture [%]"
+) -> Figure:
+    """Share of the pictures whose error is at most x."""
+    figure = Figure(figsize=(6.6, 3.7), layout="constrained")
+    axes = figure.add_subplot()
+    for (name, values), style, colour in zip(samples.items(), LINES, COLOURS, strict=False):
+        share = np.arange(1, len(values) + 1) / len(values)
+        axes.step(np.sort(values), share, where="post", color=colour, ls=style, label=name)
+    axes.axvline(limit, color="0.5", lw=0.8)
+    axes.set(xscale="log", xlabel=label, ylabel="share of the pictures", ylim=(0, 1.02))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.legend(fontsize=9, loc="lower right")
+    return figure
+
+
+def _bare(axes) -> None:
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+
+
+def _kelvin_bar(figure, image, axes) -> None:
+    bar = figure.colorbar(image, ax=axes, label="brightness [K]", pad=0.01)
+    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")

@@ -1,0 +1,206 @@
+"""The checkpoint folder (weights and all that explains them) and the state of an unfinished run.
+
+``checkpoint/`` holds two files of weights, ``generator_ab-*.safetensors`` and ``generator_ba-*``,
+and ``checkpoint.json``: network settings, columns, scalings, geometry, beam, numbers of the run,
+provenance, and the checksums of the weights, whose first digits stand in the files' names. So a new
+checkpoint is written beside the old one, and takes its place with the renaming of one JSON file.
+
+``state.pt``, beside the folder, holds what `train` needs to go on: tensors and plain types only, so
+that reading it cannot run foreign code.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save
+
+from ..base.files import CoganError, read_json, reading, weights_file, write_bytes, write_weights
+from ..tiles.patches import Patches, check_meta
+from .networks import Generator, NetworkSettings, count_parameters
+
+FORMAT = 1
+#: Entries of a patches file's meta that a checkpoint keeps.
+META = ("input_columns", "target_columns", "units", "geometry", "fwhm_arcmin", "scalings")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained pair of generators.
+
+    Attributes
+    ----------
+    generator, reverse : Generator
+        Inputs to targets (dust, HI to CO) and back, on the CPU, in evaluation mode.
+    settings : NetworkSettings
+    meta : dict
+        input_columns, target_columns, units, geometry, fwhm_arcmin, scalings (as dictionaries), of
+        the patches it was trained on.
+    metrics : dict
+        Numbers of the epoch that was kept: epoch, steps, losses, spectrum, histogram, r2, score.
+    content : dict
+        All of checkpoint.json.
+    """
+
+    generator: Generator
+    reverse: Generator
+    settings: NetworkSettings
+    meta: dict
+    metrics: dict
+    content: dict
+
+    @property
+    def scalings(self) -> dict:
+        """Scaling of each column, as `scaling.scaling_from_dict` takes it."""
+        return self.meta["scalings"]
+
+
+def save_checkpoint(
+    folder: str | Path,
+    generator: Generator,
+    reverse: Generator,
+    settings: NetworkSettings,
+    meta: dict,
+    **content: dict,
+) -> Path:
+    """Write a checkpoint folder, whole or not at all.
+
+    Parameters
+    ----------
+    folder : path
+        An older checkpoint in it is replaced.
+    generator, reverse : Generator
+        Inputs to targets, and back.
+    settings : NetworkSettings
+    meta : dict
+        That of the patches; the entries named in `META` are kept.
+    **content : dict
+        Further sections of checkpoint.json: metrics, training, provenance.
+
+    Raises
+    ------
+    CoganError
+        If the folder cannot be written.
+    """
+    weights = {}
+    for name, network in (("generator_ab", generator), ("generator_ba", reverse)):
+        state = network.state_dict().items()
+        weights[name] = save({key: value.detach().cpu().contiguous() for key, value in state})
+    kept = {key: meta[key] for key in META}
+    described = {"format": FORMAT, "network": asdict(settings), **kept, **content}
+    return write_weights(Path(folder) / "checkpoint.json", described, weights).parent
+
+
+def load_checkpoint(folder: str | Path) -> Checkpoint:
+    """Read a checkpoint folder.
+
+    Raises
+    ------
+    CoganError
+        If a file is missing, damaged, not the one that the JSON file describes, or of another
+        version of this package.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise CoganError(f"There is no checkpoint folder {folder}; chapter 03 makes it.")
+    mend = "get the whole checkpoint folder again, or train again (chapter 03)"
+    content = read_json(folder / "checkpoint.json", mend)
+    if content.get("format") != FORMAT:
+        raise CoganError(
+            f"{folder} is of checkpoint format {content.get('format')}, this package reads "
+            f"{FORMAT}; train again."
+        )
+    with reading(folder, "valid checkpoint", mend):
+        settings = NetworkSettings(**content["network"])
+        meta = {key: content[key] for key in META}
+        check_meta(meta)
+        n_inputs, n_targets = len(meta["input_columns"]), len(meta["target_columns"])
+        shapes = {
+            "generator_ab": (n_inputs, n_targets, settings, len(settings.noise)),
+            "generator_ba": (n_targets, n_inputs, settings),
+        }
+        networks = {}
+        for name, shape in shapes.items():
+            path = weights_file(folder / "checkpoint.json", content, name)
+            with torch.device("meta"):  # no memory yet, whatever size the JSON file asks for
+                numbers = count_parameters(Generator(*shape))
+            if numbers > path.stat().st_size:
+                raise ValueError(f"{path.name} is too short for the network described")
+            weights = load_file(path)
+            if not all(values.isfinite().all() for values in weights.values()):
+                raise ValueError(f"{path.name} holds NaN or infinite weights")
+            networks[name] = Generator(*shape)
+            networks[name].load_state_dict(weights)
+            networks[name].eval().requires_grad_(False)
+    return Checkpoint(
+        networks["generator_ab"],
+        networks["generator_ba"],
+        settings,
+        meta,
+        content.get("metrics", {}),
+        content,
+    )
+
+
+def check_matches(checkpoint: Checkpoint, patches: Patches) -> None:
+    """Raise `CoganError` unless the patches are of the kind that the checkpoint was trained on."""
+    ours, theirs = checkpoint.meta, patches.meta
+    mend = "make such patches (chapter 01) or train again on these (chapter 03)."
+    for what, key in (("inputs", "input_columns"), ("targets", "target_columns")):
+        if ours[key] != theirs[key]:
+            raise CoganError(
+                f"The checkpoint's {what} are {', '.join(ours[key])}, those of the patches are "
+                f"{', '.join(theirs[key])}; {mend}"
+            )
+    if ours["geometry"] != theirs["geometry"]:
+        raise CoganError(
+            f"The checkpoint was trained on tiles of {_words(ours['geometry'])}, the patches are "
+            f"tiles of {_words(theirs['geometry'])}; {mend}"
+        )
+    if not math.isclose(ours["fwhm_arcmin"], theirs["fwhm_arcmin"], rel_tol=1e-3):
+        raise CoganError(
+            f"The checkpoint was trained at a beam of {ours['fwhm_arcmin']:g} arcmin, the patches "
+            f"have {theirs['fwhm_arcmin']:g} arcmin; {mend}"
+        )
+    for name in (*ours["input_columns"], *ours["target_columns"]):
+        one, other = ours["scalings"][name], theirs["scalings"][name]
+        if not _same_scaling(one, other):
+            raise CoganError(
+                f"The checkpoint scales {name} by {json.dumps(one)}, the patches by "
+                f"{json.dumps(other)}; {mend}"
+            )
+
+
+def _words(geometry: dict) -> str:
+    return "{npix} x {npix} pixels of {pixel_arcmin:g} arcmin ({projection})".format(**geometry)
+
+
+def _same_scaling(one: dict, other: dict) -> bool:
+    """Equal kind, and equal numbers but for what another machine or library changes in a tile."""
+    return one.keys() == other.keys() and all(
+        one[key] == other[key]
+        if isinstance(one[key], str | None)
+        else math.isclose(one[key], other[key] or 0.0, rel_tol=1e-4, abs_tol=1e-9)
+        for key in one
+    )
+
+
+def save_state(path: str | Path, state: dict) -> Path:
+    """Write a run's state (tensors and plain types), whole or not at all."""
+    buffer = io.BytesIO()  # torch's own errors do not say that a disk is full
+    torch.save(state, buffer)
+    return write_bytes(path, buffer.getbuffer())
+
+
+def load_state(path: str | Path) -> dict:
+    """Read what `save_state` wrote, onto the CPU; a damaged or foreign file is a `CoganError`."""
+    with reading(path, "training state", "delete it and train from the start"):
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if not (isinstance(state, dict) and {"fingerprint", "history"} <= state.keys()):
+            raise ValueError("it holds something else")
+        return state

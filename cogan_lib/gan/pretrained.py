@@ -1,0 +1,80 @@
+"""Trained weights that come with the package, for whom the training takes too long.
+
+``weights/<sky>/`` holds one folder for each training on that sky: ``cycle-gan`` (chapter 03) and
+``members-1``, ``members-2``, ... (chapter 06; equal but for the seed). Each is a checkpoint folder
+with its ``training_log.csv``. ``weights/README.md`` is their card.
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+from pathlib import Path
+
+from ..base.files import CoganError, read_json, weights_file, write_bytes, write_weights
+from ..tiles.patches import Patches
+from .checkpoint import check_matches, load_checkpoint
+from .networks import NetworkSettings
+from .training import TrainingResult, best_of
+
+log = logging.getLogger(__name__)
+
+WEIGHTS = Path(__file__).parent / "weights"
+LOG = "training_log.csv"
+
+
+def fitting(patches: Patches, network: NetworkSettings, paired: bool = True) -> list[Path]:
+    """Folders of weights of this network that were trained on such tiles, in order of their names.
+
+    Such tiles: same columns, scalings, geometry and beam. Why a folder does not fit is logged.
+    """
+    found = []
+    for folder in sorted(WEIGHTS.glob("*/*/")):
+        trained = load_checkpoint(folder)
+        if trained.settings != network or trained.content["training"]["paired"] != paired:
+            continue
+        try:
+            check_matches(trained, patches)
+        except CoganError as misfit:
+            log.info("weights/%s/%s does not fit: %s", folder.parent.name, folder.name, misfit)
+            continue
+        found.append(folder)
+    return found
+
+
+def take(folder: Path, run_dir: str | Path, name: str = "checkpoint") -> TrainingResult:
+    """Copy one training's weights and log into a run folder, each whole or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+        One of `fitting`.
+    run_dir : path
+    name : str
+        Of the checkpoint folder there; an older one is replaced.
+
+    Returns
+    -------
+    TrainingResult
+        Of the training that made the weights.
+    """
+    run_dir = Path(run_dir)
+    target, content = run_dir / name, read_json(folder / "checkpoint.json")
+    names, card = content["weights_sha256"], folder / "checkpoint.json"
+    weights = {kind: weights_file(card, content, kind).read_bytes() for kind in names}
+    write_bytes(run_dir / LOG, (folder / LOG).read_bytes())
+    write_weights(target / "checkpoint.json", content, weights)
+    with open(run_dir / LOG, newline="") as stream:
+        lines = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
+    history = [row | {key: int(row[key]) for key in ("epoch", "steps")} for row in lines]
+    last, budget = history[-1], content["training"]
+    return TrainingResult(
+        checkpoint=target,
+        log=run_dir / LOG,
+        history=history,
+        best_epoch=best_of(history)["epoch"],
+        epochs=len(history),
+        steps=last["steps"],
+        seconds=last["seconds"],
+        stopped_by="epochs" if len(history) == budget["max_epochs"] else "minutes",
+    )

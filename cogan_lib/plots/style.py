@@ -1,0 +1,234 @@
+"""The book's style, and what several chapters draw: skies, tiles, pictures, bands, tables.
+
+Every figure is a matplotlib Figure and is not shown.
+
+Colours are safe for colour-blind eyes: real data grey and black, mock data orange, baselines blue.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import colors
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+REAL, MOCK, BASE = "#222222", "#d95f02", "#1b6ca8"
+VIOLET = "#7a5195"
+SPLIT_COLOURS = {"train": BASE, "validation": VIOLET, "test": MOCK}
+#: Colour map and label of each column.
+COLUMNS = {
+    "DUST": ("cividis", "dust"),
+    "N_HI": ("viridis", r"$N_\mathrm{HI}$"),
+    "W_CO10": ("inferno", r"$W_\mathrm{CO}$ 1-0"),
+    "W_CO21": ("inferno", r"$W_\mathrm{CO}$ 2-1"),
+}
+
+
+def use() -> None:
+    """Set matplotlib's defaults, and let notebooks show figures that were made without pyplot."""
+    if "ipykernel" in sys.modules:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        set_matplotlib_formats("png")
+    mpl.rcParams.update(
+        {
+            "figure.dpi": 110,
+            "savefig.dpi": 110,
+            "figure.constrained_layout.use": True,
+            "font.size": 10,
+            "axes.titlesize": 10,
+            "axes.grid": True,
+            "grid.alpha": 0.25,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "legend.frameon": False,
+            "image.origin": "lower",
+            "image.interpolation": "nearest",
+        }
+    )
+
+
+def column_norm(name: str, values: np.ndarray) -> colors.Normalize:
+    """Colour scale of a column: logarithmic for dust and HI, asinh for CO (noise stays visible)."""
+    values = values[np.isfinite(values)]
+    if name.startswith("W_"):
+        top = float(np.percentile(values, 99.7))
+        return colors.AsinhNorm(0.3, vmin=-0.3, vmax=max(top, 1.0))
+    low, high = np.percentile(values[values > 0], [0.5, 99.7])
+    return colors.LogNorm(float(low), float(high))
+
+
+def colour_bar(figure: Figure, image, axes, name: str, unit: str, **options) -> None:
+    """A colour bar with few, readable ticks."""
+    bar = figure.colorbar(image, ax=axes, **options)
+    if name.startswith("W_"):
+        top = image.norm.vmax
+        ticks = [tick for tick in (0, 1, 3, 10, 30, 100, 300) if tick <= top]
+        bar.set_ticks(ticks, labels=[str(tick) for tick in ticks])
+        bar.ax.minorticks_off()
+    bar.set_label(column_label(name, unit))
+
+
+def column_label(name: str, unit: str) -> str:
+    """Name and unit of a column for a colour bar."""
+    unit = unit.replace("cm-2", r"cm$^{-2}$")
+    label = COLUMNS.get(name, ("", name))[1]
+    return f"{label} [{unit}]" if unit else label
+
+
+def sky_panels(
+    maps: Mapping[str, np.ndarray],
+    units: Mapping[str, str] | str,
+    *,
+    columns: int = 2,
+    norms: Mapping[str, colors.Normalize] | None = None,
+    column_of: Mapping[str, str] | None = None,
+) -> Figure:
+    """Mollweide maps, Galactic centre in the middle, longitude growing to the left.
+
+    Parameters
+    ----------
+    maps : dict of title to ndarray, shape (12 * nside**2,)
+        RING order.
+    units : dict or str
+        Unit of each map.
+    norms : dict, optional
+        Colour scales; by default `column_norm` of each map.
+    column_of : dict, optional
+        Sky-file column that a title stands for (default: the title itself).
+    """
+    import healpy as hp
+
+    rows = -(-len(maps) // columns)
+    figure = Figure(figsize=(5.2 * columns, 3.1 * rows), layout="constrained")
+    lat = np.linspace(-90, 90, 361)
+    lon = np.linspace(-180, 180, 721)
+    middle_lon, middle_lat = np.meshgrid((lon[1:] + lon[:-1]) / 2, (lat[1:] + lat[:-1]) / 2)
+    for i, (title, values) in enumerate(maps.items()):
+        name = (column_of or {}).get(title, title)
+        unit = units if isinstance(units, str) else units[title]
+        axes = figure.add_subplot(rows, columns, i + 1, projection="mollweide")
+        pixels = hp.ang2pix(hp.npix2nside(len(values)), -middle_lon, middle_lat, lonlat=True)
+        norm = (norms or {}).get(title) or column_norm(name, values)
+        image = axes.pcolormesh(
+            np.radians(lon),
+            np.radians(lat),
+            values[pixels],
+            norm=norm,
+            cmap=COLUMNS.get(name, ("inferno", ""))[0],
+            rasterized=True,
+        )
+        axes.set_title(title)
+        axes.set(xticks=[], yticks=[])
+        axes.grid(False)
+        colour_bar(figure, image, axes, name, unit, orientation="horizontal", shrink=0.7, pad=0.03)
+    return figure
+
+
+def tile_panels(
+    rows: Mapping[str, np.ndarray],
+    *,
+    titles: Sequence[str] = (),
+    column_of: Mapping[str, str] | None = None,
+    units: Mapping[str, str] | str = "",
+    shared: Sequence[str] = (),
+) -> Figure:
+    """Rows of tiles, one colour scale a row.
+
+    Parameters
+    ----------
+    rows : dict of label to ndarray, shape (n, npix, npix)
+    titles : sequence of str
+        One a column.
+    column_of : dict, optional
+        Sky-file column that a label stands for (default: the label itself).
+    shared : sequence of str
+        Labels of rows that share the colour scale of the first of them.
+    """
+    n = len(next(iter(rows.values())))
+    figure = Figure(figsize=(1.75 * n + 1.6, 1.85 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), n, squeeze=False)
+    leader = shared[0] if shared else None
+    for line, (label, tiles) in zip(grid, rows.items(), strict=True):
+        name = (column_of or {}).get(label, label)
+        norm = column_norm(name, np.asarray(rows[leader] if label in shared else tiles))
+        for axes, tile in zip(line, tiles, strict=True):
+            image = axes.imshow(
+                tile, norm=norm, cmap=COLUMNS.get(name, ("inferno", ""))[0], origin="lower"
+            )
+            axes.set(xticks=[], yticks=[])
+            axes.grid(False)
+        line[0].set_ylabel(label.replace("_", " ") if label not in COLUMNS else COLUMNS[label][1])
+        unit = units if isinstance(units, str) else units.get(label, "")
+        colour_bar(figure, image, list(line), name, unit, pad=0.01)
+    for axes, title in zip(grid[0], titles, strict=False):
+        axes.set_title(title)
+    return figure
+
+
+def band(axes, x, section: Mapping, colour: str, label: str) -> None:
+    """Median line and 2.5-97.5 % band of a report's {median, low, high} section."""
+    axes.plot(x, section["median"], color=colour, label=label, marker="o", ms=3, lw=1.3)
+    axes.fill_between(x, section["low"], section["high"], color=colour, alpha=0.18, lw=0)
+
+
+def picture_panels(
+    pictures: Mapping[str, np.ndarray],
+    *,
+    label: str = "",
+    cmap: str = "gray",
+    shared: bool = True,
+    squares: Mapping[str, Mapping[str, int]] | None = None,
+) -> Figure:
+    """Plain pictures side by side, without sky coordinates, and squares around their middles.
+
+    Parameters
+    ----------
+    pictures : dict of title to ndarray, shape (h, w)
+    label : str
+        What the colours mean.
+    shared : bool
+        One colour scale for all, or each its own.
+    squares : dict of title to dict of label to int
+        Sides in pixels of the squares to draw.
+    """
+    figure = Figure(figsize=(2.9 * len(pictures), 3.1), layout="constrained")
+    line = figure.subplots(1, len(pictures), squeeze=False)[0]
+    ends = [f(np.concatenate([p.ravel() for p in pictures.values()])) for f in (np.min, np.max)]
+    for axes, (title, picture) in zip(line, pictures.items(), strict=True):
+        low, high = ends if shared else (picture.min(), picture.max())
+        image = axes.imshow(picture, cmap=cmap, vmin=low, vmax=high)
+        axes.set(title=title, xticks=[], yticks=[])
+        axes.grid(False)
+        for (name, side), colour in zip(
+            ((squares or {}).get(title) or {}).items(), (MOCK, BASE), strict=False
+        ):
+            corner = np.array(picture.shape[::-1]) / 2 - side / 2 - 0.5
+            box = Rectangle(corner, side, side, fill=False, ec=colour, lw=2, label=name)
+            axes.add_patch(box)
+        if axes.patches:
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), fontsize=9)
+        if not shared:
+            figure.colorbar(image, ax=axes, shrink=0.75)
+    if shared:
+        figure.colorbar(image, ax=list(line), shrink=0.75, label=label)
+    return figure
+
+
+def html_table(header: Sequence[str], rows: Iterable[Sequence[str]]):
+    """A small table for the end of a cell (``IPython.display.HTML``)."""
+    from html import escape
+
+    from IPython.display import HTML
+
+    def line(cells, tag):
+        return "<tr>" + "".join(f"<{tag}>{escape(str(c))}</{tag}>" for c in cells) + "</tr>"
+
+    body = "".join(line(cells, "td") for cells in rows)
+    return HTML(
+        f'<table class="table"><thead>{line(header, "th")}</thead><tbody>{body}</tbody></table>'
+    )

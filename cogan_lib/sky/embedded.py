@@ -1,0 +1,342 @@
+"""The embedded sky: dust, atomic hydrogen and CO of a made-up Galaxy, from a seed and nothing else.
+
+The Galaxy is cut into shells of distance. Each shell holds its clouds and its part of the smooth
+layers (`clouds.py`), both torn into filaments by a log-normal turbulence whose outer scale is fixed
+in parsec: near gas looks large, far gas fine. Dust follows all gas, N_H = N_HI + 2 X_CO W_CO + gas
+without CO, times an emissivity that varies; so dust minus HI holds the CO, but not it alone.
+
+Everything is computed on a grid that suits the beam, not the output: one seed and one beam give one
+sky, whatever its NSIDE.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import ducc0
+import healpy as hp
+import numpy as np
+from scipy.ndimage import map_coordinates
+
+from ..base.files import CoganError
+from .clouds import R_SUN_KPC, X_CO, disc_clouds, gas_columns, line_ratio, local_clouds, paint
+from .harmonics import alm2map, map2alm
+from .skyfile import Sky, check_beam, check_nside
+
+log = logging.getLogger(__name__)
+
+SHELL_EDGES_KPC = np.geomspace(0.06, 25.0, 11)
+OUTER_SCALE_KPC = 0.5  # largest eddies
+CELL_KPC = 0.06  # independent cells along a line of sight
+SLOPE = 2.6  # angular power spectrum of the log-density, below the outer scale
+SLOPE_FLOW = 4.0  # and of the flow that bends it
+CONTRAST, CONTRAST_DARK, CONTRAST_HI = 2.0, 0.8, 0.7  # sd of ln density in one cell
+OPAQUE = 8.0  # times the mean, where 12CO saturates
+DARK_FRACTION = 0.8  # H2 without CO, per H2 with CO
+HALO_FRACTION = 0.15  # atoms around a cloud, per hydrogen atom inside
+EMISSIVITY = 4.5e-21  # dust at 857 GHz [MJy/sr per H atom cm-2], near the Sun
+SATURATION_HI = 2.5e22  # column at which 21 cm becomes opaque [cm-2]
+SCATTER_DUST = 0.30  # sd of ln emissivity, on scales below 12 degrees
+NOISE = {"W_CO10": 0.13, "W_CO21": 0.063}  # [K km/s] at 20 arcmin, in the mean over the sky
+UNITS = {"DUST": "MJy/sr", "N_HI": "cm-2", "W_CO10": "K km/s", "W_CO21": "K km/s"}
+FINEST_BEAM_ARCMIN, WIDEST_BEAM_ARCMIN, LARGEST_NSIDE = 5.0, 600.0, 2048
+
+
+def make_sky(nside: int = 256, fwhm_arcmin: float = 20.0, seed: int = 1) -> Sky:
+    """Make the embedded synthetic sky.
+
+    Parameters
+    ----------
+    nside : int
+        HEALPix resolution, a power of two up to 2048.
+    fwhm_arcmin : float
+        Beam of all maps; not finer than a pixel, nor than 5 arcmin.
+    seed : int
+        Seed of all that is random; the same seed gives the same sky, bit for bit.
+
+    Returns
+    -------
+    Sky
+        Columns DUST [MJy/sr, 857 GHz], N_HI [cm-2], and W_CO10, W_CO21 [K km/s] with noise and with
+        their standard errors W_CO10_ERR, W_CO21_ERR; the physical parameters in `meta`.
+
+    Raises
+    ------
+    CoganError
+        NSIDE, beam or seed is impossible, or the beam is finer than a pixel.
+    """
+    nside, fwhm_arcmin, seed = _check(nside, fwhm_arcmin, seed)
+    grid = _Grid.for_beam(fwhm_arcmin, seed)
+    log.info("synthetic sky: NSIDE %d by way of NSIDE %d", nside, grid.nside)
+    gas = _gas(grid)
+    gas["DUST"] *= np.exp(SCATTER_DUST * grid.field(20, _turbulent_spectrum(grid.lmax, 15, 2.6)))
+    gas["N_HI"] = -SATURATION_HI * np.expm1(-gas["N_HI"] / SATURATION_HI)
+
+    lmax = min(grid.lmax, 3 * nside - 1)
+    beam = window(nside, fwhm_arcmin)[: lmax + 1]
+    maps = {}
+    for name in UNITS:
+        alm = map2alm(gas.pop(name), lmax, iterations=1)
+        maps[name] = alm2map(hp.almxfl(alm, beam, inplace=True), nside)
+    units = dict(UNITS)
+    for number, (name, level) in enumerate(NOISE.items()):
+        error = level * 20 / fwhm_arcmin * _scan_pattern(nside)
+        power = beam**2 / np.sum((2 * np.arange(lmax + 1) + 1) / (4 * np.pi) * beam**2)
+        maps[name] += error * alm2map(grid.alm((30, number), power), nside)
+        maps[f"{name}_ERR"] = error
+        units[f"{name}_ERR"] = UNITS[name]
+    meta = {
+        "origin": "synthetic",
+        "seed": seed,
+        "x_co": X_CO,
+        "r_sun": R_SUN_KPC,
+        "dust_ghz": 857,
+        "emissiv": EMISSIVITY,
+        "co_dark": DARK_FRACTION,
+        "r21_sun": float(line_ratio(R_SUN_KPC)),
+    }
+    maps = {name: values.astype(np.float32) for name, values in maps.items()}
+    return Sky(maps, units, fwhm_arcmin, meta)
+
+
+def window(nside: int, fwhm_arcmin: float) -> np.ndarray:
+    """Transfer function of the maps, up to ell = 3 nside - 1 where HEALPix ends.
+
+    It is the Gaussian beam, times a Gaussian as wide as a pixel (for the averaging within pixels),
+    times a cosine roll-off over the last tenth of ell. A beam of 20 arcmin alone still has 15 % at
+    the end of NSIDE 256: bright clouds would be ringed, and the plane would be seen at the poles.
+
+    Returns
+    -------
+    ndarray, shape (3 * nside,)
+    """
+    lmax = 3 * nside - 1
+    fwhm = np.hypot(np.radians(fwhm_arcmin / 60), hp.nside2resol(nside))
+    last_tenth = np.clip((np.arange(lmax + 1) / lmax - 0.9) / 0.1, 0, 1)
+    return hp.gauss_beam(fwhm, lmax=lmax) * np.cos(np.pi / 2 * last_tenth) ** 2
+
+
+def sky_statistics(sky: Sky, target: str = "W_CO21") -> dict:
+    """Numbers by which two skies, real or synthetic, are compared.
+
+    Parameters
+    ----------
+    sky : Sky
+        With DUST, N_HI, the target and its error column.
+    target : str
+        CO column.
+
+    Returns
+    -------
+    dict
+        ``correlation`` (Pearson, of logarithms, abs(b) < 20 deg and CO > 0: ``co_dust``, ``co_hi``,
+        ``dust_hi``); ``snr8`` (sky fraction above S/N 8: ``sky``, and by latitude band);
+        ``percentiles`` (5, 16, 50, 84, 95, 99 of the target by latitude band [K km/s]);
+        ``spectrum`` (``ell_min``, ``ell_max``, ``slope``: C_ell ~ ell^slope of the map as it is,
+        from 60 to 400 or, with a wider beam, to the beam's 1 / sigma).
+    """
+    missing = [n for n in ("DUST", "N_HI", target, f"{target}_ERR") if n not in sky.maps]
+    if missing:
+        raise CoganError(
+            f"The sky has no column {', '.join(missing)}; it has {', '.join(sky.maps)}."
+        )
+    co = sky.maps[target].astype(float)
+    snr = co / sky.maps[f"{target}_ERR"]
+    latitude = np.abs(hp.pix2ang(sky.nside, np.arange(co.size), lonlat=True)[1])
+    use = (latitude < 20) & (co > 0) & (sky.maps["DUST"] > 0) & (sky.maps["N_HI"] > 0)
+    pearson = np.corrcoef(
+        [np.log10(values[use]) for values in (co, sky.maps["DUST"], sky.maps["N_HI"])]
+    )
+    bands = {"0-5": (0, 5), "5-10": (5, 10), "10-20": (10, 20), "20-90": (20, 91)}
+    inside = {name: (latitude >= low) & (latitude < high) for name, (low, high) in bands.items()}
+    steps = (5, 16, 50, 84, 95, 99)
+    sigma = np.radians(sky.fwhm_arcmin / 60) / np.sqrt(8 * np.log(2))
+    ell_max = int(min(400, 1 / sigma, 2 * sky.nside))
+    ell_min = min(60, ell_max // 4)
+    ell = np.arange(ell_min, ell_max + 1)
+    spectrum = hp.anafast(co, lmax=ell_max, iter=1)[ell]
+    return {
+        "target": target,
+        "correlation": {
+            "co_dust": float(pearson[0, 1]),
+            "co_hi": float(pearson[0, 2]),
+            "dust_hi": float(pearson[1, 2]),
+        },
+        "snr8": {"sky": float(np.mean(snr > 8))}
+        | {name: float(np.mean(snr[which] > 8)) for name, which in inside.items()},
+        "percentiles": {
+            name: {
+                str(p): float(v) for p, v in zip(steps, np.percentile(co[w], steps), strict=True)
+            }
+            for name, w in inside.items()
+        },
+        "spectrum": {
+            "ell_min": ell_min,
+            "ell_max": ell_max,
+            "slope": float(np.polyfit(np.log(ell), np.log(spectrum), 1)[0]),
+        },
+    }
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """The internal grid: fine enough for the beam (2.8 pixels a beam), and its random fields."""
+
+    nside: int
+    lmax: int
+    seed: int
+
+    @classmethod
+    def for_beam(cls, fwhm_arcmin: float, seed: int) -> _Grid:
+        nside = 64
+        while hp.nside2resol(nside, arcmin=True) > fwhm_arcmin / 2.8:
+            nside *= 2
+        sigma = np.radians(fwhm_arcmin / 60) / np.sqrt(8 * np.log(2))
+        return cls(nside, min(int(3.0 / sigma), 3 * nside - 1), seed)
+
+    def rng(self, *key: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, *key])
+
+    def alm(self, key: tuple[int, ...], spectrum: np.ndarray) -> np.ndarray:
+        """Gaussian a_lm, drawn ell by ell, so that a finer grid adds to them and changes none."""
+        ell, m = np.tril_indices(spectrum.size)
+        draw = self.rng(*key).standard_normal((ell.size, 2)) * np.sqrt(spectrum[ell] / 2)[:, None]
+        draw[m == 0] *= (np.sqrt(2), 0)
+        alm = np.empty(ell.size, complex)
+        alm[hp.Alm.getidx(spectrum.size - 1, ell, m)] = draw[:, 0] + 1j * draw[:, 1]
+        return alm
+
+    def field(self, key: int, spectrum: np.ndarray) -> np.ndarray:
+        return alm2map(self.alm((key,), spectrum), self.nside)
+
+    def turbulence(self, shell: int, distance_kpc: float) -> tuple[np.ndarray, ...]:
+        """Unit-variance log-density of dense, of dark and of atomic gas in one shell.
+
+        Dense gas: a Gaussian field plus ridges along the zero lines of another one (sheets and
+        filaments between colliding flows), all bent by a large-scale flow. Dark gas has no ridges;
+        atomic gas shares 75 % of the dense gas's field.
+        """
+        ell_outer = max(np.pi * distance_kpc / OUTER_SCALE_KPC, 3.0)
+        spectrum = _turbulent_spectrum(self.lmax, ell_outer, SLOPE)
+        flow = _turbulent_spectrum(self.lmax, ell_outer, SLOPE_FLOW)
+        theta, phi = hp.pix2ang(self.nside, np.arange(hp.nside2npix(self.nside)))
+        where = np.stack([theta, phi], axis=-1)
+        alm = np.stack([self.alm((key, shell), flow) for key in (13, 14)])
+        south, east = 0.07 * np.pi / ell_outer * self._evaluate(alm, where)
+        x = np.sin(theta) + south * np.cos(theta)
+        where[:, 0] = np.arctan2(np.hypot(x, east), np.cos(theta) - south * np.sin(theta))
+        phi += np.arctan2(east, x)
+        where[:, 1] = np.minimum(phi % (2 * np.pi), np.nextafter(2 * np.pi, 0))
+        plain, folded, other = (
+            _standard(self._evaluate(self.alm((key, shell), spectrum)[None], where)[0])
+            for key in (10, 11, 15)
+        )
+        ridges = _standard(-np.log(np.hypot(folded, 0.15)))
+        dense = 0.66 * plain + 0.75 * ridges
+        return dense, plain, 0.75 * dense + 0.66 * other
+
+    def _evaluate(self, alm: np.ndarray, where: np.ndarray) -> np.ndarray:
+        return ducc0.sht.synthesis_general(
+            alm=alm, loc=where, lmax=self.lmax, spin=len(alm) - 1, epsilon=1e-5, nthreads=1
+        )
+
+
+def _gas(grid: _Grid) -> dict[str, np.ndarray]:
+    """Dust, atoms and CO before beam and noise, summed over the shells, on the internal grid."""
+    clouds = disc_clouds(grid.rng(1)).join(local_clouds(grid.rng(2)))
+    shell_of = np.searchsorted(SHELL_EDGES_KPC, clouds.distance_kpc) - 1
+    lon_deg = np.linspace(0, 360, 241)
+    lat_deg = 90 * np.sinh(4 * np.linspace(-1, 1, 241)) / np.sinh(4)  # finest at the plane
+    lon, lat = hp.pix2ang(grid.nside, np.arange(hp.nside2npix(grid.nside)), lonlat=True)
+    at = np.stack([np.interp(lat, lat_deg, np.arange(241)), lon / 1.5])
+    total = {name: np.zeros(lon.size) for name in UNITS}
+    for shell, (near, far) in enumerate(zip(SHELL_EDGES_KPC, SHELL_EDGES_KPC[1:], strict=False)):
+        dense, plain, atomic = grid.turbulence(shell, np.sqrt(near * far))
+        columns = gas_columns(near, far, lon_deg[None, :], lat_deg[:, None])
+        hi, h2, heating, ratio = (map_coordinates(column, at, order=1) for column in columns)
+        cells = 1 + (far - near) / CELL_KPC
+        hi *= _density(atomic, _summed(CONTRAST_HI, cells))
+        contrast = _summed(CONTRAST, cells)
+        inside = _density(dense, contrast, OPAQUE)
+        denser = _density(dense, 1.05 * contrast, OPAQUE)  # CO 2-1: dense gas is excited best
+        layer = h2 / X_CO
+        dark = DARK_FRACTION * h2 * _density(plain, _summed(CONTRAST_DARK, cells))
+        total["DUST"] += EMISSIVITY * heating * (hi + 2 * X_CO * layer * inside + 2 * dark)
+
+        some = clouds.select(shell_of == shell)
+        h2 = some.flux * some.x_co
+        painted = np.stack(
+            [some.flux, some.flux * line_ratio(some.radius_kpc), h2, h2 * some.heating]
+        )
+        co10, co21, h2, heated = paint(some, painted, grid.nside, grid.rng(12, shell))
+        total["W_CO10"] += _fill(co10, inside) + layer * inside
+        total["W_CO21"] += _fill(co21, denser) + 0.9 * ratio * layer * denser
+        halo = 2 * HALO_FRACTION * _fill(h2, _density(atomic, CONTRAST_HI))
+        total["N_HI"] += hi + halo
+        veil = 2 * DARK_FRACTION * _fill(heated, _density(plain, CONTRAST_DARK))
+        total["DUST"] += EMISSIVITY * (heating * halo + 2 * _fill(heated, inside) + veil)
+    return total
+
+
+def _density(field: np.ndarray, contrast: float, opaque: float | None = None) -> np.ndarray:
+    """Log-normal density of mean one; above `opaque` times the mean it saturates."""
+    density = np.exp(contrast * field)
+    density /= density.mean()
+    if opaque is not None:
+        density /= 1 + density / opaque
+        density /= density.mean()
+    return density
+
+
+def _fill(envelopes: np.ndarray, density: np.ndarray) -> np.ndarray:
+    """Painted envelopes with the density as their inner structure; the sum is conserved."""
+    filled = envelopes * density
+    return filled * (envelopes.sum() / max(filled.sum(), 1e-300))
+
+
+def _summed(contrast: float, cells: float) -> float:
+    """Contrast of the sum of several independent log-normal cells."""
+    return float(np.sqrt(np.log1p(np.expm1(contrast**2) / cells)))
+
+
+def _standard(field: np.ndarray) -> np.ndarray:
+    return (field - field.mean()) / field.std()
+
+
+def _turbulent_spectrum(lmax: int, ell_outer: float, slope: float) -> np.ndarray:
+    """Power law below an outer scale, of unit variance on a sphere without resolution limit."""
+    ell = np.arange(1, 50_001.0)
+    power = (1 + (ell / ell_outer) ** 2) ** (-slope / 2)
+    power *= 4 * np.pi / np.sum((2 * ell + 1) * power)
+    return np.concatenate([[0.0], power[:lmax]])
+
+
+def _scan_pattern(nside: int) -> np.ndarray:
+    """Noise relative to its mean: a scan of Planck's kind looks longest at the ecliptic poles."""
+    lon, lat = hp.pix2ang(nside, np.arange(hp.nside2npix(nside)), lonlat=True)
+    ecliptic = hp.Rotator(coord=["G", "E"])(lon, lat, lonlat=True)[1]
+    return 1.12 - 0.48 * np.abs(np.sin(np.radians(ecliptic))) ** 3
+
+
+def _check(nside: int, fwhm_arcmin: float, seed: int) -> tuple[int, float, int]:
+    nside = check_nside(nside)
+    if nside > LARGEST_NSIDE:
+        raise CoganError(
+            f"NSIDE is {nside}; the embedded sky is made up to NSIDE {LARGEST_NSIDE}, lower it."
+        )
+    try:
+        beam, whole = float(fwhm_arcmin), int(seed)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CoganError(
+            f"fwhm_arcmin is {fwhm_arcmin!r} and seed is {seed!r}; both must be finite numbers."
+        ) from error
+    if not FINEST_BEAM_ARCMIN <= beam <= WIDEST_BEAM_ARCMIN:
+        raise CoganError(
+            f"fwhm_arcmin is {fwhm_arcmin}; the embedded sky is made with beams from "
+            f"{FINEST_BEAM_ARCMIN:g} to {WIDEST_BEAM_ARCMIN:g} arcmin."
+        )
+    check_beam(nside, beam)
+    if whole != seed or whole < 0:
+        raise CoganError(f"The seed is {seed}; it must be a whole number, 0 or larger.")
+    return nside, beam, whole

@@ -1,0 +1,199 @@
+"""From the downloaded maps to one sky: columns, units, pixel order, NSIDE and beam.
+
+Chapter 01 uses `prepare_sky` for the real sky at full resolution. What is known of each product's
+columns and units, and what is not, stands in ``registry.toml``.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import healpy as hp
+import numpy as np
+from astropy import units as u
+
+from ..base.files import CoganError, sha256
+from ..base.foreign import Table
+from .fetch import Product, fetch, products
+from .skyfile import COLUMN_UNITS, Sky, check_nside, fill_missing, read_map, to_grid
+
+log = logging.getLogger(__name__)
+
+BEAM_SLACK = 1.1  # a map up to 10 % coarser than the wanted beam is kept at its own beam
+_SPELLINGS = {"K_RJ": "K", "K_{RJ}": "K", "km/sec": "km/s", "Mjy": "MJy", "[": "", "]": ""}
+
+
+def prepare_sky(
+    folder: str | Path,
+    nside: int,
+    fwhm_arcmin: float,
+    target: str = "planck-type2",
+    columns: dict[str, str] | None = None,
+    progress: bool = True,
+) -> Sky:
+    """Bring dust, H I and CO to one NSIDE and one beam.
+
+    Files that are not in `folder` yet are downloaded. Each map is smoothed from its own beam to the
+    common one and resampled in harmonic space (`sky.to_grid`), its error column by `smooth_error`.
+    A map whose own beam is wider than the wanted one by at most 10 % (H I, 16.2 arcmin, at the
+    paper's 15) is resampled only, as in the paper; the log and `Sky.meta` say so.
+
+    Parameters
+    ----------
+    folder : path
+        Where the downloaded files are or go.
+    nside : int
+    fwhm_arcmin : float
+        Common beam, full width at half maximum.
+    target : {'planck-type2', 'ghosh-2024'}
+    columns : dict, optional
+        Names in the files for our columns (``{'W_CO10': 'SIGNAL'}``), where the registry's do not
+        fit.
+    progress : bool
+        Progress bars of the downloads.
+
+    Returns
+    -------
+    Sky
+        DUST [MJy/sr], N_HI [cm-2], W_CO10, W_CO21 and, where the files have them, W_CO10_ERR,
+        W_CO21_ERR [K km/s]; `meta` has each file's name and SHA-256.
+
+    Raises
+    ------
+    CoganError
+        A beam or NSIDE that cannot be (before any download), a file that cannot be had, a column
+        or unit that does not fit.
+    """
+    columns = columns or {}
+    wanted = products(target)
+    nside = check_nside(nside)
+    beams = {product.name: _beam(product, nside, fwhm_arcmin) for product in wanted}
+    known = [name for product in wanted for name in product.columns]
+    if strange := sorted(set(columns) - set(known)):
+        raise CoganError(f"columns names {', '.join(strange)}; it may name {', '.join(known)}.")
+    paths = {product.name: fetch(product, folder, progress) for product in wanted}
+    maps, meta = {}, {"cotarget": target}
+    for product in wanted:
+        path, beam = paths[product.name], beams[product.name]
+        for column, names in product.columns.items():
+            names = [columns[column]] if column in columns else names
+            if not names:
+                continue
+            log.info("Preparing %s from %s.", column, path.name)
+            values = read_column(path, product, column, names)
+            bring = smooth_error if column.endswith("_ERR") else to_grid
+            try:
+                values = bring(values, nside, product.fwhm_arcmin, beam)
+            except CoganError as error:
+                raise CoganError(f"{path.name}, {column}: {error}") from error
+            maps[column] = values.astype(np.float32)
+        meta |= {f"{product.role}file": path.name, f"{product.role}sha": sha256(path)}
+        if beam != fwhm_arcmin:
+            meta[f"{product.role}beam"] = beam
+    order = [name for name in COLUMN_UNITS if name in maps]
+    return Sky(
+        maps={name: maps[name] for name in order},
+        units={name: COLUMN_UNITS[name][0] for name in order},
+        fwhm_arcmin=float(fwhm_arcmin),
+        meta=meta,
+    )
+
+
+def read_column(path: Path, product: Product, column: str, names: list[str]) -> np.ndarray:
+    """Read one of our columns from a product's file, whatever its name and spelling of the unit.
+
+    `names` are tried in turn, ignoring case; a table of one column is taken whatever its name.
+
+    Returns
+    -------
+    ndarray, shape (12 * nside**2,), float64
+        RING, Galactic, in the first unit of `sky.COLUMN_UNITS`; NaN where the file has no value.
+    """
+    units = Table(path, "fetch it again").units
+    if "" in units:
+        raise CoganError(f"{path} has no table in its first extension; fetch it again.")
+    by_case = {name.upper(): name for name in units}
+    found = [by_case[name.upper()] for name in names if name.upper() in by_case]
+    if not found and len(units) == 1:
+        found = list(units)
+    if not found:
+        raise CoganError(
+            f"{path.name} has no column {' or '.join(names)} for {column}; it has "
+            f"{', '.join(units)}. Name the right one: columns={{{column!r}: '...'}}."
+        )
+    where = {"order": product.order or None, "frame": product.frame or None}
+    values = read_map(path, column=found[0], **where)
+    if product.index in units:
+        rows = read_map(path, column=product.index, **where)
+        values = values[np.argsort(rows, kind="stable")]
+    return values * _factor(units[found[0]] or product.unit, COLUMN_UNITS[column][0], path)
+
+
+def smooth_error(sigma: np.ndarray, nside: int, fwhm_in: float, fwhm_out: float) -> np.ndarray:
+    r"""One-sigma errors of a map after its smoothing from beam `fwhm_in` to `fwhm_out` (arcmin).
+
+    An approximation: the noise is taken as white on the sky before the map's own beam B_in, with a
+    level that varies from place to place. Smoothing adds variances with the *squared* beam, and a
+    squared Gaussian is a Gaussian of width fwhm / sqrt(2) and area proportional to fwhm^-2, hence
+
+    .. math:: \sigma_{out}^2 = (f_{in} / f_{out})^2 \; G(\sqrt{(f_{out}^2 - f_{in}^2) / 2}) *
+              \sigma_{in}^2 .
+
+    Correlations beyond the beam (stripes, residual foregrounds) are not known to an error column
+    and average down less than this says.
+
+    Parameters
+    ----------
+    sigma : ndarray, shape (12 * nside_in**2,)
+        RING; NaN where unknown.
+
+    Returns
+    -------
+    ndarray, shape (12 * nside**2,)
+    """
+    known = fill_missing(sigma)
+    if known.min() < 0:
+        raise CoganError("Some errors are negative; name the right column, or mend the file.")
+    variance = known**2
+    half_way = min(np.sqrt((fwhm_in**2 + fwhm_out**2) / 2), fwhm_out)
+    smooth = to_grid(variance, nside, half_way, fwhm_out)  # by sqrt((out^2 - in^2) / 2)
+    smooth = np.maximum(smooth, variance.min())  # ringing of the a_lm must not go below
+    return fwhm_in / fwhm_out * np.sqrt(smooth)
+
+
+def _beam(product: Product, nside: int, fwhm_arcmin: float) -> float:
+    """The beam that a product can be brought to: the wanted one, or its own if that is close."""
+    if not fwhm_arcmin >= hp.nside2resol(nside, arcmin=True):
+        raise CoganError(
+            f"A beam of {fwhm_arcmin:g} arcmin needs finer pixels than NSIDE {nside} has; raise "
+            "nside or fwhm_arcmin."
+        )
+    own = product.fwhm_arcmin
+    if own > BEAM_SLACK * fwhm_arcmin:
+        raise CoganError(
+            f"{product.title} has a beam of {own:g} arcmin and cannot be sharpened to "
+            f"{fwhm_arcmin:g}; choose fwhm_arcmin of at least {own:g}."
+        )
+    if own > fwhm_arcmin:
+        log.warning(
+            "%s keeps its own beam of %g arcmin beside maps of %g arcmin.",
+            product.title,
+            own,
+            fwhm_arcmin,
+        )
+    return max(own, float(fwhm_arcmin))
+
+
+def _factor(unit: str, wanted: str, path: Path) -> float:
+    """Multiplier from a unit as the archives spell it to one of ours."""
+    spelled = unit
+    for theirs, ours in _SPELLINGS.items():
+        spelled = spelled.replace(theirs, ours)
+    try:
+        return float(u.Unit(spelled).to(wanted))
+    except (ValueError, TypeError, u.UnitConversionError) as error:
+        raise CoganError(
+            f"{path.name} gives {unit!r}, which cannot be converted to {wanted!r}; this is another "
+            "product than the registry's."
+        ) from error

@@ -1,0 +1,9 @@
+"""Tiles: cutting a sky into flat tiles and joining them, scaling, and the file of patches.
+
+Without healpy, but for `tiling`, which is imported where tiles are cut or joined.
+"""
+
+from .patches import Patches
+from .scaling import PatchMinMax, Scaling
+
+__all__ = ["PatchMinMax", "Patches", "Scaling"]

@@ -1,0 +1,326 @@
+"""Sphere to flat tiles and back.
+
+Out: the map's a_lm are summed *at the tiles' points* (`harmonics.Interpolant`), so that a
+band-limited map is cut exactly. Back: every HEALPix pixel in a tile *pulls* its value from the tile
+by cubic splines, and tiles are joined with weights that fall off across the borders of their cells
+only.
+Chapter 01 draws the geometry, chapter 04 the joining.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cache
+
+import ducc0
+import healpy as hp
+import numpy as np
+from scipy import ndimage, spatial
+
+from ..base.checks import check_centres
+from ..base.files import CoganError
+from ..sky.harmonics import ACCURACY, Interpolant, map2alm
+from ..sky.skyfile import check_nside, full_sky
+
+#: Points evaluated at once: bounds the memory beside the tiles themselves.
+_CHUNK_POINTS = 1_000_000
+#: Half width of the zone in which one tile hands over to the next, in spacings of their centres.
+BLEND = 1 / 20
+#: A tile has no say where another's weight is e^8 times its own.
+_FAINT = 8
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A square tile: `npix` pixels a side of `pixel_arcmin`, in ZEA (equal area, as in the paper)
+    or TAN (gnomonic) projection, north up, longitude growing to the left, row 0 at the bottom."""
+
+    npix: int
+    pixel_arcmin: float
+    projection: str = "ZEA"
+
+    def __post_init__(self) -> None:
+        if self.projection not in ("ZEA", "TAN"):
+            raise CoganError(f"Projection {self.projection!r} is unknown; choose 'ZEA' or 'TAN'.")
+        numbers = isinstance(self.npix, int) and isinstance(self.pixel_arcmin, int | float)
+        if not (numbers and self.npix >= 8 and 0 < self.side_deg < 60):
+            raise CoganError(
+                f"A tile of {self.npix} pixels of {self.pixel_arcmin} arcmin is not usable; take "
+                "at least 8 pixels and less than 60 degrees a side."
+            )
+
+    @property
+    def side_deg(self) -> float:
+        """Side of the tile in degrees."""
+        return self.npix * self.pixel_arcmin / 60
+
+    def grown(self, pixels: int) -> Geometry:
+        """The same tile with `pixels` more on every side."""
+        return Geometry(self.npix + 2 * pixels, self.pixel_arcmin, self.projection)
+
+    def to_dict(self) -> dict:
+        """Plain types, for JSON."""
+        return asdict(self)
+
+
+def tile_centres(centre_nside: int) -> np.ndarray:
+    """Centres uniform on the sphere: the pixel centres of a HEALPix grid.
+
+    Returns
+    -------
+    ndarray, shape (12 * centre_nside**2, 2)
+        Galactic longitude and latitude in degrees.
+    """
+    pixels = np.arange(hp.nside2npix(check_nside(centre_nside, "centre_nside")))
+    return np.stack(hp.pix2ang(centre_nside, pixels, lonlat=True), axis=1)
+
+
+def _frames(centres: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Unit vectors to the centres and to the east and north of each, shapes (n, 3)."""
+    lon, lat = np.radians(np.atleast_2d(centres)).T
+    zero = np.zeros_like(lon)
+    out = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
+    east = np.stack([-np.sin(lon), np.cos(lon), zero], axis=1)
+    north = np.stack([-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)], axis=1)
+    return out, east, north
+
+
+def tile_vectors(geometry: Geometry, centres: np.ndarray) -> np.ndarray:
+    """Unit vectors of every tile pixel, shape (n, npix, npix, 3).
+
+    With plane coordinates x (east) and y (north) in radians and r^2 = x^2 + y^2, the point is
+    (1 - r^2/2) c + sqrt(1 - r^2/4) (x e + y n) for ZEA and (c + x e + y n) / sqrt(1 + r^2) for TAN.
+    """
+    out, east, north = (v[:, None, None, :] for v in _frames(centres))
+    step = np.radians(geometry.pixel_arcmin / 60)
+    offset = (np.arange(geometry.npix) - (geometry.npix - 1) / 2) * step
+    x, y = -offset[None, None, :, None], offset[None, :, None, None]
+    r2 = x**2 + y**2
+    if geometry.projection == "ZEA":
+        return (1 - r2 / 2) * out + np.sqrt(1 - r2 / 4) * (x * east + y * north)
+    return (out + x * east + y * north) / np.sqrt(1 + r2)
+
+
+def tile_angles(geometry: Geometry, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Colatitude and longitude [0, 2 pi) in radians of every tile pixel, shapes (n, npix, npix).
+
+    Tiles of one latitude differ in longitude only: angles are computed once a latitude.
+    """
+    centres = np.atleast_2d(centres)
+    latitudes, which = np.unique(centres[:, 1], return_inverse=True)
+    vectors = tile_vectors(geometry, np.stack([np.zeros_like(latitudes), latitudes], axis=1))
+    colatitude = np.arccos(np.clip(vectors[..., 2], -1, 1))[which]
+    lon = np.arctan2(vectors[..., 1], vectors[..., 0])[which]
+    lon += np.radians(centres[:, 0])[:, None, None]
+    lon %= 2 * np.pi
+    lon[lon >= 2 * np.pi] = 0.0  # the remainder of a tiny negative number is 2 pi itself
+    return colatitude, lon
+
+
+def tile_lonlat(geometry: Geometry, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Galactic longitude and latitude in degrees of every tile pixel, shapes (n, npix, npix)."""
+    colatitude, lon = tile_angles(geometry, centres)
+    return np.degrees(lon), 90 - np.degrees(colatitude)
+
+
+@cache
+def _covering_radius(centre_nside: int) -> float:
+    """Largest distance in radians of any point of the sphere from its nearest centre."""
+    fine = 8 * centre_nside
+    points = np.stack(hp.pix2vec(fine, np.arange(hp.nside2npix(fine))), axis=1)
+    centres = np.stack(hp.pix2vec(centre_nside, np.arange(hp.nside2npix(centre_nside))), axis=1)
+    return spatial.cKDTree(centres).query(points)[0].max() + hp.nside2resol(fine)
+
+
+@cache
+def _to_spline(npix: int) -> np.ndarray:
+    """Matrix that takes a row of samples to the coefficients of its cubic spline, (npix, npix).
+
+    Two products with it take half the time of scipy's recursion along both axes.
+    """
+    matrix = ndimage.spline_filter1d(np.eye(npix), order=3, axis=0, mode="mirror")
+    matrix[np.abs(matrix) < 1e-12] = 0  # denormal numbers make products ten times slower
+    return matrix.astype(np.float32)
+
+
+def map_to_alm(values: np.ndarray, lmax: int | None = None) -> np.ndarray:
+    """a_lm of a full RING map without holes, up to `lmax` (default 3 nside - 1)."""
+    values = full_sky(values)
+    if not np.isfinite(values).all():
+        raise CoganError("The map has NaN or infinite pixels; fill them first (sky.fill_missing).")
+    lmax = 3 * hp.npix2nside(values.size) - 1 if lmax is None else lmax
+    return map2alm(values, lmax, enough=ACCURACY)
+
+
+def cut_maps(maps: list[Interpolant], geometry: Geometry, centres: np.ndarray) -> np.ndarray:
+    """Tiles of several band-limited maps at the same centres, exact to 1e-5.
+
+    Parameters
+    ----------
+    maps : list of Interpolant
+    centres : ndarray, shape (n, 2)
+        Longitude and latitude in degrees.
+
+    Returns
+    -------
+    ndarray, shape (n, len(maps), npix, npix), float32
+    """
+    centres = check_centres(centres)
+    tiles = np.empty((len(centres), len(maps), geometry.npix, geometry.npix), dtype=np.float32)
+    chunk = max(1, _CHUNK_POINTS // geometry.npix**2)
+    for start in range(0, len(centres), chunk):
+        part = slice(start, start + chunk)
+        colatitude, lon = tile_angles(geometry, centres[part])
+        points = np.stack([colatitude, lon, np.zeros_like(lon)], axis=-1).reshape(-1, 3)
+        for i, values_at in enumerate(maps):
+            tiles[part, i] = values_at(points).reshape(lon.shape)
+    return tiles
+
+
+def cut_tiles(
+    alm: np.ndarray, geometry: Geometry, centres: np.ndarray, nthreads: int = 1
+) -> np.ndarray:
+    """Tiles of one band-limited map, given its a_lm (`map_to_alm`), shape (n, npix, npix)."""
+    return cut_maps([Interpolant(alm, nthreads)], geometry, centres)[:, 0]
+
+
+def share_of_tiles(mask: np.ndarray, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
+    """Share of each tile that a RING mask covers, from the pixels that the tile's points fall in.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (12 * nside**2,)
+    lon, lat : ndarray, shape (n, npix, npix)
+        From `tile_lonlat`, in degrees.
+    """
+    nside = hp.npix2nside(mask.size)
+    return np.array(
+        [
+            mask[hp.ang2pix(nside, tile_lon, tile_lat, lonlat=True)].mean()
+            for tile_lon, tile_lat in zip(lon, lat, strict=True)
+        ]
+    )
+
+
+class Joiner:
+    """Puts flat tiles back on the sphere, tile by tile, for several maps at once.
+
+    Each tile owns the cell of points nearest to its centre; the weight exp(-d^2 / (D b)) of the
+    distance d to the centre hands over from cell to cell within about b = `BLEND` D of the border
+    (D is the spacing of the centres). Away from borders one tile alone speaks, so that joining
+    does not average away what neighbouring tiles disagree on.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Of the tiles that come in.
+    centre_nside : int
+        The grid of centres, as in `tile_centres`.
+    nside : int
+        Of the maps that come out.
+    nthreads : int
+        Tiles interpolated at the same time; the sum is taken in the same order for any number.
+    """
+
+    def __init__(
+        self, geometry: Geometry, centre_nside: int, nside: int, nthreads: int = 1
+    ) -> None:
+        self.geometry, self.nside = geometry, nside
+        self.centres = tile_centres(centre_nside)
+        self._centre_nside = centre_nside
+        self._pixels = ducc0.healpix.Healpix_Base(nside, "RING")  # healpy's, but faster
+        self._scale = hp.nside2resol(centre_nside) ** 2 * BLEND
+        self._reach = self.reach(centre_nside)
+        if self._reach > np.radians(geometry.side_deg / 2):
+            raise CoganError(
+                f"Tiles of {geometry.side_deg:.2f} degrees on a grid of centre_nside "
+                f"{centre_nside} leave gaps; they must be at least "
+                f"{2 * np.degrees(self._reach):.2f} degrees wide. Raise tile_npix or centre_nside."
+            )
+        # Nobody asks for a tile's outermost pixels, which were context for the generator; a spline
+        # feels a pixel 12 pixels away by 0.27^12 = 1e-7, so what lies further out is left aside.
+        needed = np.degrees(self._reach) * 60 / geometry.pixel_arcmin
+        self._crop = max(0, int(geometry.npix / 2 - needed) - 12)
+        self._map = map if nthreads == 1 else ThreadPoolExecutor(nthreads).map
+        self._sum: np.ndarray | None = None
+        self._weight = np.zeros(hp.nside2npix(nside), dtype=np.float32)
+
+    @staticmethod
+    def reach(centre_nside: int) -> float:
+        """Radians from a centre beyond which no point is its own, the hand-over included."""
+        return _covering_radius(centre_nside) + _FAINT / 2 * BLEND * hp.nside2resol(centre_nside)
+
+    def add(self, start: int, tiles: np.ndarray) -> None:
+        """Add tiles number `start`, `start` + 1, ... of the grid.
+
+        Parameters
+        ----------
+        start : int
+        tiles : ndarray, shape (n, n_maps, npix, npix)
+        """
+        side, last = self.geometry.npix, len(self.centres)
+        good = tiles.ndim == 4 and tiles.shape[2:] == (side, side) and np.isfinite(tiles).all()
+        if not good or not 0 <= start <= last - len(tiles):
+            raise CoganError(
+                f"The joiner takes tiles (n, n_maps, {side}, {side}) of finite values for the "
+                f"places 0 to {last - 1}; it got {tiles.shape} from place {start}, or NaN or "
+                "infinite values in them."
+            )
+        if self._sum is None:
+            self._sum = np.zeros((tiles.shape[1], self._weight.size), dtype=np.float32)
+        for pixels, weight, values in self._map(
+            self._pull, range(start, start + len(tiles)), tiles
+        ):
+            self._weight[pixels] += weight
+            for total, pulled in zip(self._sum, values, strict=True):
+                total[pixels] += weight * pulled
+
+    def _pull(self, index: int, tile: np.ndarray) -> tuple[np.ndarray, np.ndarray, list]:
+        """What a tile gives to the sky: pixels, weights (m,), and the values of each map (m,)."""
+        frame = np.concatenate(_frames(self.centres[index]))
+        pixels = hp.query_disc(self.nside, frame[0], self._reach)
+        vectors = self._pixels.pix2vec(pixels).T
+        around = hp.get_all_neighbours(self._centre_nside, index)
+        others = np.stack(hp.pix2vec(self._centre_nside, around[around >= 0]), axis=1)
+        ahead = (others @ vectors).max(axis=0) - frame[0] @ vectors
+        ours = 2 * ahead < _FAINT * self._scale  # half of a disc is deep in the others' cells
+        pixels = pixels[ours]
+        depth, x, y = frame @ vectors[:, ours]
+        shrink = np.sqrt((1 + depth) / 2) if self.geometry.projection == "ZEA" else depth
+        inner = slice(self._crop, self.geometry.npix - self._crop)
+        middle = (self.geometry.npix - 1) / 2 - self._crop
+        step = np.radians(self.geometry.pixel_arcmin / 60)
+        position = np.stack([y / shrink / step + middle, middle - x / shrink / step])
+        weight = np.exp((2 * depth - 2) / self._scale)  # 2 - 2 depth is the squared distance
+        spline = _to_spline(tile[0, inner].shape[0])
+        values = [
+            ndimage.map_coordinates(
+                spline @ one[inner, inner] @ spline.T,
+                position,
+                order=3,
+                mode="mirror",
+                prefilter=False,
+            )
+            for one in tile
+        ]
+        return pixels, weight, values
+
+    def finish(self) -> np.ndarray:
+        """The joined maps, shape (n_maps, 12 * nside**2), float32; the joiner is used up by it.
+
+        Raises `CoganError` if a part of the sky was given no tile.
+        """
+        if self._sum is None or not self._weight.all():
+            missing = (self._weight <= 0).mean()
+            raise CoganError(f"{missing:.1%} of the sky got no tile; add every tile of the grid.")
+        self._sum /= self._weight
+        return self._sum
+
+
+def join_tiles(joiner: Joiner, tiles: Iterable[np.ndarray]) -> np.ndarray:
+    """Join tiles given in the order of the grid, each of shape (n_maps, npix, npix)."""
+    for index, tile in enumerate(tiles):
+        joiner.add(index, tile[None])
+    return joiner.finish()

@@ -1,0 +1,529 @@
+"""The scripts that run, build and check the book, on books of two tiny chapters."""
+
+import copy
+import json
+import subprocess
+from pathlib import Path
+
+import build_book
+import check_notebooks
+import check_site
+import pytest
+import run_notebooks
+
+from cogan_lib.base.files import CoganError
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAPTERS = sorted((ROOT / "book").glob("[0-9][0-9]-*.ipynb"))
+
+
+def markdown(name: str, source: str) -> dict:
+    return {"cell_type": "markdown", "id": name, "metadata": {}, "source": source}
+
+
+def code(name: str, source: str, *tags: str) -> dict:
+    metadata = {"tags": list(tags)} if tags else {}
+    return {
+        "cell_type": "code", "id": name, "metadata": metadata, "source": source,
+        "outputs": [], "execution_count": None,
+    }  # fmt: skip
+
+
+def notebook(title: str, parameters: str, *sources: str) -> dict:
+    """A notebook that keeps the contract; its parameters are `name: type = value` lines."""
+    lines = parameters.splitlines()
+    names = [line.split(":")[0] for line in lines]
+    check = f"settings = Settings.check({', '.join(f'{name}={name}' for name in names)})"
+    cells = [
+        markdown("title", f"# {title}\n\nPromise.\n\n<!-- badges -->\n\nClone REPOSITORY_URL."),
+        code("setup", check_notebooks.setup_cell(""), "setup", "hide-input"),
+        code("parameters", "\n".join(f"{line}  # why" for line in lines), "parameters"),
+        code("start", f"from cogan_lib.base.config import Settings\n\n{check}"),
+    ]
+    cells += [code(f"lesson-{place}", source) for place, source in enumerate(sources)]
+    metadata = {"kernelspec": check_notebooks.KERNEL, "language_info": {"name": "python"}}
+    return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+
+
+SKY = notebook(
+    "Sky",
+    'run_dir: str = "runs/laptop"\nseed: int = 1\nsky_path: str = ""',
+    "import json, os, sys\nfrom pathlib import Path\n\nrun = Path(run_dir)\n"
+    "run.mkdir(parents=True, exist_ok=True)\n"
+    "(run / 'sky.fits').write_text(f'sky of seed {seed}')\n"
+    "(run / 'report.json').write_text(json.dumps({'sky': {'seed': seed}}))\n"
+    "facts = [sys.executable, os.environ.get('OMP_NUM_THREADS'), os.getcwd()]\n"
+    "(run / 'facts.json').write_text(json.dumps(facts))",
+)
+TRAINING = notebook(
+    "Training",
+    'run_dir: str = "runs/laptop"\nmax_minutes: float = 12.0',
+    "from pathlib import Path\n\nrun = Path(run_dir)\n"
+    "text = (run / 'sky.fits').read_text()\nprint('read', text)\n"
+    "(run / 'checkpoint').mkdir(exist_ok=True)\n"
+    "(run / 'checkpoint' / 'weights.txt').write_text(f'{text}, {max_minutes} minutes')",
+)
+
+
+@pytest.fixture
+def book(tmp_path) -> Path:
+    """Top folder of a checkout with two chapters and a profile file."""
+    (tmp_path / "book").mkdir()
+    (tmp_path / "cogan_lib").mkdir()
+    (tmp_path / "cogan_lib" / "module.py").write_text("answer = 42\n")
+    save(tmp_path, "01-sky", SKY)
+    save(tmp_path, "02-training", TRAINING)
+    (tmp_path / "toy.yaml").write_text("run_dir: runs/toy\nmax_minutes: 0.5\n")
+    return tmp_path
+
+
+def save(root: Path, name: str, content: dict) -> None:
+    (root / "book" / f"{name}.ipynb").write_text(json.dumps(content))
+
+
+def drive(book: Path, *arguments: str) -> int:
+    return run_notebooks.main(["--profile", str(book / "toy.yaml"), *arguments], root=book)
+
+
+def status(book: Path) -> dict:
+    return json.loads((book / "_build" / "executed" / "toy" / "status.json").read_text())
+
+
+def execute_here(chapter, output) -> dict:
+    """Run a chapter in this process and folder, without a kernel to wait for."""
+    names = {}
+    for cell in json.loads(chapter.source.read_text())["cells"]:
+        if cell["cell_type"] == "code" and "setup" not in cell["metadata"].get("tags", []):
+            exec("".join(cell["source"]), names)
+        if "parameters" in cell["metadata"].get("tags", []):
+            names.update(chapter.parameters)
+    output.write_text(chapter.source.read_text())
+    return {
+        "outcome": "ok", "title": run_notebooks.title(chapter.source), "seconds": 1.0,
+        "peak_mb": 1, "date": "2026-01-01T00:00+00:00", "commit": "not a checkout",
+        "parameters": chapter.parameters,
+        "source_sha256": run_notebooks.sha256(chapter.source),
+    }  # fmt: skip
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Run chapters in this process: a list of what ran."""
+    ran = []
+
+    def execute(chapter, output, environment, root):
+        monkeypatch.chdir(root)
+        ran.append(chapter.name)
+        return execute_here(chapter, output)
+
+    monkeypatch.setattr(run_notebooks, "execute", execute)
+    return ran
+
+
+# ---------------------------------------------------------------- the driver
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-p", "batch_size", "4"], "No notebook has a parameter batch_size"),
+        (["-p", "nsid", "64"], "did you mean 'nside'"),
+        (["-p", "seed", "-1"], "seed should be greater than or equal to 0"),
+        (["--profile", "none"], "no profile 'none'"),
+        (["--only", "07"], "no chapter '07'"),
+        (["--sky", "missing.fits"], "There is no sky file"),
+    ],
+)
+def test_bad_requests_are_refused_before_anything_runs(book, in_process, capsys, arguments, words):
+    assert drive(book, *arguments) == 2
+    assert words in capsys.readouterr().err
+    assert not in_process and not (book / "runs").exists()
+
+
+def test_a_profile_key_that_no_notebook_has_is_refused(book, in_process, capsys):
+    (book / "toy.yaml").write_text("run_dir: runs/toy\nbatch_size: 4\n")
+    assert drive(book) == 2
+    assert "No notebook has a parameter batch_size" in capsys.readouterr().err
+    assert drive(book, "--only", "01") == 0, "a part of the book does not have them all"
+
+
+def test_each_notebook_gets_its_own_parameters(book, in_process):
+    assert drive(book, "-p", "seed", "5") == 0
+    chapters = status(book)["chapters"]
+    assert chapters["01-sky"]["parameters"] == {"run_dir": "runs/toy", "seed": 5}
+    assert chapters["02-training"]["parameters"] == {"run_dir": "runs/toy", "max_minutes": 0.5}
+    assert set(chapters["01-sky"]["artefacts"]) == {"sky.fits", "facts.json", "report.json#sky"}
+    weights = book / "runs" / "toy" / "checkpoint" / "weights.txt"
+    assert weights.read_text() == "sky of seed 5, 0.5 minutes"
+
+
+def change_parameter(book):
+    return ["-p", "seed", "2"]
+
+
+def change_last_parameter(book):
+    return ["-p", "max_minutes", "3.0"]
+
+
+def change_library(book):
+    (book / "cogan_lib" / "module.py").write_text("answer = 43\n")
+
+
+def change_first_source(book):
+    changed = copy.deepcopy(SKY)
+    changed["cells"][-1]["source"] += "\n(run / 'sky.fits').write_text('another sky')"
+    save(book, "01-sky", changed)
+
+
+def change_words_of_first(book):
+    changed = copy.deepcopy(SKY)
+    changed["cells"][0]["source"] += " More words."
+    save(book, "01-sky", changed)
+
+
+def lose_sky(book):
+    (book / "runs" / "toy" / "sky.fits").unlink()
+
+
+def tamper_with_sky(book):
+    (book / "runs" / "toy" / "sky.fits").write_text("something else")
+
+
+def lose_weights(book):
+    (book / "runs" / "toy" / "checkpoint" / "weights.txt").unlink()
+
+
+def lose_report(book):
+    (book / "runs" / "toy" / "report.json").unlink()
+
+
+def lose_executed(book):
+    (book / "_build" / "executed" / "toy" / "02-training.ipynb").unlink()
+
+
+@pytest.mark.parametrize(
+    ("change", "reruns"),
+    [
+        (lambda book: None, ""),
+        (change_parameter, "01 02"),
+        (change_last_parameter, "02"),
+        (change_library, "01 02"),
+        (change_first_source, "01 02"),
+        (change_words_of_first, "01"),  # it leaves the same files, so the next one stands
+        (lose_sky, "01"),
+        (tamper_with_sky, "01"),
+        (lose_weights, "02"),
+        (lose_report, "01"),
+        (lose_executed, "02"),
+    ],
+)
+def test_what_is_out_of_date_runs_again_and_nothing_else(book, in_process, change, reruns):
+    assert drive(book) == 0
+    in_process.clear()
+    arguments = change(book) or []
+    assert drive(book, *arguments) == 0
+    assert " ".join(name[:2] for name in in_process) == reruns
+    in_process.clear()
+    assert drive(book, *arguments) == 0 and not in_process, "now all is up to date"
+
+
+def test_a_changed_sky_file_runs_its_readers_again(book, in_process):
+    sky = book / "mine.fits"
+    sky.write_text("one")
+    assert drive(book, "--sky", str(sky)) == 0
+    assert status(book)["chapters"]["01-sky"]["parameters"]["sky_path"] == "mine.fits"
+    in_process.clear()
+    sky.write_text("two")
+    assert drive(book, "--sky", str(sky)) == 0
+    assert in_process[0] == "01-sky"
+
+
+def test_only_warns_about_inputs_that_are_out_of_date(book, in_process, capsys):
+    assert drive(book) == 0
+    change_first_source(book)
+    in_process.clear()
+    assert drive(book, "--only", "02", "-p", "max_minutes", "1.0") == 0
+    assert in_process == ["02-training"]
+    assert "WARNING: 02-training uses what 01-sky left" in capsys.readouterr().out
+    executed = book / "_build" / "executed" / "toy"
+    with pytest.raises(CoganError, match="01-sky has changed since it was run"):
+        build_book.check_run(book / "book", executed)
+    assert drive(book) == 0
+    build_book.check_run(book / "book", executed)
+    assert in_process == ["02-training", "01-sky", "02-training"]
+
+
+def test_real_kernels_and_what_a_failure_leaves(book, capfd):
+    """The kernel is this interpreter; the partial notebook stays; the failure is recorded."""
+    broken = copy.deepcopy(TRAINING)
+    broken["cells"].append(code("broken", "raise RuntimeError('out of luck')"))
+    save(book, "02-training", broken)
+    assert drive(book) == 1
+    facts = json.loads((book / "runs" / "toy" / "facts.json").read_text())
+    assert Path(facts[0]).samefile(run_notebooks.sys.executable)
+    assert int(facts[1]) >= 1 and Path(facts[2]).samefile(book)
+    chapters = status(book)["chapters"]
+    assert chapters["01-sky"]["outcome"] == "ok" and chapters["02-training"]["outcome"] == "failed"
+    assert chapters["01-sky"]["seconds"] > 0 and chapters["01-sky"]["peak_mb"] > 20
+    partial = (book / "_build" / "executed" / "toy" / "02-training.ipynb").read_text()
+    assert "read sky of seed 1" in partial and "out of luck" in partial
+    printed = capfd.readouterr()
+    assert "papermill book/01-sky.ipynb" in printed.out and "-r run_dir runs/toy" in printed.out
+    assert "out of luck" in printed.err
+    with pytest.raises(CoganError, match="02-training has not run to its end"):
+        build_book.check_run(book / "book", book / "_build" / "executed" / "toy")
+
+
+# ---------------------------------------------------------------- the build
+
+
+def test_the_address_is_filled_in_or_taken_out():
+    text = "# T\n\n<!-- badges -->\n\ngit clone REPOSITORY_URL"
+    without = build_book.fill_address(text, "01-sky", {"url": ""})
+    assert "http" not in without and "badges" not in without
+    assert without.endswith("git clone ADDRESS-OF-THE-REPOSITORY")
+    address = {"url": "https://github.com/us/cogan/", "branch": "trunk", "path_to_book": "book"}
+    with_it = build_book.fill_address(text, "01-sky", address)
+    page = "github.com/us/cogan/blob/trunk/book/01-sky.ipynb"
+    assert f"(https://{page})" in with_it
+    assert (
+        f"(https://colab.research.google.com/{page.removeprefix('github.com/')})".replace(
+            ".com/us", ".com/github/us"
+        )
+        in with_it
+    )
+    assert with_it.endswith("git clone https://github.com/us/cogan")
+    elsewhere = build_book.fill_address(text, "01-sky", {"url": "https://git.example.org/cogan"})
+    assert "colab" not in elsewhere
+
+
+def test_no_button_without_an_address(book, in_process):
+    assert drive(book) == 0
+    run = status(book)
+    config = {"repository": {"url": "", "branch": "main"}, "html": {"extra_footer": "<p>x</p>"}}
+    built = build_book.site_config(config, run)
+    assert "repository" not in built and not built["html"]["use_repository_button"]
+    assert not built["launch_buttons"]["colab_url"]
+    assert built["execute"] == {"execute_notebooks": "off"}
+    assert "<p>x</p>" in built["html"]["extra_footer"] and "toy" in built["html"]["extra_footer"]
+    config["repository"]["url"] = "https://github.com/us/cogan"
+    built = build_book.site_config(config, run)
+    assert built["html"]["baseurl"] == "https://us.github.io/cogan/"
+    assert built["launch_buttons"]["colab_url"] and built["html"]["use_repository_button"]
+
+
+def test_staging_takes_the_executed_notebooks(book, in_process):
+    assert drive(book) == 0
+    executed = book / "_build" / "executed" / "toy"
+    run = json.loads((executed / "01-sky.ipynb").read_text())
+    run["cells"][-1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "ran"}]
+    (executed / "01-sky.ipynb").write_text(json.dumps(run))
+    (book / "book" / "index.md").write_text("# Home\n\nREPOSITORY_URL\n")
+    stage = book / "_build" / "stage"
+    build_book.stage(book / "book", executed, stage, {}, status(book))
+    assert json.loads((stage / "01-sky.ipynb").read_text())["cells"][-1]["outputs"]
+    assert "REPOSITORY_URL" not in (stage / "index.md").read_text()
+    page = build_book.status_page(status(book))
+    assert "[Training](02-training.ipynb) | 1 | 1 | 2026-01-01 00:00 | not a checkout |" in page
+
+
+def test_a_book_that_has_not_run_is_not_built(book, capsys):
+    assert build_book.main(["--profile", "toy"], root=book) == 2
+    assert "run `make book PROFILE=toy`" in capsys.readouterr().err
+
+
+@pytest.fixture
+def builds(book, in_process, monkeypatch):
+    """A book that has run, and how often Jupyter Book is asked to build it."""
+    assert drive(book) == 0
+    (book / "_config.yml").write_text("title: Toy\n")
+    (book / "book" / "index.md").write_text("# Home\n")
+    built = []
+
+    def jupyter_book(command, **_):
+        html = book / "_build" / "html"
+        html.mkdir()
+        (html / "index.html").write_text(f"site number {len(built)}")
+        built.append(command)
+        return subprocess.CompletedProcess(command, 1 if "fail" in built else 0)
+
+    monkeypatch.setattr(build_book.subprocess, "run", jupyter_book)
+    return built
+
+
+def site_change(name: str, text: str):
+    return lambda book, _: (book / name).write_text(text)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        site_change("book/index.md", "# Home of others"),
+        site_change("cogan_lib/module.py", "answer = 43"),
+        site_change("_config.yml", "title: Other"),
+        site_change("_build/html/index.html", "by hand"),
+        site_change("_build/html/more.html", "from elsewhere"),
+        lambda book, _: (book / "_build" / "html" / "index.html").unlink(),
+        lambda book, _: drive(book, "-p", "seed", "2"),
+        lambda _, monkeypatch: monkeypatch.setattr(
+            build_book.importlib.metadata, "distributions", lambda: []
+        ),
+    ],
+)
+def test_a_site_is_built_again_if_anything_has_changed(book, builds, change, monkeypatch):
+    options = ["--profile", "toy"]
+    assert build_book.main(options, root=book) == 0 and len(builds) == 1
+    assert build_book.main(options, root=book) == 0 and len(builds) == 1, "nothing has changed"
+    change(book, monkeypatch)
+    assert build_book.main(options, root=book) == 0 and len(builds) == 2
+    assert build_book.main(options, root=book) == 0 and len(builds) == 2
+
+
+def test_a_site_whose_build_failed_is_not_up_to_date(book, builds):
+    builds.append("fail")
+    assert build_book.main(["--profile", "toy"], root=book) == 1
+    assert build_book.main(["--profile", "toy"], root=book) == 1
+    builds.remove("fail")
+    assert build_book.main(["--profile", "toy"], root=book) == 0
+
+
+# ---------------------------------------------------------------- the notebooks' contract
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_chapters_keep_the_contract(path):
+    address = check_notebooks.public_address(ROOT / "_config.yml")
+    assert check_notebooks.check_notebook(json.loads(path.read_text()), address) == []
+
+
+def test_the_tiny_notebooks_keep_the_contract():
+    assert check_notebooks.check_notebook(SKY) == []
+    assert check_notebooks.check_notebook(TRAINING) == []
+
+
+def breakages():
+    """Pairs: what is done to the notebook, what the check then says."""
+
+    def cell(place, **changes):
+        return lambda content: content["cells"][place].update(changes)
+
+    def parameter(line):
+        return cell(2, source=f'run_dir: str = "runs/laptop"  # why\n{line}')
+
+    figure = {"mystnb": {"figure": {"name": "fig", "caption": "What"}}}
+    return [
+        (cell(4, outputs=[{"output_type": "stream"}]), "outputs are not stripped"),
+        (cell(4, execution_count=3), "outputs are not stripped"),
+        (cell(4, id="start"), "is there more than once"),
+        (cell(4, id="1b9d6bcd"), "lower-case words"),
+        (cell(4, source="x = 1\n" * 41), "longer than 40 lines"),
+        (cell(4, source="path = '/home/me/sky.fits'"), "absolute path"),
+        (cell(4, source="!pip install x"), "only the set-up cell may"),
+        (cell(4, source="try:\n    x = 1\nexcept:\n    x = 2"), "bare except"),
+        (cell(4, source="x ="), "not plain Python"),
+        (cell(4, metadata=figure), "image.alt"),
+        (cell(4, metadata={"tags": ["parameters"]}), "Exactly one cell"),
+        (cell(2, metadata={}), "Exactly one cell"),
+        (cell(1, source="import sys"), "differs from SETUP_CELL"),
+        (cell(1, metadata={}), "must be tagged 'setup'"),
+        (cell(0, source="Text"), "begin with the title"),
+        (cell(0, source="# Title"), "needs the line <!-- badges -->"),
+        (parameter("seed = 1  # why"), "is not `name: type = literal`"),
+        (parameter("seed: int = 2  # why"), "default 2, but Settings says 1"),
+        (parameter("seed: float = 1  # why"), "must be annotated int"),
+        (parameter("seed: int = 1"), "seed has no comment"),
+        (parameter("seed: int = int(1)  # why"), "is not a literal"),
+        (parameter("sed: int = 1  # why"), "not a field of"),
+        (parameter("threads: int = 0  # why"), "does not pass threads"),
+        (lambda content: content["metadata"].pop("kernelspec"), "kernelspec must be"),
+        (lambda content: content.update(nbformat_minor=4), "nbformat 4.5"),
+    ]
+
+
+@pytest.mark.parametrize(("spoil", "words"), breakages(), ids=lambda value: str(value)[:24])
+def test_a_broken_contract_is_noticed(spoil, words):
+    content = copy.deepcopy(SKY)
+    spoil(content)
+    problems = check_notebooks.check_notebook(content)
+    assert any(words in problem for problem in problems), problems
+
+
+def test_the_address_is_written_into_the_set_up_cells(book):
+    (book / "_config.yml").write_text("repository: {url: 'https://github.com/us/cogan'}\n")
+    assert check_notebooks.main([], root=book) == 1, "the cells have no address yet"
+    assert check_notebooks.main(["--write-address"], root=book) == 0
+    assert "us/cogan@main" in (book / "book" / "01-sky.ipynb").read_text()
+    (book / "_config.yml").write_text("repository: {url: ''}\n")
+    assert check_notebooks.main(["--write-address"], root=book) == 0
+    assert "us/cogan" not in (book / "book" / "01-sky.ipynb").read_text()
+
+
+# ---------------------------------------------------------------- the site
+
+FIGURE = (
+    '<figure id="fig"><img src="_images/a.png" alt="Two lines that cross">'
+    '<figcaption><p><span class="caption-number">Figure 1 </span>Caption.</p></figcaption></figure>'
+)
+GOOD = f'<h1 id="top">Title</h1><p>{"Words of the page. " * 20}</p>{FIGURE}<a href="#top">up</a>'
+
+
+def site(tmp_path: Path, extra: str = "", article: str = GOOD) -> Path:
+    folder = tmp_path / "html"
+    folder.mkdir()
+    page = "<html><body><a href=''>theme</a><article>{}</article></body></html>"
+    (folder / "index.html").write_text(page.format(article + extra))
+    (folder / "other.html").write_text(page.format(GOOD))
+    return folder
+
+
+def test_a_good_site_passes(tmp_path):
+    links = '<a href="other.html#fig">there</a> <a href="https://example.org/x">out</a>'
+    quoted = "<pre>```{glue} x</pre><p>as <code>{glue:text}</code> shows</p>"
+    folder = site(tmp_path, links + quoted)
+    assert check_site.check_site(folder, ["index", "other"], has_address=False) == []
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ("<pre>Traceback (most recent call last):</pre>", "shows a traceback"),
+        ("<p>share {glue:text}`share`</p>", "role is left raw"),
+        ("<p>\n```{figure} a.png</p>", "directive is left raw"),
+        ("<p>see [?]</p>", "not resolved"),
+        ("<p>clone REPOSITORY_URL</p>", "placeholder is left over"),
+        ('<div class="system-message">x</div>', "left an error"),
+        ('<a href="">x</a>', "link is empty"),
+        ('<a href="None">x</a>', "link is empty"),
+        ('<a href="gone.html">x</a>', "gone.html leads nowhere"),
+        ('<a href="other.html#gone">x</a>', "names a place that its page does not have"),
+        ('<a href="#gone">x</a>', "names a place"),
+        ('<a href="https://colab.research.google.com/github/a">x</a>', "names no address"),
+        ('<img src="_images/a.png" alt="">', "no alt text"),
+        ('<img src="_images/a.png" alt="_images/a.png">', "no alt text"),
+        ('<div class="cell_output"><img src="a.png" alt="A line"></div>', "has no caption"),
+        ('<figure><img src="a.png" alt="A line"><figcaption>c</figcaption></figure>', "no number"),
+    ],
+)
+def test_planted_errors_are_found(tmp_path, extra, words):
+    problems = check_site.check_site(site(tmp_path, extra), ["index", "other"], has_address=False)
+    assert len(problems) == 1 and words in problems[0], problems
+
+
+def test_missing_empty_and_big_pages_are_found(tmp_path, monkeypatch):
+    folder = site(tmp_path, article="<h1>Only a title</h1>")
+    problems = check_site.check_site(folder, ["index", "other", "third"], has_address=False)
+    assert problems == ["index: the page is as good as empty", "third: the page is missing"]
+    monkeypatch.setattr(check_site, "MAX_PAGE_MB", 1e-5)
+    monkeypatch.setattr(check_site, "MAX_SITE_MB", 1e-5)
+    problems = check_site.check_site(folder, [], has_address=False)
+    assert sum("MB, more than" in problem for problem in problems) == 3
+
+
+def test_the_table_of_contents_is_read_with_parts_and_sections(tmp_path):
+    toc = tmp_path / "_toc.yml"
+    toc.write_text(
+        "format: jb-book\nroot: index.md\nparts:\n  - caption: A\n    chapters:\n"
+        "      - file: 01-sky\n        sections:\n          - file: deep/page\n"
+        "      - url: https://example.org\n"
+    )
+    assert check_site.toc_pages(toc) == ["index", "01-sky", "deep/page"]

@@ -1,0 +1,291 @@
+"""The network that imitates the solver: shapes, loss, measures, training, files."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from cogan_lib.base.files import CoganError, read_json, weights_file
+from cogan_lib.companions.line_transfer import data as line_data
+from cogan_lib.companions.line_transfer import evaluation as line_metrics
+from cogan_lib.companions.line_transfer import network as line_emulator
+from cogan_lib.companions.line_transfer import training as line_training
+from cogan_lib.companions.line_transfer import winds
+from cogan_lib.companions.line_transfer.network import Emulator, EmulatorSettings
+from cogan_lib.companions.line_transfer.physics import line_images
+
+TINY = EmulatorSettings(npix=16, channels=7, latent=16, features=8)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lines")
+    line_data.make_data(folder / "data", 20, 2, 16, seed=1)
+    line_data.make_data(folder / "face-on", 20, 1, 16, seed=1, face_on=True)
+    return [line_data.read_data(folder / name) for name in ("face-on", "data")]
+
+
+@pytest.fixture(scope="module")
+def trained(pairs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("emulator") / "emulator"
+    plan = line_training.Plan(epochs=5, batch=8)
+    return line_training.train_emulator(folder, *pairs, TINY, plan)
+
+
+@pytest.mark.parametrize(
+    ("npix", "preset", "millions", "encoder_sides"),
+    [(64, "paper", 143.3, (31, 16, 8, 4)), (32, "paper", 33.2, (15, 8, 4, 2))],
+)
+def test_the_papers_sizes(npix, preset, millions, encoder_sides):
+    """Counts of the released code; its down blocks' skips are a little wider than equation 23's."""
+    with torch.device("meta"):
+        network = Emulator(EmulatorSettings(npix, 7, *line_emulator.PRESETS[preset]))
+    assert line_emulator.count_parameters(network) / 1e6 == pytest.approx(millions, abs=0.06)
+    dense = network.squeeze.weight.numel() + network.spread.weight.numel()
+    assert dense / line_emulator.count_parameters(network) > 0.97
+    x, sides = torch.zeros(1, 1, npix, npix, npix, device="meta"), []
+    for layer in network.encoders[0]:
+        x = layer(x)
+        if isinstance(layer, torch.nn.MaxPool3d | line_emulator.Block):
+            sides.append(x.shape[-1])
+    assert tuple(dict.fromkeys(sides)) == encoder_sides and x.shape[1] == 32
+
+
+@pytest.mark.parametrize("npix", [16, 24, 32, 40])
+def test_every_multiple_of_eight_fits(npix):
+    network = Emulator(replace(TINY, npix=npix)).eval()
+    assert network(torch.zeros(1, 3, npix, npix, npix)).shape == (1, 7, npix, npix)
+
+
+def test_a_block_is_equation_23():
+    block = line_emulator.Block(4, 8, 2).eval()
+    x = torch.randn(2, 4, 6, 6, 6)
+    torch.testing.assert_close(block(x), block.body(x) + block.skip(x))
+    same = line_emulator.Block(4, 4, 1).eval()
+    torch.testing.assert_close(same(x), same.body(x) + x)
+
+
+def test_channels_meet_in_the_dense_layers_only():
+    torch.manual_seed(1)
+    network = Emulator(replace(TINY, features=64)).eval()
+    maps = torch.rand(1, *network.map_shape)
+    before = network.decoder(maps)
+    maps[:, :, 3] += 1
+    changed = (network.decoder(maps) != before).flatten(3).any(3)[0, 0]
+    assert changed.tolist() == [i == 3 for i in range(7)]
+
+
+def test_one_channels_weights_start_all():
+    one = Emulator(replace(TINY, channels=1)).eval()
+    seven = Emulator(TINY).eval()
+    seven.start_from(one)
+    x = torch.randn(2, 3, 16, 16, 16)
+    torch.testing.assert_close(seven(x), one(x).expand(-1, 7, -1, -1))
+    with pytest.raises(CoganError, match="only the channels may differ"):
+        seven.start_from(Emulator(replace(TINY, latent=8, channels=1)))
+
+
+@pytest.mark.parametrize("npix", [16, 15])
+def test_the_loss_is_what_it_says(npix):
+    true = torch.rand(3, 7, npix, npix, generator=torch.Generator().manual_seed(1))
+    made = (true + 0.1 * torch.randn(true.shape)).requires_grad_()
+    mse, frequency = line_emulator.loss_terms(made, true)
+    whole = torch.fft.fft2(made - true, norm="ortho").abs().mean()
+    torch.testing.assert_close(frequency, whole)
+    torch.testing.assert_close(mse, ((made - true) ** 2).mean())
+    raw = torch.fft.fft2(made - true).abs().mean()  # the released code's convention
+    torch.testing.assert_close(raw, npix * whole)
+    line_emulator.loss(made, true).backward()
+    assert torch.isfinite(made.grad).all()
+
+
+def test_a_perfect_image_has_a_finite_gradient():
+    made = torch.rand(1, 7, 16, 16).requires_grad_()
+    line_emulator.loss(made, made.detach()).backward()
+    assert torch.isfinite(made.grad).all()
+
+
+def test_max_rel_by_hand():
+    true = np.ones((1, 2, 1, 2))
+    true[0, 1] = [[4.0, 0.5]]
+    made = true.copy()
+    made[0, 0, 0, 0] += 1.0  # over 4, the brightest channel there
+    made[0, 1, 0, 1] -= 0.25  # over 1
+    assert line_metrics.max_rel(made, true)[0] == pytest.approx(100 * (0.25 + 0.25) / 4)
+    assert line_metrics.max_rel(true, true)[0] == 0
+
+
+def test_zncc_is_the_mean_correlation_and_blind_to_scale():
+    rng = np.random.default_rng(1)
+    true, noise = rng.standard_normal((2, 4, 3, 8, 8))
+    made = true + noise
+    by_hand = [
+        np.mean([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(x, y, strict=True)])
+        for x, y in zip(made, true, strict=True)
+    ]
+    np.testing.assert_allclose(line_metrics.zncc(made, true), by_hand, rtol=1e-12)
+    np.testing.assert_allclose(line_metrics.zncc(3 * true + 2, true), 1)
+    np.testing.assert_allclose(line_metrics.zncc(-true, true), -1)
+    true[:, 0] = 0.5  # an empty channel says nothing
+    np.testing.assert_allclose(line_metrics.zncc(true, true), 1)
+    assert np.isfinite(line_metrics.zncc(np.zeros_like(true), true)).all()
+
+
+def gaussian_ssim(a, b, span):
+    """Equations 33-37 written out: a Gaussian of 11 pixels and sigma 1.5, no padding."""
+    x = torch.arange(11.0, dtype=torch.float64) - 5
+    line = torch.exp(-(x**2) / (2 * 1.5**2))
+    window = (line[:, None] * line / line.sum() ** 2)[None, None]
+    a, b = (torch.from_numpy(v)[None, None] for v in (a, b))
+    blur = lambda v: torch.nn.functional.conv2d(v, window)  # noqa: E731
+    mu_a, mu_b = blur(a), blur(b)
+    var_a, var_b, cov = blur(a * a) - mu_a**2, blur(b * b) - mu_b**2, blur(a * b) - mu_a * mu_b
+    c1, c2 = (0.01 * span) ** 2, (0.03 * span) ** 2
+    top = (2 * mu_a * mu_b + c1) * (2 * cov + c2)
+    return float((top / ((mu_a**2 + mu_b**2 + c1) * (var_a + var_b + c2))).mean())
+
+
+def test_ssim_is_the_definition_with_the_channels_range():
+    rng = np.random.default_rng(2)
+    true = rng.random((2, 3, 20, 20)) * np.array([1.0, 2.0, 0.5])[:, None, None]
+    made = true + 0.1 * rng.standard_normal(true.shape)
+    spans = true.max(axis=(0, 2, 3)) - true.min(axis=(0, 2, 3))
+    by_hand = [
+        np.mean([gaussian_ssim(a, b, span) for a, b, span in zip(x, y, spans, strict=True)])
+        for x, y in zip(made, true, strict=True)
+    ]
+    np.testing.assert_allclose(line_metrics.ssim(made, true), by_hand, rtol=1e-9)
+    np.testing.assert_allclose(line_metrics.ssim(true, true), 1)
+
+
+def test_seconds_take_turns():
+    calls = []
+    tasks = {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}
+    found = line_metrics.seconds_each(tasks, rounds=2)
+    assert calls == list("ababab") and [len(v) for v in found.values()] == [2, 2]
+
+
+def test_a_turned_wind_has_turned_pictures(pairs):
+    """Quarter turns and mirrors about the line of sight are exact: solver and turn commute."""
+    wind = winds.draw_wind(np.random.default_rng(3))
+    turn = winds.views(np.random.default_rng(3), 1)[0]
+    fields = torch.from_numpy(np.stack(winds.seen_from(wind, 16, turn)))
+    options = (
+        torch.from_numpy(winds.CHANNELS), winds.spacing_m(16), line_data.LINE, winds.TURBULENCE,
+    )  # fmt: skip
+    images = line_images(*fields[:, None], *options)
+    for number in range(8):
+        cubes, pictures = line_training.turned(fields[None], images, number)
+        again = line_images(*cubes[0][:, None], *options)
+        torch.testing.assert_close(again, pictures, rtol=1e-10, atol=0)
+
+
+def test_training_learns_and_repeats_itself(pairs, trained, tmp_path):
+    network, content = line_emulator.load_emulator(trained)
+    history = content["history"]["fine-tuning"]
+    assert len(history) == 5 and history[-1]["loss"] < 0.8 * history[0]["loss"]
+    assert content["statistics"] == pairs[1].content["statistics"]
+    plan = line_training.Plan(epochs=5, batch=8)
+    again, _ = line_emulator.load_emulator(
+        line_training.train_emulator(tmp_path / "again", *pairs, TINY, plan)
+    )
+    for name, weight in network.state_dict().items():
+        torch.testing.assert_close(weight, again.state_dict()[name], msg=name)
+    rows = pairs[1].rows("test")
+    found = line_training.judge(network, pairs[1], rows, content["statistics"])
+    assert set(found) == {"max_rel", "zncc", "ssim"}
+    assert all(len(v) == len(rows) and np.isfinite(v).all() for v in found.values())
+
+
+def test_a_budget_in_minutes_ends_the_training(pairs):
+    plan = line_training.Plan(epochs=10_000, minutes=0.02, batch=8)
+    history = line_training.fit(
+        Emulator(TINY), pairs[1], pairs[1].content["statistics"], plan, "cpu"
+    )
+    assert 1 <= len(history) < 10_000 and history[-1]["seconds"] < 10
+
+
+def test_half_precision_files_change_little(pairs, tmp_path):
+    torch.manual_seed(1)
+    network = Emulator(TINY).eval()
+    loaded, _ = line_emulator.load_emulator(
+        line_emulator.save_emulator(tmp_path / "e", network, {})
+    )
+    x = torch.randn(2, 3, 16, 16, 16)
+    torch.testing.assert_close(loaded(x), network(x), rtol=0, atol=2e-3)
+
+
+def test_imitate_takes_what_the_solver_takes(pairs, trained):
+    network, content = line_emulator.load_emulator(trained)
+    fields = [torch.from_numpy(np.stack([cube] * 2)) for cube in winds.seen_from(
+        winds.draw_wind(np.random.default_rng(1)), 16, winds.views(np.random.default_rng(1), 1)[0]
+    )]  # fmt: skip
+    made = line_emulator.imitate(network, content["statistics"], *fields)
+    assert made.shape == (2, 7, 16, 16) and float(made.min()) > 0
+    scaled = line_data.scale_cubes(
+        torch.from_numpy(line_data.pack(*(field.numpy() for field in fields))),
+        content["statistics"],
+    )
+    torch.testing.assert_close(made, line_data.intensity_of(network(scaled), content["statistics"]))
+
+
+def test_foreign_grids_and_bad_cubes_are_refused(pairs, trained, tmp_path):
+    network, content = line_emulator.load_emulator(trained)
+    cube = torch.full((1, 24, 24, 24), 50.0)
+    words = "trained on a grid of 16 x 16 x 16, but these cubes are 24 x 24 x 24"
+    with pytest.raises(CoganError, match=words):
+        line_emulator.imitate(network, content["statistics"], 0 * cube, cube, cube)
+    with pytest.raises(CoganError, match="must not be negative"):
+        line_emulator.imitate(network, content["statistics"], 0 * cube, cube, -cube)
+    plan = line_training.Plan(epochs=1, minutes=1.0)
+    with pytest.raises(CoganError, match="trained on a grid of 32"):
+        line_training.train_emulator(tmp_path / "e", *pairs, replace(TINY, npix=32), plan)
+    assert not list(tmp_path.iterdir())
+
+
+def test_damaged_files_are_refused(trained, tmp_path):
+    network, content = line_emulator.load_emulator(trained)
+    folder = line_emulator.save_emulator(tmp_path / "e", network, content)
+    card = folder / "emulator.json"
+    with weights_file(card, read_json(card), "emulator").open("ab") as stream:
+        stream.write(b"x")
+    with pytest.raises(CoganError, match="not the file that emulator.json describes"):
+        line_emulator.load_emulator(folder)
+    with pytest.raises(CoganError, match="There is no JSON file"):
+        line_emulator.load_emulator(tmp_path / "none")
+
+
+FOLDERS = sorted(line_emulator.WEIGHTS.glob("*/"))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_weights_that_come_along_are_whole_described_and_small(folder):
+    network, content = line_emulator.load_emulator(folder)  # compares checksums
+    card = (line_emulator.WEIGHTS / "README.md").read_text()
+    assert f"`{folder.name}`" in card
+    assert network.settings.npix == 32 and len(content["channels"]) == 7
+    assert len(content["provenance"]["git_commit"].removesuffix("-dirty")) == 40
+    sizes = [path.stat().st_size for path in folder.iterdir()]
+    assert max(sizes) < 5e6 and sum(sizes) < 10e6
+
+
+def test_weights_are_taken_where_they_fit():
+    for folder in FOLDERS:
+        network, _ = line_emulator.load_emulator(folder)
+        assert line_emulator.fitting(network.settings) == folder
+    assert line_emulator.fitting(TINY) is None
+
+
+def test_weights_imitate_a_wind_that_they_have_not_seen():
+    for folder in FOLDERS:
+        network, content = line_emulator.load_emulator(folder)
+        rng = np.random.default_rng([12345, 0])  # another seed than the training's
+        wind = winds.draw_wind(rng)
+        fields = [
+            torch.from_numpy(x)[None] for x in winds.seen_from(wind, 32, winds.views(rng, 1)[0])
+        ]
+        made = line_emulator.imitate(network, content["statistics"], *fields)
+        at = torch.tensor(content["channels"], dtype=torch.float64)
+        true = line_images(*fields, at, winds.spacing_m(32), line_data.LINE, content["turbulence"])
+        assert line_metrics.max_rel(made.numpy(), true.numpy())[0] < 30

@@ -1,0 +1,200 @@
+"""Winds seen from all sides, and their pictures on disk."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from scipy.spatial.transform import Rotation
+
+from cogan_lib.base.files import CoganError, read_json
+from cogan_lib.companions.line_transfer import data as line_data
+from cogan_lib.companions.line_transfer import winds
+from cogan_lib.companions.line_transfer.physics import line_images
+
+WIND = winds.draw_wind(np.random.default_rng(1))
+
+
+def test_equal_seed_equal_wind():
+    assert winds.draw_wind(np.random.default_rng(1)) == WIND
+    assert winds.draw_wind(np.random.default_rng(2)) != WIND
+    assert set(winds.plain_numbers(WIND)) >= {"mass_loss", "speed", "spacing_au"}
+
+
+def test_a_smooth_wind_keeps_its_mass():
+    """4 pi r^2 rho v is Mdot in each shell, away from the softened centre."""
+    plain = winds.Wind(**{**vars(WIND), "contrast": 0.0, "clumps": 0.0})
+    radius = np.array([60.0, 120.0, 190.0])
+    velocity, _, density = winds.fields_at(plain, np.stack([radius, 0 * radius, 0 * radius]))
+    gas = density * winds.H2_MASS / winds.CO_PER_H2
+    speed = velocity[0] * np.hypot(radius, winds.SOFTENING_AU) / radius
+    shell = 4 * np.pi * (np.hypot(radius, winds.SOFTENING_AU) * winds.AU) ** 2
+    np.testing.assert_allclose(
+        gas * speed * shell, WIND.mass_loss * winds.SOLAR_MASS_A_YEAR, rtol=1e-12
+    )
+
+
+def test_the_spiral_winds_outward_once_a_turn():
+    phi = WIND.phase + np.linspace(0, 2 * np.pi, 9)
+    radius = WIND.spacing_au * (1 + np.linspace(0, 1, 9))
+    on_arm = winds.spiral(WIND, radius * np.cos(phi), radius * np.sin(phi), 0 * phi)
+    np.testing.assert_allclose(on_arm, 1, atol=0.05)
+    between = winds.spiral(
+        WIND, *(1.5 * WIND.spacing_au * np.array([np.cos(phi[0]), np.sin(phi[0])])), 0.0
+    )
+    assert between < 0.2
+
+
+def test_floor_of_the_temperature():
+    cold = winds.Wind(**{**vars(WIND), "star_kelvin": 1.0, "contrast": 0.0})
+    _, kelvin, _ = winds.fields_at(cold, np.array([[200.0], [0.0], [200.0]]))
+    assert kelvin >= winds.FLOOR_KELVIN
+
+
+def test_views_are_uniform_over_all_rotations():
+    """Haar: a turned axis is uniform on the sphere, and the angle has density (1 - cos a)/pi."""
+    turns = winds.views(np.random.default_rng(0), 4000)
+    for axis in np.eye(3):
+        turned = np.array([turn.apply(axis) for turn in turns])
+        for component in turned.T:
+            assert stats.kstest(component, stats.uniform(-1, 2).cdf).pvalue > 1e-3
+    angle = np.array([turn.magnitude() for turn in turns])
+    assert stats.kstest(angle, lambda a: (a - np.sin(a)) / np.pi).pvalue > 1e-3
+    # a uniform axis with a uniform angle would fail
+    biased = np.random.default_rng(0).uniform(0, np.pi, 4000)
+    assert stats.kstest(biased, lambda a: (a - np.sin(a)) / np.pi).pvalue < 1e-6
+
+
+def test_face_on_views_keep_the_axis():
+    for turn in winds.views(np.random.default_rng(0), 5, face_on=True):
+        np.testing.assert_allclose(turn.apply([0, 0, 1]), [0, 0, 1], atol=1e-12)
+
+
+def test_velocities_turn_with_the_wind():
+    """A quarter turn about x brings the wind's y axis to the line of sight, and its v_y with it."""
+    quarter = Rotation.from_euler("x", 90, degrees=True)
+    v_z, kelvin, density = winds.seen_from(WIND, 16, quarter)
+    x, y, z = winds.grid_au(16)
+    own = np.stack([x, z, -y])  # R^-1 (x, y, z)
+    velocity, same_kelvin, same_density = winds.fields_at(WIND, own)
+    np.testing.assert_allclose(v_z, velocity[1], rtol=1e-9, atol=1e-6)
+    np.testing.assert_allclose(kelvin, same_kelvin)
+    np.testing.assert_allclose(density, same_density)
+
+
+def test_any_turn_keeps_what_does_not_depend_on_the_side():
+    """The whole velocity vector turns: its component along the sky position is the same."""
+    turn = Rotation.random(rng=3)
+    sky = winds.grid_au(16)
+    velocity, _, _ = winds.fields_at(WIND, np.tensordot(turn.as_matrix().T, sky, 1))
+    turned = np.tensordot(turn.as_matrix(), velocity, 1)
+    np.testing.assert_allclose(winds.seen_from(WIND, 16, turn)[0], turned[2], atol=1e-6)
+    radial = (turned * sky).sum(0) / np.sqrt((sky**2).sum(0))
+    soft = np.sqrt((sky**2).sum(0) + winds.SOFTENING_AU**2)
+    law = WIND.speed * (1 - winds.LAUNCH_AU / soft) ** WIND.beta
+    np.testing.assert_allclose(radial, law * np.sqrt((sky**2).sum(0)) / soft, rtol=1e-9)
+
+
+def test_chunked_moments_are_numpys():
+    values = np.random.default_rng(4).normal(1e6, 3.0, 10_000)  # large mean: naive sums fail
+    moments = line_data.Moments()
+    for chunk in np.split(values, [1, 17, 5000]):
+        moments.add(chunk)
+    assert moments.count == values.size
+    assert moments.mean == pytest.approx(values.mean(), rel=1e-14)
+    assert moments.std == pytest.approx(values.std(), rel=1e-10)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lines") / "data"
+    return line_data.read_data(line_data.make_data(folder, 11, 2, 16, seed=7))
+
+
+def test_data_hold_what_the_solver_says(data):
+    assert data.cubes.shape == (22, 3, 16, 16, 16) and data.images.shape == (22, 7, 16, 16)
+    assert data.images.min() >= line_data.LN_FLOOR and np.isfinite(data.cubes).all()
+    rng = np.random.default_rng([7, 4])  # wind number 4, made by itself
+    wind = winds.draw_wind(rng)
+    assert data.content["winds"][4] == winds.plain_numbers(wind)
+    second = winds.seen_from(wind, 16, winds.views(rng, 2)[1])
+    np.testing.assert_array_equal(data.cubes[9], line_data.pack(*second))
+    fields = [torch.from_numpy(field)[None] for field in second]
+    options = (winds.spacing_m(16), line_data.LINE, winds.TURBULENCE)
+    image = line_images(*fields, torch.from_numpy(winds.CHANNELS), *options)
+    np.testing.assert_allclose(data.images[9], line_data.ln_intensity(image)[0], rtol=1e-6)
+
+
+def test_winds_are_never_in_two_splits(data):
+    parts = {split: set(data.model[data.rows(split)]) for split in line_data.SPLITS}
+    assert parts["validation"] == {8} and parts["test"] == {9}
+    assert not parts["train"] & (parts["validation"] | parts["test"])
+    assert sum(len(data.rows(split)) for split in parts) == 22
+
+
+def test_statistics_are_those_of_the_training_winds(data):
+    rows = data.rows("train")
+    cubes, found = data.cubes[rows].astype(float), data.content["statistics"]
+    assert found["velocity"]["mean"] == pytest.approx(cubes[:, 0].mean(), rel=1e-9)
+    assert found["velocity"]["std"] == pytest.approx(cubes[:, 0].std(), rel=1e-9)
+    for channel, name in ((1, "temperature"), (2, "density")):
+        assert found[name]["min"] == cubes[:, channel].min()
+        median = np.median(cubes[:, channel]) - found[name]["min"]
+        assert found[name]["median"] == pytest.approx(median, rel=0.05)
+    assert found["intensity"]["max"] == data.images[rows].max()
+
+
+def test_scaling_there_and_back(data):
+    statistics = data.content["statistics"]
+    images = torch.from_numpy(data.images)
+    scaled = line_data.scale_images(images, statistics)
+    assert scaled[data.rows("train")].min() == 0 and scaled[data.rows("train")].max() == 1
+    back = line_data.intensity_of(scaled, statistics)
+    torch.testing.assert_close(back.log().float(), images, rtol=1e-5, atol=1e-4)
+    cubes = line_data.scale_cubes(torch.from_numpy(data.cubes[data.rows("train")]), statistics)
+    assert cubes.dtype == torch.float32
+    assert float(cubes[:, 0].mean()) == pytest.approx(0, abs=1e-4)
+    assert float(cubes[:, 1:].min()) == 0
+
+
+def test_face_on_data_have_one_channel(tmp_path):
+    data = line_data.read_data(
+        line_data.make_data(tmp_path / "face", 10, 1, 16, seed=7, face_on=True)
+    )
+    assert data.images.shape == (10, 1, 16, 16)
+    assert data.content["channels"] == [0.0]
+
+
+def test_data_are_whole_or_not_there(tmp_path, monkeypatch):
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    line_data.make_data(tmp_path / "data", 10, 1, 16, seed=1)
+    before = read_json(tmp_path / "data" / "data.json")
+    monkeypatch.setattr(line_data, "line_images", fail)
+    with pytest.raises(KeyboardInterrupt):
+        line_data.make_data(tmp_path / "data", 10, 1, 16, seed=2)
+    assert read_json(tmp_path / "data" / "data.json") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((5, 1, 16), "5 winds with 1 views cannot be divided"),
+        ((10, 0, 16), "10 winds with 0 views"),
+        ((10, 1, 20), "npix must be a multiple of 8 and 16 or more, but is 20"),
+    ],
+)
+def test_bad_requests_are_refused(tmp_path, arguments, words):
+    with pytest.raises(CoganError, match=words):
+        line_data.make_data(tmp_path / "data", *arguments, seed=1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_and_damaged_data(tmp_path):
+    with pytest.raises(CoganError, match="no JSON file"):
+        line_data.read_data(tmp_path / "none")
+    line_data.make_data(tmp_path / "data", 10, 1, 16, seed=1)
+    (tmp_path / "data" / "images.npy").write_bytes(b"no array")
+    with pytest.raises(CoganError, match="damaged"):
+        line_data.read_data(tmp_path / "data")

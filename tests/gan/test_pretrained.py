@@ -1,0 +1,119 @@
+"""The weights that come along: whole, described, small, and taken only where they fit."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from cogan_lib import road
+from cogan_lib.base.config import Settings
+from cogan_lib.base.files import CoganError
+from cogan_lib.gan import pretrained, recipes
+from cogan_lib.gan.checkpoint import META, load_checkpoint
+from cogan_lib.gan.recipes import PRESETS
+from cogan_lib.sky.embedded import make_sky
+from cogan_lib.tiles.patches import TRAIN, Patches, make_patches
+
+FOLDERS = sorted(pretrained.WEIGHTS.glob("*/*/"))
+SKIES = sorted({folder.parent for folder in FOLDERS})
+
+
+def name_of(folder):
+    return f"{folder.parent.name}/{folder.name}" if folder in FOLDERS else folder.name
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
+def test_weights_are_whole_and_described(folder):
+    trained = load_checkpoint(folder)  # compares checksums
+    members_here = folder.name.startswith("members")
+    assert trained.settings.noise == (recipes.MEMBER_WIDTHS if members_here else ())
+    card = (pretrained.WEIGHTS / "README.md").read_text()
+    commit = trained.content["provenance"]["git_commit"]
+    assert len(commit.removesuffix("-dirty")) == 40
+    assert commit.isalnum() or f"`{folder.name}` says `-dirty`" in card  # why, says the card
+    kept = trained.metrics
+    row = f"| `{name_of(folder)}` | {trained.content['training']['seed']} |"
+    (line,) = [line for line in card.splitlines() if line.startswith(row)]
+    assert f"| {kept['epoch']} |" in line and f"| {kept['r2']:.3f} |" in line
+
+
+def test_all_weights_together_are_small():
+    assert sum(path.stat().st_size for path in pretrained.WEIGHTS.rglob("*")) < 20e6
+
+
+def patches_for(folder):
+    """Empty-handed patches of the kind that the weights were made for."""
+    content = load_checkpoint(folder).content
+    shapes = [(8, len(content[key]), 64, 64) for key in ("input_columns", "target_columns")]
+    arrays = [np.ones(shape, np.float32) for shape in shapes]
+    meta = {key: content[key] for key in META}
+    return Patches(*arrays, np.zeros((8, 2)), np.full(8, TRAIN, np.uint8), meta)
+
+
+@pytest.mark.parametrize("sky", SKIES, ids=name_of)
+def test_weights_are_taken_where_they_fit(sky, tmp_path):
+    (tmp_path / "members" / "checkpoint-9").mkdir(parents=True)  # of an older run: must go
+    patches_for(sky / "cycle-gan").save(tmp_path / "patches.npz")
+    settings = Settings.check(run_dir=str(tmp_path), device="cpu", use_pretrained=True)
+    road.member_checkpoints(settings)
+    theirs = [load_checkpoint(folder).content for folder in sorted(sky.glob("members-*"))]
+    assert [one.content for one in road.load_members(settings)] == theirs
+    result = road.train_checkpoint(settings)
+    trained = load_checkpoint(result.checkpoint)
+    assert trained.content == load_checkpoint(sky / "cycle-gan").content
+    best = result.history[result.best_epoch - 1]
+    assert best["r2"] == pytest.approx(trained.metrics["r2"]) and best["epoch"] == result.best_epoch
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "checkpoint", "members", "patches.npz", "training_log.csv",
+    ]  # fmt: skip
+
+
+def test_weights_fit_the_embedded_sky_of_the_default_profile():
+    """If the sky's recipe or the road to tiles changes, its weights must be trained again."""
+    settings = Settings.check()
+    sky = make_sky(settings.nside, settings.fwhm_arcmin, settings.seed)
+    patches = make_patches(
+        sky, road.geometry(settings), settings.centre_nside, snr_min=settings.snr_min
+    )
+    folder = pretrained.WEIGHTS / "embedded-nside256"
+    assert pretrained.fitting(patches, PRESETS["cogan"]) == [folder / "cycle-gan"]
+
+
+def test_weights_of_another_kind_are_left_alone(tmp_path, monkeypatch):
+    patches = patches_for(FOLDERS[0])
+    assert not pretrained.fitting(patches, PRESETS["paper"])
+    assert not pretrained.fitting(patches, PRESETS["cogan"], paired=False)
+    other = dataclasses.replace(patches, meta={**patches.meta, "fwhm_arcmin": 30.0})
+    other.save(tmp_path / "patches.npz")
+    asked = []
+    monkeypatch.setattr(road, "train", lambda *given, **_: asked.append(given[1]) or _Result())
+    settings = Settings.check(
+        run_dir=str(tmp_path), device="cpu", member_minutes=7.0, use_pretrained=True
+    )
+    assert road.member_checkpoints(settings) == ["trained"]
+    road.train_checkpoint(settings)
+    assert asked[0].network.noise == recipes.MEMBER_WIDTHS and asked[0].max_minutes == 7
+    assert asked[1].network == PRESETS["cogan"] and asked[1].max_minutes == settings.max_minutes
+
+
+def test_the_own_training_can_be_insisted_on(tmp_path, monkeypatch):
+    patches_for(FOLDERS[0]).save(tmp_path / "patches.npz")
+    monkeypatch.setattr(road, "train", lambda *given, **_: _Result())
+    settings = Settings.check(run_dir=str(tmp_path), device="cpu", train_members=True)
+    assert road.member_checkpoints(settings) == ["trained"]
+    assert road.train_checkpoint(settings).checkpoint == "trained"  # the default trains
+
+
+def test_damaged_weights_are_refused(tmp_path, monkeypatch):
+    folder = tmp_path / "sky" / "cycle-gan"
+    folder.mkdir(parents=True)
+    for path in FOLDERS[0].iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "generator_ab.safetensors").write_bytes(b"half")
+    monkeypatch.setattr(pretrained, "WEIGHTS", tmp_path)
+    with pytest.raises(CoganError, match="is not the file"):
+        pretrained.fitting(patches_for(FOLDERS[0]), PRESETS["cogan"])
+
+
+class _Result:
+    checkpoint = "trained"

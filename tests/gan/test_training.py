@@ -1,0 +1,374 @@
+"""Training and checkpoints on a toy sky: Gaussian fields in which CO follows dust and HI."""
+
+import csv
+import itertools
+import json
+import shutil
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from cogan_lib.base.files import CoganError, read_json, weights_file
+from cogan_lib.gan import training
+from cogan_lib.gan.checkpoint import check_matches, load_checkpoint, load_state
+from cogan_lib.gan.cyclegan import CycleGan
+from cogan_lib.gan.losses import LossWeights
+from cogan_lib.gan.networks import NetworkSettings, translate
+from cogan_lib.gan.recipes import TrainingSettings
+from cogan_lib.gan.training import check, train
+from cogan_lib.tiles.patches import TEST, TRAIN, UNUSED, VALIDATION, Patches
+from cogan_lib.tiles.scaling import CO_SOFTENING, PatchMinMax, Scaling
+
+TINY = NetworkSettings(
+    features=4,
+    blocks=1,
+    discriminator_features=4,
+    discriminator_layers=2,
+    instance_norm=False,
+    tanh=False,
+    smooth=True,
+)
+SETTINGS = TrainingSettings(network=TINY, batch_size=4, max_epochs=2, device="cpu", seed=5)
+
+
+def toy_patches(n=40, npix=16, targets=1, scaling="asinh"):
+    """Beam-smooth, log-normal dust and HI that share most of their structure, and CO from both."""
+    random = np.random.default_rng(2)
+    k = np.hypot(np.fft.fftfreq(npix)[:, None], np.fft.fftfreq(npix))
+    noise = np.fft.fft2(random.normal(size=(n, 2, npix, npix)))
+    fields = np.fft.ifft2(noise * np.exp(-((k / 0.15) ** 2))).real
+    fields[:, 1] = fields[:, 0] + 0.5 * fields[:, 1]
+    fields /= fields.std(axis=(0, 2, 3), keepdims=True)
+    inputs = np.stack([10 ** fields[:, 0], 1e21 * 10 ** (0.3 * fields[:, 1])], 1)
+    co = 0.3 * np.sinh(np.maximum(1 + fields[:, :1] + fields[:, 1:] / 2, 0))
+    targets = np.concatenate([co, 0.5 * co], 1)[:, :targets]
+    input_columns, target_columns = ["DUST", "N_HI"], ["W_CO10", "W_CO21"][: targets.shape[1]]
+    scalings = {name: Scaling.fit("log", inputs[:, i]) for i, name in enumerate(input_columns)}
+    for i, name in enumerate(target_columns):
+        scalings[name] = Scaling.fit("asinh", targets[:, i], CO_SOFTENING)
+    if scaling == "minmax":
+        scalings = dict.fromkeys(scalings, PatchMinMax())
+    meta = {
+        "input_columns": input_columns,
+        "target_columns": target_columns,
+        "units": {"DUST": "mag", "N_HI": "cm-2", "W_CO10": "K km/s", "W_CO21": "K km/s"},
+        "geometry": {"npix": npix, "pixel_arcmin": 30.0, "projection": "ZEA"},
+        "fwhm_arcmin": 90.0,
+        "scalings": {name: x.to_dict() for name, x in scalings.items()},
+    }
+    split = np.full(n, TRAIN, np.uint8)
+    split[-12:], split[-4:] = VALIDATION, TEST
+    return Patches(
+        inputs.astype(np.float32), targets.astype(np.float32), np.zeros((n, 2)), split, meta
+    )
+
+
+@pytest.fixture(scope="module")
+def patches():
+    return toy_patches()
+
+
+@pytest.fixture(scope="module")
+def finished(patches, tmp_path_factory):
+    """Folder and result of one short run; tests that change the folder copy it."""
+    folder = tmp_path_factory.mktemp("run")
+    return folder, train(patches, SETTINGS, folder)
+
+
+def same_weights(one, other):
+    """Bit by bit, both generators."""
+    one, other = load_checkpoint(one), load_checkpoint(other)
+    return all(
+        torch.equal(x, y)
+        for a, b in ((one.generator, other.generator), (one.reverse, other.reverse))
+        for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    )
+
+
+def without_seconds(history):
+    return [{key: row[key] for key in row if key != "seconds"} for row in history]
+
+
+def test_same_seed_same_weights(patches, finished, tmp_path):
+    folder, result = finished
+    again = train(patches, SETTINGS, tmp_path / "again")
+    assert same_weights(result.checkpoint, again.checkpoint)
+    assert without_seconds(again.history) == without_seconds(result.history)
+    other = train(patches, replace(SETTINGS, seed=6), tmp_path / "other")
+    assert not same_weights(result.checkpoint, other.checkpoint)
+
+
+def test_training_leaves_the_global_random_state_alone(patches, tmp_path):
+    before = torch.get_rng_state()
+    train(patches, replace(SETTINGS, max_epochs=1), tmp_path)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_resumed_equals_uninterrupted(patches, tmp_path, monkeypatch):
+    settings = replace(SETTINGS, max_epochs=5)  # the 50-tile buffers are full in epoch 2
+    whole = train(patches, settings, tmp_path / "whole")
+
+    monkeypatch.setattr(training, "STATE_SECONDS", 0.0)
+    calls = []
+
+    def killed_in_epoch_4(*arguments):
+        calls.append(arguments)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return check(*arguments)
+
+    monkeypatch.setattr(training, "check", killed_in_epoch_4)
+    with pytest.raises(KeyboardInterrupt):
+        train(patches, settings, tmp_path / "parts")
+    monkeypatch.setattr(training, "check", check)
+    assert len(load_state(tmp_path / "parts" / "state.pt")["history"]) == 3
+    parts = train(patches, settings, tmp_path / "parts", resume=True)
+
+    assert without_seconds(parts.history) == without_seconds(whole.history)
+    assert same_weights(parts.checkpoint, whole.checkpoint)
+    states = [load_state(tmp_path / name / "state.pt") for name in ("whole", "parts")]
+    for kind in ("networks", "averages"):
+        for name, tensor in states[0][kind].items():
+            assert torch.equal(tensor, states[1][kind][name]), name
+    assert torch.equal(states[0]["buffers"][1]["tiles"], states[1]["buffers"][1]["tiles"])
+
+
+def test_a_finished_run_can_be_resumed_with_more_epochs(patches, finished, tmp_path):
+    shutil.copytree(finished[0], tmp_path / "run")
+    same = train(patches, SETTINGS, tmp_path / "run", resume=True)
+    assert same.epochs == 2 and same.history == finished[1].history
+    longer = train(patches, replace(SETTINGS, max_epochs=3), tmp_path / "run", resume=True)
+    assert [row["epoch"] for row in longer.history] == [1, 2, 3]
+    with pytest.raises(CoganError, match="another run: seed was 5, now it is 7"):
+        train(patches, replace(SETTINGS, seed=7), tmp_path / "run", resume=True)
+    with pytest.raises(CoganError, match="another run: tiles"):
+        train(toy_patches(n=36), SETTINGS, tmp_path / "run", resume=True)
+    (tmp_path / "run" / "state.pt").write_bytes(b"<html>not found</html>")
+    with pytest.raises(CoganError, match="damaged or no training state"):
+        train(patches, SETTINGS, tmp_path / "run", resume=True)
+
+
+def test_paired_training_finds_the_relation(patches, tmp_path):
+    settings = replace(
+        SETTINGS,
+        network=replace(TINY, features=8),
+        weights=LossWeights(cycle=10, pair=10),
+        paired=True,
+        max_epochs=30,
+        learning_rate=2e-3,
+    )
+    result = train(patches, settings, tmp_path)
+    assert result.history[-1]["cycle"] < 0.5 * result.history[0]["cycle"]
+    assert result.history[-1]["pair"] < 0.6 * result.history[0]["pair"]
+    held_out = load_checkpoint(result.checkpoint)
+    a, b = patches.scaled("test")
+    mock = translate(held_out.generator, a)
+    assert 1 - ((mock - b) ** 2).mean() / b.var() > 0.8
+    assert held_out.metrics["r2"] > 0.8
+
+
+def test_unpaired_training_lowers_the_cycle_loss_and_keeps_the_sign(patches, tmp_path):
+    settings = replace(SETTINGS, max_epochs=12, learning_rate=1e-3)
+    history = train(patches, settings, tmp_path).history
+    assert history[-1]["cycle"] < 0.7 * history[0]["cycle"]
+    assert history[-1]["r2"] > 0.3  # and CO is bright where dust is, not the other way round
+
+
+def test_log_and_best(finished):
+    folder, result = finished
+    with open(result.log, newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert list(rows[0]) == training.COLUMNS and len(rows) == result.epochs == 2
+    assert result.steps == 2 * (28 // 4) == int(rows[-1]["steps"])
+    assert rows[0]["identity"] == "" and float(rows[0]["cycle"]) > 0
+    best = min(rows, key=lambda row: float(row["score"]))
+    assert result.best_epoch == int(best["epoch"])
+    assert result.stopped_by == "epochs"
+    assert float(rows[0]["learning_rate"]) == SETTINGS.learning_rate
+    assert 0 < float(rows[1]["learning_rate"]) < 0.2 * SETTINGS.learning_rate
+    metrics = load_checkpoint(result.checkpoint).metrics
+    assert metrics["epoch"] == result.best_epoch
+    assert metrics["score"] == pytest.approx(
+        np.log(10) * metrics["spectrum"] ** 0.5 + 1 - metrics["r2"]
+    )
+
+
+def test_check_of_the_truth_is_perfect(patches):
+    held_out = patches.select("validation")
+    _, truth = patches.scaled("validation")
+
+    class Truth(torch.nn.Module):
+        def __init__(self, offset):
+            super().__init__()
+            self.offset = torch.nn.Parameter(torch.tensor(offset))
+
+        def forward(self, x):
+            return x + self.offset
+
+    numbers = check(Truth(0.0), held_out, truth)
+    assert numbers["r2"] == pytest.approx(1, abs=1e-6)
+    assert numbers["score"] == pytest.approx(0, abs=1e-4)
+    wrong = check(Truth(0.5), held_out, truth)
+    assert wrong["score"] > 0.3 and wrong["histogram"] > numbers["histogram"]
+
+
+def test_the_clock_ends_a_run_within_an_epoch(patches, tmp_path, monkeypatch):
+    """A clock that moves 10 ms whenever it is read: the test does not depend on the machine."""
+    ticks = itertools.count()
+    clock = SimpleNamespace(monotonic=lambda: 0.01 * next(ticks))
+    monkeypatch.setattr(training, "time", clock)
+    settings = replace(SETTINGS, max_epochs=10_000, max_minutes=0.02)
+    result = train(patches, settings, tmp_path)
+    assert result.stopped_by == "minutes" and result.epochs < 10_000
+    assert 1.2 <= result.seconds < 1.4
+    assert result.history[-1]["learning_rate"] < 0.1 * settings.learning_rate
+    assert (tmp_path / "checkpoint").is_dir() and (tmp_path / "state.pt").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"precision": "bf16-mixed"},
+        {"network": NetworkSettings(4, 1, 4, 2)},  # the paper's layers: instance norm and tanh
+        {"weights": LossWeights(identity=5)},
+        {"batch_size": 100},
+    ],
+)
+def test_variants_run(change, tmp_path):
+    result = train(toy_patches(targets=2), replace(SETTINGS, max_epochs=1, **change), tmp_path)
+    assert np.isfinite(result.history[0]["score"])
+
+
+def test_gradients_are_shortened_to_their_limit(tmp_path):
+    """Adam forgets the length of a gradient unless it is far below its own 1e-8."""
+    start = CycleGan(2, 2, SETTINGS, Fabric(accelerator="cpu", devices=1)).networks.state_dict()
+    for clip, moves in ((1e-15, False), (1e6, True)):
+        settings = replace(SETTINGS, max_epochs=1, clip=clip)
+        train(toy_patches(targets=2), settings, tmp_path / str(clip))
+        trained = load_state(tmp_path / str(clip) / "state.pt")["networks"]
+        change = max(float((trained[key] - start[key]).abs().max()) for key in start)
+        assert (change > 1e-4) == moves
+
+
+def test_per_patch_scaling_takes_the_amplitude_from_the_real_tile(tmp_path):
+    result = train(toy_patches(scaling="minmax"), replace(SETTINGS, max_epochs=1), tmp_path)
+    assert np.isfinite(result.history[0]["score"])
+
+
+def broken(patches, **arrays):
+    return replace(patches, **arrays)
+
+
+def test_bad_tiles_are_refused(patches, tmp_path):
+    none = np.full_like(patches.split, UNUSED)
+    with pytest.raises(CoganError, match="no train tiles"):
+        train(broken(patches, split=none), SETTINGS, tmp_path)
+    with pytest.raises(CoganError, match="no validation tiles"):
+        train(broken(patches, split=np.zeros_like(none)), SETTINGS, tmp_path)
+    inputs = patches.inputs.copy()
+    inputs[3, 1, 2, 2] = np.nan
+    with pytest.raises(CoganError, match="scaled input tiles for train hold NaN"):
+        train(broken(patches, inputs=inputs), SETTINGS, tmp_path)
+    with pytest.raises(CoganError, match="18 pixels cannot be halved twice"):
+        train(toy_patches(npix=18), SETTINGS, tmp_path)
+    assert list(tmp_path.iterdir()) == []  # refused before any work
+
+
+def test_bad_settings_are_refused(patches, tmp_path):
+    with pytest.raises(CoganError, match="identity loss"):
+        train(patches, replace(SETTINGS, weights=LossWeights(identity=5)), tmp_path)
+    with pytest.raises(CoganError, match="pair loss"):
+        train(patches, replace(SETTINGS, weights=LossWeights(pair=5)), tmp_path)
+    for change, words in (
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"clip": 0.0}, "clip is 0.0"),
+        ({"max_minutes": float("nan")}, "max_minutes is nan"),
+        ({"average": 1.0}, "average is 1.0"),
+        ({"precision": "16"}, "Precision '16'"),
+        ({"device": "tpu"}, "Device 'tpu'"),
+    ):
+        with pytest.raises(CoganError, match=words):
+            replace(SETTINGS, **change)
+    if not torch.cuda.is_available():
+        with pytest.raises(CoganError, match="no CUDA device"):
+            replace(SETTINGS, device="cuda")
+
+
+def test_losses_that_explode_are_reported(patches, tmp_path):
+    with pytest.raises(CoganError, match="no longer finite in epoch 1; lower learning_rate"):
+        train(patches, replace(SETTINGS, learning_rate=1e30), tmp_path)
+
+
+def test_run_folder_that_cannot_be_written(patches, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CoganError, match="Cannot write"):
+        train(patches, SETTINGS, tmp_path / "file" / "run")
+
+
+def test_checkpoint_round_trip(patches, finished):
+    folder, result = finished
+    checkpoint = load_checkpoint(result.checkpoint)
+    assert checkpoint.settings == TINY
+    assert checkpoint.scalings == patches.meta["scalings"]
+    assert checkpoint.meta["input_columns"] == ["DUST", "N_HI"]
+    assert checkpoint.content["provenance"]["seed"] == 5
+    check_matches(checkpoint, patches)
+    names = sorted(path.name.split("-")[0] for path in result.checkpoint.iterdir())
+    assert names == ["checkpoint.json", "generator_ab", "generator_ba"]
+    assert {path.name for path in folder.iterdir()} == {
+        "checkpoint",
+        "state.pt",
+        "training_log.csv",
+    }
+    numbers = check(
+        checkpoint.generator, patches.select("validation"), patches.scaled("validation")[0]
+    )
+    assert numbers["r2"] == pytest.approx(checkpoint.metrics["r2"], abs=1e-5)
+
+
+def test_checkpoint_of_other_patches_is_refused(patches, finished):
+    checkpoint = load_checkpoint(finished[1].checkpoint)
+    meta = patches.meta
+    scaling = meta["scalings"] | {"W_CO10": {"kind": "minmax"}}
+    geometry = meta["geometry"] | {"npix": 32}
+    for change, words in (
+        ({"geometry": geometry}, "tiles of 16 x 16 pixels of 30 arcmin .* 32 x 32"),
+        ({"scalings": scaling}, "scales W_CO10 by .*asinh.* by .*minmax"),
+        ({"target_columns": ["W_CO21"]}, "targets are W_CO10, those of the patches are W_CO21"),
+        ({"fwhm_arcmin": 20.0}, "beam of 90 arcmin, the patches have 20"),
+    ):
+        with pytest.raises(CoganError, match=words):
+            check_matches(checkpoint, replace(patches, meta=meta | change))
+
+
+def test_damaged_checkpoints_are_refused(finished, tmp_path):
+    with pytest.raises(CoganError, match="no checkpoint folder .* chapter 03 makes it"):
+        load_checkpoint(tmp_path / "checkpoint")
+    folder = shutil.copytree(finished[1].checkpoint, tmp_path / "checkpoint")
+    card = folder / "checkpoint.json"
+    weights = weights_file(card, read_json(card), "generator_ab")
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-100])
+    with pytest.raises(CoganError, match="missing, damaged or exchanged"):
+        load_checkpoint(folder)
+    weights.unlink()
+    with pytest.raises(CoganError, match="missing, damaged or exchanged"):
+        load_checkpoint(folder)
+    weights.write_bytes(whole)
+    described = folder / "checkpoint.json"
+    content = json.loads(described.read_text())
+    for change, words in (
+        ({"format": 99}, "format 99"),
+        ({"network": {"features": 4}}, "is damaged"),
+        ({"network": {"layers": 4}}, "is damaged"),
+    ):
+        described.write_text(json.dumps(content | change))
+        with pytest.raises(CoganError, match=words):
+            load_checkpoint(folder)
+    described.write_text("<html>")
+    with pytest.raises(CoganError, match="is damaged or no JSON file"):
+        load_checkpoint(folder)

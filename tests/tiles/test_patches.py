@@ -1,0 +1,187 @@
+"""Scalings are invertible, splits share no sky, patches files come back as they were written."""
+
+import healpy as hp
+import numpy as np
+import pytest
+import torch
+
+from cogan_lib.base.files import CoganError
+from cogan_lib.sky.skyfile import Sky
+from cogan_lib.tiles.patches import (
+    TEST,
+    TEST_BLOCKS,
+    TRAIN,
+    UNUSED,
+    VALIDATION,
+    VALIDATION_BLOCKS,
+    Patches,
+    assign_split,
+    distance_to_block,
+    make_patches,
+    turn,
+)
+from cogan_lib.tiles.scaling import PatchMinMax, Scaling, scaling_from_dict
+from cogan_lib.tiles.tiling import Geometry, tile_centres, tile_lonlat, tile_vectors
+
+GEOMETRY = Geometry(32, 15.0)
+
+
+@pytest.mark.parametrize("kind", ["log", "asinh"])
+def test_scaling_inverts_in_numpy_and_torch(kind):
+    rng = np.random.default_rng(1)
+    values = rng.lognormal(0, 2, (50, 8, 8))
+    scaling = Scaling.fit(kind, values, 0.3 if kind == "asinh" else None)
+    scaled = scaling.forward(values)
+    assert scaled.mean() == pytest.approx(0, abs=1e-9) and scaled.std() == pytest.approx(1)
+    np.testing.assert_allclose(scaling.inverse(scaled), values, rtol=1e-9)
+    tensor = torch.from_numpy(values)
+    torch.testing.assert_close(scaling.forward(tensor), torch.from_numpy(scaled))
+    torch.testing.assert_close(scaling.inverse(scaling.forward(tensor)), tensor)
+    assert scaling_from_dict(scaling.to_dict()) == scaling
+
+
+def test_asinh_keeps_noise_below_zero_and_log_has_a_floor():
+    asinh = Scaling("asinh", 0.3, 0.0, 1.0)
+    assert asinh.inverse(asinh.forward(np.array([-0.2])))[0] == pytest.approx(-0.2)
+    log = Scaling("log", 1e-3, 0.0, 1.0)
+    assert log.inverse(log.forward(np.array([-5.0])))[0] == pytest.approx(1e-3)
+
+
+def test_patch_minmax_forgets_the_amplitude():
+    rng = np.random.default_rng(1)
+    tiles = rng.random((3, 2, 8, 8))
+    scaling = PatchMinMax()
+    scaled = scaling.forward(tiles)
+    assert scaled.min() == -1 and scaled.max() == 1
+    np.testing.assert_allclose(scaling.forward(7 * tiles), scaled, atol=1e-12)
+    np.testing.assert_allclose(scaling.inverse(scaled, scaling.extremes(tiles)), tiles, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("cubic", np.ones(3)),
+        ("log", np.array([-1.0, -2.0])),
+        ("log", np.array([2.0, 2.0])),
+        ("asinh", np.array([np.nan, 1.0])),
+        ("asinh", np.array([])),
+    ],
+)
+def test_bad_scalings_get_a_sentence(kind, values):
+    with pytest.raises(CoganError):
+        Scaling.fit(kind, values, None if kind == "log" else 1.0)
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"kind": "log"}, {"kind": "log", "softening": 1, "mean": 0, "std": 0}]
+)
+def test_scalings_from_files_are_checked(content):
+    with pytest.raises(CoganError, match="does not describe a scaling"):
+        scaling_from_dict(content)
+
+
+def test_distance_to_block_against_brute_force():
+    rng = np.random.default_rng(3)
+    lon, lat = rng.uniform(0, 360, 200), np.degrees(np.arcsin(rng.uniform(-1, 1, 200)))
+    block = (345, 360)
+    grid_lon, grid_lat = np.meshgrid(np.linspace(*block, 61), np.linspace(-90, 90, 721))
+    inside = hp.ang2vec(grid_lon.ravel(), grid_lat.ravel(), lonlat=True)
+    brute = np.degrees(np.arccos(np.clip(hp.ang2vec(lon, lat, lonlat=True) @ inside.T, -1, 1))).min(
+        1
+    )
+    np.testing.assert_allclose(distance_to_block(lon, lat, block), brute, atol=0.3)
+
+
+def test_no_test_pixel_is_within_a_tile_of_a_training_one():
+    centres = tile_centres(16)
+    centres = centres[np.abs(centres[:, 1]) < 35]
+    lon, lat = tile_lonlat(GEOMETRY, centres)
+    edge = np.ones((32, 32), dtype=bool)
+    edge[1:-1, 1:-1] = False
+    split = assign_split(lon[:, edge], lat[:, edge], GEOMETRY.side_deg)
+    assert all((split == label).sum() > 5 for label in (TRAIN, VALIDATION, TEST, UNUSED))
+    border = tile_vectors(GEOMETRY, centres)[:, edge]
+    train = border[split == TRAIN].reshape(-1, 3)
+    for label, blocks in ((TEST, TEST_BLOCKS), (VALIDATION, VALIDATION_BLOCKS)):
+        held_out = border[split == label].reshape(-1, 3)
+        nearest = max((train @ part.T).max() for part in np.array_split(held_out, 50))
+        assert np.degrees(np.arccos(nearest)) >= GEOMETRY.side_deg
+        lons = lon[split == label].ravel()
+        assert np.logical_or.reduce([(lons >= a) & (lons <= b) for a, b in blocks]).all()
+
+
+def test_turn_agrees_in_numpy_and_torch_and_has_eight_elements():
+    tile = np.arange(16.0).reshape(1, 4, 4)
+    seen = set()
+    for flip in (False, True):
+        for quarter in range(4):
+            turned = turn(tile, flip, quarter)
+            np.testing.assert_array_equal(
+                turned, turn(torch.from_numpy(tile), flip, quarter).numpy()
+            )
+            seen.add(turned.tobytes())
+    assert len(seen) == 8
+
+
+@pytest.fixture(scope="module")
+def toy_sky():
+    """Smooth positive maps over the whole sky, with CO everywhere above the noise."""
+    nside = 64
+    np.random.seed(4)  # noqa: NPY002
+    field = hp.synfast(np.r_[0, 0, np.arange(2.0, 100) ** -2.5], nside, fwhm=np.radians(1.5))
+    field = 0.5 * field / field.std()
+    ones = np.ones(12 * nside**2)
+    maps = {
+        "DUST": np.exp(field),
+        "N_HI": 1e21 * np.exp(field / 2),
+        "W_CO21": 5 * np.exp(2 * field),
+    }
+    maps["W_CO21_ERR"] = 0.05 * ones
+    units = {"DUST": "MJy/sr", "N_HI": "cm-2", "W_CO21": "K km/s", "W_CO21_ERR": "K km/s"}
+    return Sky(maps, units, 90.0)
+
+
+def test_patches_round_trip_and_scale(toy_sky, tmp_path):
+    patches = make_patches(toy_sky, GEOMETRY, 16, sky_sha256="abc")
+    back = Patches.load(patches.save(tmp_path / "patches.npz"))
+    np.testing.assert_array_equal(back.inputs, patches.inputs)
+    assert back.meta == patches.meta and back.meta["provenance"]["sky_sha256"] == "abc"
+    a, b = back.scaled("train")
+    assert a.shape[1:] == (2, 32, 32) and b.shape[1:] == (1, 32, 32) and a.dtype == np.float32
+    assert abs(b.mean()) < 1e-5 and b.std() == pytest.approx(1, abs=1e-4)
+    assert len(back.select("test").targets) == (back.split == TEST).sum() > 0
+    physical = back.target_scalings[0].inverse(b[:, 0].astype(float))
+    np.testing.assert_allclose(physical, back.select("train").targets[:, 0], rtol=1e-4)
+
+
+def test_minmax_patches_reach_from_minus_one_to_one(toy_sky):
+    _, b = make_patches(toy_sky, GEOMETRY, 16, target_scaling="minmax").scaled("train")
+    np.testing.assert_allclose(b.min((2, 3)), -1, atol=1e-5)
+    np.testing.assert_allclose(b.max((2, 3)), 1, atol=1e-5)
+
+
+def test_signal_to_noise_selects(toy_sky):
+    few = make_patches(toy_sky, GEOMETRY, 16, snr_min=90.0)
+    assert len(few.split) < len(make_patches(toy_sky, GEOMETRY, 16).split)
+    with pytest.raises(CoganError, match="tiles are left"):
+        make_patches(toy_sky, GEOMETRY, 16, snr_min=1e6)
+
+
+def test_bad_skies_and_files_get_a_sentence(toy_sky, tmp_path):
+    without = {k: v for k, v in toy_sky.maps.items() if k != "N_HI"}
+    with pytest.raises(CoganError, match="are needed"):
+        make_patches(Sky(without, toy_sky.units, 90.0), GEOMETRY, 16)
+    without = {k: v for k, v in toy_sky.maps.items() if k != "W_CO21_ERR"}
+    with pytest.raises(CoganError, match="no column W_CO21_ERR"):
+        make_patches(Sky(without, toy_sky.units, 90.0), GEOMETRY, 16)
+    with pytest.raises(CoganError, match="chapter 01 makes it"):
+        Patches.load(tmp_path / "none.npz")
+    path = make_patches(toy_sky, GEOMETRY, 16).save(tmp_path / "patches.npz")
+    whole = path.read_bytes()
+    for share in (0.0, 0.3, 0.99):
+        path.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(CoganError, match="damaged"):
+            Patches.load(path)
+    np.savez(path, inputs=np.array([object()], dtype=object))
+    with pytest.raises(CoganError, match="damaged"):
+        Patches.load(path)
