@@ -1,10 +1,9 @@
-"""From a sky of dust and HI to a sky of CO: cut, translate, join, tile by tile.
+"""Chapter 04: from a sky of dust and HI to a sky of CO: cut, translate, join, tile by tile.
 
 Two things keep on the sphere what the tiles have. Each tile is cut larger than the cell that it
 will fill, so that the generator sees what lies around (its borders are thrown away), and cells are
 handed over within narrow zones, so that nearly everywhere one tile alone speaks
 (`tiling.Joiner`).
-Chapter 04 shows both at work.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every floor stands on: settings, a chapter's session, files, arguments, threads, units.
+"""Everywhere: settings, a chapter's session, files, arguments, threads, units.
 
 Nothing is handed on here: the package imports `threads` before NumPy is loaded.
 """

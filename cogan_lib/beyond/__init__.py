@@ -1,1 +1,1 @@
-"""Beyond the paper: members and their calibration, baselines, extrapolation, high latitudes."""
+"""Chapter 06: members and their calibration, baselines, extrapolation, high latitudes."""

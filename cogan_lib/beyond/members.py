@@ -82,7 +82,7 @@ def synthesise_members(
     Sky
         For each target, such as W_CO21, in K km/s: the first member under the target's own name,
         and over all members W_CO21_MEAN, W_CO21_STD and W_CO21_MID, the middle
-        (`scores.middle_of`).
+        (`amplitude.middle_of`).
     """
     noisy = [trained for trained in trainings if trained.settings.noise]
     if not noisy or len(noisy) < len(trainings) or members < 2:

@@ -316,7 +316,7 @@ def check(
     Returns
     -------
     dict
-        ``spectrum`` and ``histogram`` (see `validation.per_epoch_check`) and ``r2`` (of
+        ``spectrum`` and ``histogram`` (see `report.per_epoch_check`) and ``r2`` (of
         asinh(W / 0.3 K km/s) pixels), each the mean over the targets, and the ``score`` that
         chooses the best epoch, lowest first: ln(10) sqrt(spectrum) + 1 - r2, the relative error
         of the spectrum plus the share of the variance that is missed.

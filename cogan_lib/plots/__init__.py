@@ -1,1 +1,4 @@
-"""Figures: the book's style, a slider, and one file of figures a chapter; no step imports them."""
+"""Everywhere: the book's style, a slider, and one file of figures a chapter.
+
+Notebooks and ``ci`` import them, no step does.
+"""

@@ -1,4 +1,4 @@
-"""Skies: files of HEALPix maps, harmonics, public maps to fetch, the embedded sky, PySM."""
+"""Chapter 01: skies, their files and harmonics, public maps, the embedded sky, PySM."""
 
 from .skyfile import Sky, read_map, read_sky, to_grid, write_sky
 

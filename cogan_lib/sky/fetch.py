@@ -1,5 +1,5 @@
 """Downloading the public maps of ``registry.toml``: mirrors in order, resume after a cut,
-checksums, and the refusal of a web page or half a file under a FITS name. `products.py` turns the
+checksums, and the refusal of a web page or half a file under a FITS name. `prepare.py` turns the
 maps into a sky.
 """
 

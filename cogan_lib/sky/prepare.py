@@ -35,7 +35,8 @@ def prepare_sky(
     """Bring dust, H I and CO to one NSIDE and one beam.
 
     Files that are not in `folder` yet are downloaded. Each map is smoothed from its own beam to the
-    common one and resampled in harmonic space (`sky.to_grid`), its error column by `smooth_error`.
+    common one and resampled in harmonic space (`skyfile.to_grid`), its error column by
+    `smooth_error`.
     A map whose own beam is wider than the wanted one by at most 10 % (H I, 16.2 arcmin, at the
     paper's 15) is resampled only, as in the paper; the log and `Sky.meta` say so.
 
@@ -108,7 +109,7 @@ def read_column(path: Path, product: Product, column: str, names: list[str]) -> 
     Returns
     -------
     ndarray, shape (12 * nside**2,), float64
-        RING, Galactic, in the first unit of `sky.COLUMN_UNITS`; NaN where the file has no value.
+        RING, Galactic, in the first unit of `COLUMN_UNITS`; NaN where the file has no value.
     """
     units = Table(path, "fetch it again").units
     if "" in units:

@@ -1,4 +1,4 @@
-"""Tiles: cutting a sky into flat tiles and joining them, scaling, and the file of patches.
+"""Chapter 01: cutting a sky into flat tiles and joining them, scaling, the file of patches.
 
 Without healpy, but for `tiling`, which is imported where tiles are cut or joined.
 """

@@ -1,4 +1,4 @@
-"""Is generated CO like real CO? Spectra, morphology, amplitudes, report and two-sample test."""
+"""Chapter 05: is generated CO like real CO? Spectra, morphology, amplitudes, the report."""
 
 from .report import validate
 

@@ -32,12 +32,12 @@ brightness of other places hides a factor of 1.3, while random phases and a blur
 still found. So a paired failure may be a small one: read ``distance`` beside ``p_value``. Passing
 means that no difference was found by these statistics with this much sky; 8 blocks find little but
 gross errors. A copy of the real sky passes: memory is not tested, nor is accuracy place by place
-(see `validation`).
+(see `report`).
 
 **Blocks must not touch.** Where tiles of two blocks share sky, each recognises its neighbour, and
 exchanging one block and not the other looks like a difference: in simulated skies as correlated as
 the real one, blocks of two tile sides that touch raised the false alarms from 5 % to 22 %.
-`scores.separate_blocks` chooses blocks that do not, and leaves out the tiles between them: most of
+`blocks.separate_blocks` chooses blocks that do not, and leaves out the tiles between them: most of
 a dense grid, whose tiles repeat each other anyway.
 """
 
@@ -267,7 +267,7 @@ def sharp_verdict(
         Tile pixel and beam of the maps.
     blocks : ndarray of int, shape (n,)
         Block of sky of each real tile; tiles of a negative number are left out. Take
-        `scores.separate_blocks`: blocks that touch raise false alarms.
+        `blocks.separate_blocks`: blocks that touch raise false alarms.
     seed : int
         For the exchanged labels and the folds.
     mock_blocks : ndarray of int, shape (m,), optional

@@ -1,1 +1,1 @@
-"""CO lines in 3D: a line solver, winds to solve, and a network that imitates the solver."""
+"""Chapter 07: CO lines in 3D, a solver, winds, and a network that imitates the solver."""

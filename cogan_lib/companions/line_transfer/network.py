@@ -245,7 +245,7 @@ def imitate(
     statistics : dict
         The scalings, from its ``emulator.json``.
     velocity, temperature, density : Tensor, shape (n, npix, npix, npix)
-        As `line_transfer.line_images` takes them.
+        As `physics.line_images` takes them.
 
     Returns
     -------

@@ -129,7 +129,7 @@ def train_emulator(
     Parameters
     ----------
     folder : path
-        Of the result, which `line_emulator.load_emulator` reads.
+        Of the result, which `network.load_emulator` reads.
     face_on, data : LineData
         Of the same winds.
     settings : EmulatorSettings
