@@ -1,16 +1,18 @@
 """Write the book's tables of chapters, profiles, parameters, maps and modules into the staged book.
 
-    python ci/book_tables.py _build/stage
-
 They come from the run, from ``ci/profiles`` and from the library itself, so that they cannot drift
 apart. The pages include what is written to ``_generated/``.
+
+    python ci/book_tables.py
+
+writes the map of the house into README.md.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import re
-import sys
 import tomllib
 from pathlib import Path
 
@@ -18,36 +20,9 @@ import yaml
 
 import cogan_lib
 from cogan_lib.base.config import PROFILE_FOLDER, Settings
-from cogan_lib.base.files import read_json
 
 LIBRARY = Path(cogan_lib.__file__).parent
-#: The road: step, chapter, modules. Modules that are not named here follow as further ones.
-STEPS = (
-    ("sky", "01-data-preparation", "sky harmonics fetch download products synthetic clouds"),
-    ("tiles", "01-data-preparation", "tiling scaling patches"),
-    ("networks", "02-cyclegan", "networks losses"),
-    ("training", "03-training", "cyclegan training checkpoint"),
-    ("synthesis", "04-full-sky-synthesis", "synthesis pysm"),
-    ("validation", "05-validation", "validation spectra morphology scores"),
-    (
-        "beyond",
-        "06-beyond",
-        "members noise baselines baseline_networks cloud_population verdict "
-        "extrapolation high_latitude ablation",
-    ),
-    (
-        "companion",
-        "07-line-transfer",
-        "companions.line_transfer companions.winds companions.line_data companions.line_emulator "
-        "companions.line_training companions.line_metrics companions.line_plots",
-    ),
-    (
-        "everywhere",
-        "",
-        "steps config threads processes files foreign checks notebook pretrained widgets plotting "
-        "data_plots report_plots beyond_plots member_plots",
-    ),
-)
+MAP = ("<!-- the map of the house: python ci/book_tables.py -->\n", "<!-- end of the map -->\n")
 PROFILES = ["smoke", "laptop", "real", "gpu"]
 
 
@@ -143,22 +118,62 @@ def product_table() -> str:
     return "\n".join(text)
 
 
+def doors() -> list[tuple[str, str, str, list[str]]]:
+    """The library's doors by chapter: dotted name, chapters, what it holds, dotted names of rooms.
+
+    All of it comes from the folders; a door's description is the first line of its docstring,
+    which begins with its chapters, or with "Everywhere".
+    """
+    found = []
+    for path in [*LIBRARY.rglob("__init__.py"), *LIBRARY.glob("*.py")]:
+        single = path.name != "__init__.py"
+        place = path.with_suffix("") if single else path.parent
+        name = ".".join(place.relative_to(LIBRARY).parts)
+        inside = [] if single else sorted(path.parent.glob("*.py"))
+        rooms = [f"{name}.{room.stem}" for room in inside if room != path]
+        if name and (single or rooms):
+            first = ast.get_docstring(ast.parse(path.read_text())).split("\n")[0]
+            chapters, told, text = first.partition(": ")
+            if not (told and chapters.startswith(("Chapter", "Everywhere"))):
+                chapters, text = "Everywhere", first
+            numbers = ", ".join(re.findall(r"\d\d", chapters))
+            found.append((name, numbers, text[0].upper() + text[1:], rooms))
+    return sorted(found, key=lambda door: (door[1] or "99", bool(not door[3]), door[0]))
+
+
+def house_map() -> str:
+    """The library's doors, one row each, as README shows them."""
+    text = _head("Door (`cogan_lib/`)", "Chapter", "What it holds", "Rooms")
+    for name, numbers, what, rooms in doors():
+        place = name.replace(".", "/") + ("/" if rooms else ".py")
+        inside = ", ".join(f"`{room.rpartition('.')[2]}`" for room in rooms)
+        text.append(_cells(f"`{place}`", numbers, what, inside))
+    return "\n".join(text)
+
+
+def with_map(readme: str) -> str:
+    """README's text with the map of the house as the folders are now."""
+    before, _, rest = readme.partition(MAP[0])
+    return f"{before}{MAP[0]}\n{house_map()}\n\n{MAP[1]}{rest.partition(MAP[1])[2]}"
+
+
 def module_pages() -> str:
-    """A table of the library's modules by step, then the description of each."""
-    left = {path.stem for path in LIBRARY.glob("*.py")} - {"__init__"}
-    rooms = {path.stem for path in (LIBRARY / "companions").glob("*.py")} - {"__init__"}
-    left |= {f"companions.{name}" for name in rooms}
-    table, pages = _head("Step", "Modules", "Chapter"), []
-    further = sorted(left - {name for *_, modules in STEPS for name in modules.split()})
-    for step, chapter, modules in (*STEPS, ("further", "", " ".join(further))):
-        names = [name for name in modules.split() if name in left]
-        if names:
-            links = ", ".join(f"[{name}](#cogan_lib.{name})" for name in names)
-            table.append(_cells(step, links, f"{{doc}}`{chapter}`" if chapter else ""))
-        for name in names:
-            pages += [f"## {name}", "", "```{eval-rst}", f".. automodule:: cogan_lib.{name}"]
-            pages += ["   :members:", "```", ""]
+    """A table of the library's doors, then the description of each room."""
+    table, pages = _head("Door", "Chapter", "Rooms"), []
+    for name, numbers, what, rooms in doors():
+        links = ", ".join(f"[{room.rpartition('.')[2]}](#cogan_lib.{room})" for room in rooms)
+        table.append(_cells(f"[{name}](#cogan_lib.{name})", numbers, links or what))
+        pages += _module(name, "##", members=not rooms)
+        for room in rooms:
+            pages += _module(room, "###", members=True)
     return "\n".join([*table, "", *pages])
+
+
+def _module(name: str, level: str, members: bool) -> list[str]:
+    """The description of a door, or of a room with its functions and classes."""
+    options = ["   :members:"] if members else []
+    directive = ["```{eval-rst}", f".. automodule:: cogan_lib.{name}", *options, "```"]
+    return [f"{level} {name}", "", *directive, ""]
 
 
 def _head(*names: str) -> list[str]:
@@ -181,7 +196,5 @@ def _value(value: object) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
-        sys.exit("usage: python ci/book_tables.py STAGE [STATUS.json]")
-    record = read_json(sys.argv[2])["chapters"] if len(sys.argv) == 3 else None
-    write_tables(Path(sys.argv[1]), record)
+    readme = LIBRARY.parent / "README.md"
+    readme.write_text(with_map(readme.read_text()))

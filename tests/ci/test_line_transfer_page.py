@@ -1,9 +1,7 @@
-"""The companion's part of the reproduction page, and its rooms on the page of the library."""
+"""The companion's part of the reproduction page."""
 
-import ast
 from pathlib import Path
 
-import book_tables
 import line_transfer_page
 import pytest
 
@@ -63,28 +61,3 @@ def test_the_stored_report_makes_the_page(tmp_path):
         from cogan_lib.base.files import read_json
 
         assert "MaxRel" in page(tmp_path, read_json(stored))
-
-
-def rooms():
-    return sorted((ROOT / "cogan_lib" / "companions").glob("[a-z]*.py"))
-
-
-def test_every_room_is_on_the_page_of_the_library():
-    text = book_tables.module_pages()
-    for room in rooms():
-        assert f".. automodule:: cogan_lib.companions.{room.stem}\n" in text
-
-
-def imported(path):
-    """Names of the package's modules that a file imports, as written."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            yield "." * node.level + (node.module or "")
-
-
-def test_the_road_imports_no_companion_and_companions_only_the_ground_floor():
-    for path in (ROOT / "cogan_lib").glob("*.py"):
-        assert not any("companions" in name for name in imported(path)), path.name
-    ground = {"..files", "..plotting", "..config", "..notebook"}
-    for room in rooms():
-        assert {name for name in imported(room) if name.startswith("..")} <= ground, room.name

@@ -1,0 +1,82 @@
+"""The house: imports point downwards, companions stand beside the road, no room is too long."""
+
+import ast
+from pathlib import Path
+
+import book_tables
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LIBRARY = ROOT / "cogan_lib"
+#: From the roof down; a room imports from its own floor and from those below it.
+FLOORS = (
+    {"__main__", "ablation", "road"},
+    {"companions"},
+    {"plots"},
+    {"beyond"},
+    {"synthesis"},
+    {"gan"},
+    {"learn"},
+    {"tiles"},
+    {"validation"},
+    {"sky"},
+    {"base"},
+)
+#: What companions stand on, beside their own folder.
+GROUND = {"learn", "validation", "plots.style", "base"}
+ROOMS = {
+    ".".join(path.relative_to(LIBRARY).with_suffix("").parts): path
+    for path in sorted(LIBRARY.rglob("*.py"))
+    if path != LIBRARY / "__init__.py"  # the package itself settles the threads
+}
+
+
+def imported(room: str) -> set[str]:
+    """What a room imports from the library, in functions too: dotted names below it."""
+    found, package = set(), room.split(".")[:-1]
+    for node in ast.walk(ast.parse(ROOMS[room].read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            place = ["cogan_lib", *package][: len(package) + 2 - node.level] if node.level else []
+            module = ".".join([*place, *([node.module] if node.module else [])])
+            found |= {f"{module}.{name.name}" for name in node.names}
+    return {name.removeprefix("cogan_lib.") for name in found if name.startswith("cogan_lib.")}
+
+
+def floor(name: str) -> int:
+    return next(i for i, doors in enumerate(FLOORS) if name.split(".")[0] in doors)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_point_downwards(room):
+    names = imported(room) - {"__version__"}
+    upwards = {name for name in names if floor(name) < floor(room)}
+    assert not upwards, f"{room} imports {upwards} from a floor above it"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_companions_stand_beside_the_road_and_beside_each_other(room):
+    names = imported(room)
+    if not room.startswith("companions."):
+        assert not any(name.startswith("companions") for name in names)
+        return
+    own = ".".join(room.split(".")[:2])
+    for name in names:
+        ground = (f"{name}.".startswith(f"{place}.") for place in GROUND | {own})
+        assert any(ground), f"{room} stands on {name}"
+
+
+def test_no_room_is_longer_than_400_lines():
+    rooms = [*LIBRARY.rglob("*.py"), *(ROOT / "ci").glob("*.py")]
+    lengths = {path.name: len(path.read_text().splitlines()) for path in rooms}
+    assert not {name: lines for name, lines in lengths.items() if lines > 400}
+
+
+def test_the_map_of_the_house_is_that_of_the_folders():
+    """``python ci/book_tables.py`` writes it."""
+    readme = ROOT / "README.md"
+    assert readme.read_text() == book_tables.with_map(readme.read_text())
+    shown = book_tables.house_map()
+    assert all(f"`{path.stem}`" in shown for room, path in ROOMS.items() if "." in room
+               and path.stem != "__init__")  # fmt: skip
