@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cogan_lib.sky.skyfile import COLUMN_UNITS, Sky, read_map, read_sky, write_sky
+from cogan_lib.sky.lines import COLUMN_UNITS
+from cogan_lib.sky.skyfile import Sky, read_map, read_sky, write_sky
 from cogan_lib.tiles.patches import (
     SPLITS,
     TEST,

@@ -17,13 +17,14 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from ..base.files import CoganError
+from ..base.units import CO_SOFTENING
+from ..sky.lines import X_CO
 from ..tiles.patches import Patches
 from ..tiles.scaling import PatchMinMax
-from ..validation.amplitude import SOFTENING, asinh_scale
+from ..validation.amplitude import asinh_scale
 from ..validation.tiles import check_tiles
 
 MOST_PIXELS = 2_000_000  # of more training pixels than this, the fits use every k-th
-X_CO = 2.0e20  # N(H2) / W(CO) [cm-2 / (K km/s)], only to tell where atoms dominate
 ATOMIC_SHARE = 0.05  # 2 X_CO W is less than this share of N_HI there
 
 
@@ -44,7 +45,7 @@ class LogLinear:
         y = np.full((len(inputs), *inputs.shape[2:]), self.coefficients[0])
         for channel, floor in enumerate(self.floors):
             y += self.coefficients[channel + 1] * np.log10(np.maximum(inputs[:, channel], floor))
-        return SOFTENING * np.sinh(y)
+        return CO_SOFTENING * np.sinh(y)
 
 
 def fit_loglinear(
@@ -115,7 +116,7 @@ class Quadratic:
         """W in K km/s, shape (n, npix, npix), from inputs (n, channels, npix, npix)."""
         inputs = checked_inputs(inputs, len(self.lows))
         terms = _quadratic_terms(inputs.swapaxes(0, 1), self.centres, self.lows, self.highs)
-        return SOFTENING * np.sinh(np.tensordot(self.coefficients, terms, axes=1))
+        return CO_SOFTENING * np.sinh(np.tensordot(self.coefficients, terms, axes=1))
 
 
 def _quadratic_terms(values: np.ndarray, centres, lows, highs) -> np.ndarray:

@@ -16,7 +16,8 @@ import healpy as hp
 import numpy as np
 
 from ..base.files import CoganError
-from ..sky.clouds import Clouds, _arm_phase, _seen_from_sun, draw_sizes, paint
+from ..base.units import FWHM_PER_SIGMA
+from ..sky.clouds import Clouds, arm_phase, draw_sizes, paint, seen_from_sun
 from ..sky.skyfile import check_beam, check_nside
 
 # pysm3's call (its CO lines model); lengths in kpc, emissivity in K km/s
@@ -57,15 +58,15 @@ def cloud_population(seed: int, n: int = N_CLOUDS) -> Clouds:
     width = 0.30 + 0.10 * (base - BAR).clip(0) / (12.0 - BAR)
     in_ring = rng.random(n) < 0.1
     radius = np.where(in_ring, base, rng.normal(base, width))
-    phi = _arm_phase(base) + np.pi / 2 * rng.integers(0, 4, n)
+    phi = arm_phase(base) + np.pi / 2 * rng.integers(0, 4, n)
     phi = np.where(in_ring, rng.uniform(0, 2 * np.pi, n), phi)
     bulge = np.abs(rng.normal(0, BAR / 1.5, n))
     radius = np.where(np.minimum(base, radius) < BAR, bulge, radius)
-    thickness = THICKNESS_FWHM / np.sqrt(8 * np.log(2)) * np.cosh(radius / THICKNESS_SCALE)
+    thickness = THICKNESS_FWHM / FWHM_PER_SIGMA * np.cosh(radius / THICKNESS_SCALE)
     place = np.stack([radius * np.cos(phi), radius * np.sin(phi), rng.normal(0, thickness)])
     size = draw_sizes(rng, radius) * 4 / SIGMAS_A_SIZE
     brightness = EMISSIVITY * np.exp(-radius / EMISSIVITY_SCALE)
-    clouds = _seen_from_sun(rng, place, size, brightness)
+    clouds = seen_from_sun(rng, place, size, brightness)
     disc_deg = np.degrees(SIGMAS_A_SIZE * clouds.sigma_rad)
     high = np.abs(clouds.lat_deg) + disc_deg / 2 > HIGH_LATITUDE_DEG
     return clouds.select(~(high & (disc_deg > LARGEST_DEG)))
@@ -124,7 +125,7 @@ def cloud_map(
         w_co = paint(clouds, clouds.flux[None], nside, rng)[0]
     else:
         # painted finely, and evaluated beyond ell = 3 NSIDE: the beam alone decides the shape
-        sigma = np.radians(fwhm_arcmin / 60) / np.sqrt(8 * np.log(2))
+        sigma = np.radians(fwhm_arcmin / 60) / FWHM_PER_SIGMA
         fine = nside
         while hp.nside2resol(fine, arcmin=True) > fwhm_arcmin / 5:
             fine *= 2

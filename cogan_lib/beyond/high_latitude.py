@@ -17,6 +17,7 @@ import healpy as hp
 import numpy as np
 
 from ..base.files import CoganError
+from ..base.units import FWHM_PER_SIGMA
 from ..sky.skyfile import Sky
 from ..tiles.patches import TEST, Patches
 from ..tiles.tiling import Geometry, tile_vectors
@@ -183,7 +184,7 @@ def cross_spectrum(
     mask = np.where(good, np.sin(np.pi / 2 * depth) ** 2, 0.0)
     flat = (mask * (v - np.average(v, weights=mask)) for v in (real, other))
     alms = [hp.map2alm(v.astype(np.float64), lmax, iter=1) for v in flat]
-    sigma = np.radians(fwhm_arcmin / 60) / np.sqrt(8 * np.log(2))
+    sigma = np.radians(fwhm_arcmin / 60) / FWHM_PER_SIGMA
     last = min(np.sqrt(np.log(10)) / sigma, lmax)
     if last < 20:
         raise CoganError(f"A beam of {fwhm_arcmin:g} arcmin leaves no band beyond ell 10.")
@@ -225,7 +226,7 @@ def totals(
     for name, values in maps.items():
         (mean,), (sd,) = _jackknife([good, values], good, lambda sums: sums[1:] / sums[0])
         out[name] = {"mean": mean, "jackknife": sd, "integral": mean * n * area}
-    sigma = np.radians(fwhm_arcmin / 60) / np.sqrt(8 * np.log(2))
+    sigma = np.radians(fwhm_arcmin / 60) / FWHM_PER_SIGMA
     together = max(1.0, 4 * np.pi * sigma**2 / area)
     out["noise"] = float(np.sqrt(together * np.sum(np.square(error[good], dtype=np.float64))) / n)
     return out

@@ -24,11 +24,12 @@ import torch
 from tqdm import tqdm
 
 from ..base.files import CoganError
+from ..base.units import CO_SOFTENING
 from ..gan.checkpoint import Checkpoint
 from ..gan.noise import flat_noise
 from ..sky.skyfile import Sky
 from ..synthesis import generate, synthesise
-from ..validation.amplitude import SOFTENING, asinh_scale
+from ..validation.amplitude import asinh_scale
 
 
 def member_tiles(
@@ -107,7 +108,7 @@ def synthesise_members(
         columns = {
             f"{name}_MEAN": first.maps[name] + total / members,
             f"{name}_STD": spread,
-            f"{name}_MID": SOFTENING * np.sinh(asinh / members),
+            f"{name}_MID": CO_SOFTENING * np.sinh(asinh / members),
         }
         maps |= columns
         units |= dict.fromkeys(columns, "K km/s")

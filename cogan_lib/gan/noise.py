@@ -18,8 +18,9 @@ from torch import Tensor
 
 from ..base.checks import check_positive
 from ..base.files import CoganError
+from ..base.units import FWHM_PER_SIGMA
 
-SIGMA = 1 / math.sqrt(8 * math.log(2))  # of a Gaussian of FWHM 1
+SIGMA = 1 / FWHM_PER_SIGMA  # of a Gaussian of FWHM 1
 
 
 def flat_noise(n: int, npix: int, widths: tuple[float, ...], random: torch.Generator) -> Tensor:

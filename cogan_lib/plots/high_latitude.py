@@ -12,8 +12,9 @@ import numpy as np
 from matplotlib import colors, ticker
 from matplotlib.figure import Figure
 
+from ..base.units import CO_SOFTENING
 from ..beyond.extrapolation import BIN_DEX, latitude, training_region
-from ..validation.amplitude import SOFTENING, asinh_scale
+from ..validation.amplitude import asinh_scale
 from .style import BASE, MOCK, REAL, VIOLET, column_label, sky_panels
 
 #: Inside the training range, one input outside, both outside: light to dark, apart in grey too.
@@ -135,7 +136,7 @@ def high_latitude_pdf(report: Mapping) -> Figure:
     for name, (label, colour, line, width) in looks.items():
         axes.stairs(pdf[name], pdf["asinh_edges"], color=colour, ls=line, lw=width, label=label)
     ticks = np.array([-10, -3, -1, -0.3, 0, 0.3, 1, 3, 10, 30, 100])
-    ends = SOFTENING * np.sinh([pdf["asinh_edges"][0], pdf["asinh_edges"][-1]])
+    ends = CO_SOFTENING * np.sinh([pdf["asinh_edges"][0], pdf["asinh_edges"][-1]])
     ticks = ticks[(ticks >= ends[0]) & (ticks <= ends[1])]
     axes.set_xticks(asinh_scale(ticks), labels=[f"{tick:g}" for tick in ticks])
     axes.set(yscale="log", xlabel="W [K km/s]", ylabel="share of pixels a bin")

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..base.units import CO_SOFTENING
 from ..validation import morphology
-from ..validation.amplitude import SOFTENING, asinh_scale, r2_score
+from ..validation.amplitude import asinh_scale, r2_score
 from ..validation.tiles import standardise
 from .style import BASE, COLUMNS, MOCK, REAL, VIOLET, band, colour_bar, column_norm
 
@@ -188,8 +189,8 @@ def pdf_curves(sections: Mapping[str, Mapping]) -> Figure:
 def _asinh_axis(axis, low: float, high: float) -> None:
     """Ticks in K km/s on an axis of asinh(W / 0.3 K km/s)."""
     ticks = [-10, -1, 0, 1, 3, 10, 30, 100, 1000]
-    ticks = [tick for tick in ticks if low <= np.arcsinh(tick / SOFTENING) <= high]
-    axis.set_ticks(np.arcsinh(np.array(ticks) / SOFTENING), labels=[f"{t:g}" for t in ticks])
+    ticks = [tick for tick in ticks if low <= np.arcsinh(tick / CO_SOFTENING) <= high]
+    axis.set_ticks(np.arcsinh(np.array(ticks) / CO_SOFTENING), labels=[f"{t:g}" for t in ticks])
 
 
 def amplitude_planes(

@@ -15,9 +15,10 @@ from dataclasses import dataclass, fields
 import healpy as hp
 import numpy as np
 
+from .lines import X_CO
+
 R_SUN_KPC = 8.3
 Z_SUN_KPC = 0.020
-X_CO = 2.0e20  # N(H2) / W(CO 1-0) in the disc [cm-2 / (K km/s)]
 R_HEATING_KPC = 7.0  # dust emissivity per hydrogen atom falls with exp(-R / R_HEATING_KPC)
 CM_PER_KPC = 3.0857e21
 
@@ -87,7 +88,7 @@ def disc_clouds(rng: np.random.Generator, n: int = 40_000) -> Clouds:
     radius = np.abs(rng.normal(5.8, 2.3, n))
     phi = rng.uniform(0, 2 * np.pi, n)
     on_arm = rng.random(n) < 0.9
-    arm = _arm_phase(radius) + np.pi / 2 * rng.integers(0, 4, n)
+    arm = arm_phase(radius) + np.pi / 2 * rng.integers(0, 4, n)
     width = 0.30 + 0.10 * np.clip((radius - _R_BAR_KPC) / 9.0, 0, None)
     radius = np.where(on_arm, rng.normal(radius, width), radius)
     inner = radius < _R_BAR_KPC
@@ -101,7 +102,7 @@ def disc_clouds(rng: np.random.Generator, n: int = 40_000) -> Clouds:
     brightness = 6.0 * np.exp(-(radius - R_SUN_KPC) / _R_EMISSIVITY_KPC) * lognormal(rng, 0.4, n)
     brightness = np.where(central, 0.8 * brightness, brightness)
     place = np.stack([radius * np.cos(phi), radius * np.sin(phi), height])
-    clouds = _seen_from_sun(rng, place, size, brightness)
+    clouds = seen_from_sun(rng, place, size, brightness)
     return clouds.select(clouds.distance_kpc > 0.3)
 
 
@@ -138,7 +139,7 @@ def local_clouds(rng: np.random.Generator, n_complexes: int = 50) -> Clouds:
     place += np.array([[-R_SUN_KPC], [0], [Z_SUN_KPC]])
     size = draw_sizes(rng, np.hypot(place[0], place[1]), largest_pc=30.0)
     of_complex = np.repeat(lognormal(rng, 0.5, n_complexes), members)
-    clouds = _seen_from_sun(rng, place, size, 1.0 * of_complex * lognormal(rng, 0.5, n))
+    clouds = seen_from_sun(rng, place, size, 1.0 * of_complex * lognormal(rng, 0.5, n))
     return clouds.select(clouds.distance_kpc > 0.09)
 
 
@@ -236,7 +237,7 @@ def gas_columns(
         radius, phi = np.hypot(x, y), np.arctan2(y, x)
         z = d * np.sin(lat) + Z_SUN_KPC - warp_kpc(radius, phi)
         beyond = np.clip(radius - R_SUN_KPC, 0, None)
-        arms = 1 + 0.35 * np.cos(4 * (phi - _arm_phase(radius)))
+        arms = 1 + 0.35 * np.cos(4 * (phi - arm_phase(radius)))
         flare = np.exp(beyond / 9.8)
         h = np.abs(z) / flare
         height = 0.395 * 2 ** -((h / 0.106) ** 2) + 0.107 * 2 ** -((h / 0.265) ** 2)
@@ -275,7 +276,7 @@ def lognormal(rng: np.random.Generator, sigma: float, n: int) -> np.ndarray:
     return np.exp(rng.normal(-(sigma**2) / 2, sigma, n))
 
 
-def _arm_phase(radius_kpc: np.ndarray) -> np.ndarray:
+def arm_phase(radius_kpc: np.ndarray) -> np.ndarray:
     """Galactocentric azimuth of one of the four arms (pitch angle 12 degrees)."""
     return _ARM_PHASE + np.log(np.maximum(radius_kpc, 0.1) / _R_BAR_KPC) / _PITCH
 
@@ -289,7 +290,7 @@ def _disc(nside: int, lon: float, lat: float, radius: float) -> tuple[np.ndarray
     return disc, east @ seen, np.cross(centre, east) @ seen
 
 
-def _seen_from_sun(
+def seen_from_sun(
     rng: np.random.Generator, place: np.ndarray, size_pc: np.ndarray, brightness: np.ndarray
 ) -> Clouds:
     """Clouds at Galactocentric x, y, z [kpc], the Sun at (-R_SUN_KPC, 0, Z_SUN_KPC)."""

@@ -20,8 +20,10 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 
 from ..base.files import CoganError
-from .clouds import R_SUN_KPC, X_CO, disc_clouds, gas_columns, line_ratio, local_clouds, paint
+from ..base.units import FWHM_PER_SIGMA
+from .clouds import R_SUN_KPC, disc_clouds, gas_columns, line_ratio, local_clouds, paint
 from .harmonics import alm2map, map2alm
+from .lines import X_CO
 from .skyfile import Sky, check_beam, check_nside
 
 log = logging.getLogger(__name__)
@@ -151,7 +153,7 @@ def sky_statistics(sky: Sky, target: str = "W_CO21") -> dict:
     bands = {"0-5": (0, 5), "5-10": (5, 10), "10-20": (10, 20), "20-90": (20, 91)}
     inside = {name: (latitude >= low) & (latitude < high) for name, (low, high) in bands.items()}
     steps = (5, 16, 50, 84, 95, 99)
-    sigma = np.radians(sky.fwhm_arcmin / 60) / np.sqrt(8 * np.log(2))
+    sigma = np.radians(sky.fwhm_arcmin / 60) / FWHM_PER_SIGMA
     ell_max = int(min(400, 1 / sigma, 2 * sky.nside))
     ell_min = min(60, ell_max // 4)
     ell = np.arange(ell_min, ell_max + 1)
@@ -192,7 +194,7 @@ class _Grid:
         nside = 64
         while hp.nside2resol(nside, arcmin=True) > fwhm_arcmin / 2.8:
             nside *= 2
-        sigma = np.radians(fwhm_arcmin / 60) / np.sqrt(8 * np.log(2))
+        sigma = np.radians(fwhm_arcmin / 60) / FWHM_PER_SIGMA
         return cls(nside, min(int(3.0 / sigma), 3 * nside - 1), seed)
 
     def rng(self, *key: int) -> np.random.Generator:

@@ -13,6 +13,8 @@ import ducc0
 import healpy as hp
 import numpy as np
 
+from ..base.units import FWHM_PER_SIGMA
+
 #: Accuracy of `Interpolant`, relative to the map's standard deviation.
 ACCURACY = 1e-5
 
@@ -66,7 +68,7 @@ def beam_lmax(nside: int, fwhm_arcmin: float) -> int:
 
     3 nside - 1, or 5/sigma, where the beam has left 4e-6 of the sky's amplitude.
     """
-    sigma = math.radians(fwhm_arcmin / 60) / math.sqrt(8 * math.log(2))
+    sigma = math.radians(fwhm_arcmin / 60) / FWHM_PER_SIGMA
     return min(3 * nside - 1, math.ceil(5 / sigma))
 
 

@@ -16,7 +16,8 @@ from astropy import units as u
 from ..base.files import CoganError, sha256
 from ..base.foreign import Table
 from .fetch import Product, fetch, products
-from .skyfile import COLUMN_UNITS, Sky, check_nside, fill_missing, read_map, to_grid
+from .lines import COLUMN_UNITS
+from .skyfile import Sky, check_nside, fill_missing, read_map, to_grid
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,6 @@ Chapter 04 uses all four.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import healpy as hp
 import numpy as np
@@ -19,28 +18,11 @@ from pysm3 import units as u
 
 from .. import __version__
 from ..base.files import CoganError
+from .lines import LINES, Line
 from .skyfile import Sky, check_nside, to_grid, write_sky
 
 C_KM_S = 299792.458
 DOPPLER_KM_S = 300.0  # Galactic CO moves at up to about this speed, towards us or away
-
-
-class Line(NamedTuple):
-    """Rest frequency (CDMS), and the K_CMB per K km/s that PySM's templates were made with.
-
-    The latter is the line's `band_factor` in Planck's own band around it (100, 217, 353 GHz).
-    """
-
-    ghz: float
-    planck_factor: float
-
-
-#: The lines, by the columns of a CO sky.
-LINES = {
-    "W_CO10": Line(115.2712018, 1.42e-5),
-    "W_CO21": Line(230.5380000, 4.50e-5),
-    "W_CO32": Line(345.7959899, 17.37e-5),
-}
 
 
 class COSky(Model):

@@ -17,24 +17,8 @@ from astropy.io import fits
 from ..base.files import CoganError, atomic_path
 from ..base.foreign import Table
 from .harmonics import alm2map, map2alm
+from .lines import COLUMN_UNITS
 
-#: The columns that the road knows and the units that each may have (first: the usual one).
-COLUMN_UNITS = {
-    "DUST": ("MJy/sr", "mag", "uK_RJ", "K_CMB"),
-    "N_HI": ("cm-2",),
-    "W_CO10": ("K km/s",),
-    "W_CO21": ("K km/s",),
-    "W_CO10_ERR": ("K km/s",),
-    "W_CO21_ERR": ("K km/s",),
-    "W_CO10_MEAN": ("K km/s",),
-    "W_CO21_MEAN": ("K km/s",),
-    "W_CO10_STD": ("K km/s",),
-    "W_CO21_STD": ("K km/s",),
-    "W_CO10_MID": ("K km/s",),
-    "W_CO21_MID": ("K km/s",),
-    "OUTSIDE": ("1",),
-    "OUTSIDE_DEX": ("dex",),
-}
 _FRAMES = {"G": "G", "GALACTIC": "G", "C": "C", "ICRS": "C", "EQUATORIAL": "C", "FK5": "C",
            "E": "E", "ECLIPTIC": "E"}  # fmt: skip
 _STRUCTURE = ("XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "TTYPE", "TFORM",

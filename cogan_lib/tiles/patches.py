@@ -16,7 +16,8 @@ import numpy as np
 
 from ..base.files import CoganError, atomic_path, parse_json, provenance, reading
 from ..base.foreign import check_npz
-from .scaling import CO_SOFTENING, PatchMinMax, Scaling, scaling_from_dict
+from ..base.units import CO_SOFTENING
+from .scaling import PatchMinMax, Scaling, scaling_from_dict
 
 TRAIN, VALIDATION, TEST, UNUSED = 0, 1, 2, 3
 SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}

@@ -14,9 +14,6 @@ import numpy as np
 
 from ..base.files import CoganError
 
-#: asinh turns from linear to logarithmic here: about the noise of the Planck CO maps, K km/s.
-CO_SOFTENING = 0.3
-
 
 @dataclass(frozen=True)
 class Scaling:

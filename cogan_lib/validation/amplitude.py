@@ -10,18 +10,17 @@ import numpy as np
 
 from ..base.checks import check_alike
 from ..base.files import CoganError
-
-SOFTENING = 0.3  # K km/s
+from ..base.units import CO_SOFTENING
 
 
 def asinh_scale(w: np.ndarray) -> np.ndarray:
     """y = asinh(W / 0.3 K km/s), float64."""
-    return np.arcsinh(np.asarray(w, dtype=np.float64) / SOFTENING)
+    return np.arcsinh(np.asarray(w, dtype=np.float64) / CO_SOFTENING)
 
 
 def middle_of(members: np.ndarray | list[np.ndarray]) -> np.ndarray:
     """The W whose asinh(W / 0.3 K km/s) is the mean over the members, the first axis."""
-    return SOFTENING * np.sinh(np.mean([asinh_scale(w) for w in members], axis=0))
+    return CO_SOFTENING * np.sinh(np.mean([asinh_scale(w) for w in members], axis=0))
 
 
 def r2_score(real: np.ndarray, predicted: np.ndarray) -> float:

@@ -21,8 +21,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..base.files import CoganError
+from ..base.units import CO_SOFTENING
 from . import morphology, spectra
-from .amplitude import SOFTENING, asinh_scale, r2_score
+from .amplitude import asinh_scale, r2_score
 from .blocks import block_interval, swap_p_value
 from .tiles import check_tiles, standardise
 
@@ -162,7 +163,7 @@ def _pdf_section(real: np.ndarray, mock: np.ndarray, bins: int = 50) -> dict:
     shares = [np.histogram(y, edges)[0] / y.size for y in (y_real, y_mock)]
     return {
         "asinh_edges": _numbers(edges),
-        "edges_K_km_s": _numbers(SOFTENING * np.sinh(edges)),
+        "edges_K_km_s": _numbers(CO_SOFTENING * np.sinh(edges)),
         "real": _numbers(shares[0]),
         "mock": _numbers(shares[1]),
     }

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..base.checks import check_positive
 from ..base.files import CoganError
+from ..base.units import FWHM_PER_SIGMA
 from .tiles import check_tiles, standardise
 
 CHUNK_PIXELS = 2**16  # small enough for a chunk to stay in the processor's cache
@@ -101,7 +102,7 @@ def bin_edges(
     apodise_deg = side_deg / 8 if apodise_deg is None else apodise_deg
     fundamental = 360 / side_deg
     lowest = 360 / (side_deg - 2 * apodise_deg)
-    sigma = np.radians(fwhm_arcmin / 60) / np.sqrt(8 * np.log(2))
+    sigma = np.radians(fwhm_arcmin / 60) / FWHM_PER_SIGMA
     nyquist = 180 * 60 / pixel_arcmin
     beam = np.sqrt(np.log(10)) / max(sigma, np.sqrt(np.log(10)) / nyquist)
     if beam < lowest + fundamental:

@@ -12,7 +12,7 @@ import yaml
 
 from cogan_lib.base.config import Settings
 from cogan_lib.base.files import CoganError
-from cogan_lib.sky.skyfile import COLUMN_UNITS
+from cogan_lib.sky.lines import COLUMN_UNITS
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = {

@@ -13,6 +13,7 @@ import torch
 from lightning_fabric import Fabric
 
 from cogan_lib.base.files import CoganError, read_json, weights_file
+from cogan_lib.base.units import CO_SOFTENING
 from cogan_lib.gan import training
 from cogan_lib.gan.checkpoint import check_matches, load_checkpoint, load_state
 from cogan_lib.gan.cyclegan import CycleGan
@@ -21,7 +22,7 @@ from cogan_lib.gan.networks import NetworkSettings, translate
 from cogan_lib.gan.recipes import TrainingSettings
 from cogan_lib.gan.training import check, train
 from cogan_lib.tiles.patches import TEST, TRAIN, UNUSED, VALIDATION, Patches
-from cogan_lib.tiles.scaling import CO_SOFTENING, PatchMinMax, Scaling
+from cogan_lib.tiles.scaling import PatchMinMax, Scaling
 
 TINY = NetworkSettings(
     features=4,

@@ -10,7 +10,8 @@ from pysm3 import units as u
 from scipy import constants
 
 from cogan_lib.base.files import CoganError
-from cogan_lib.sky.pysm import LINES, COSky, band_factor, pysm_band_factor, write_templates
+from cogan_lib.sky.lines import LINES
+from cogan_lib.sky.pysm import COSky, band_factor, pysm_band_factor, write_templates
 from cogan_lib.sky.skyfile import Sky, write_sky
 
 NSIDE = 32

@@ -22,13 +22,14 @@ from scipy import constants
 from torch import Tensor
 
 from ...base.files import CoganError
+from ...base.units import CO_GHZ
 
 C, H, K = constants.c, constants.h, constants.k
 CO_MASS = 28.0 * constants.atomic_mass
 CMB_KELVIN = 2.7255
 
 #: Frequencies of CO J=1-0 and 2-1 [Hz] and Einstein A [1/s]: LAMDA (Schoeier et al. 2005).
-FREQUENCY = {1: 115.2712018e9, 2: 230.5380000e9}
+FREQUENCY = {upper: CO_GHZ[upper] * 1e9 for upper in (1, 2)}
 EINSTEIN_A = {1: 7.203e-8, 2: 6.910e-7}
 
 #: A rotor E_J/h = B J(J+1) - D J^2 (J+1)^2 that has these two lines, and as many levels as LAMDA.
