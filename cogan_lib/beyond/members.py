@@ -1,12 +1,12 @@
-"""Many CO skies for one sky of dust and HI: how a generator of members is trained, and what their
-mean and their spread are worth.
+"""Many CO skies for one sky of dust and HI, with their mean and their spread.
 
 A single map cannot both have the right statistics and be the best guess: the best guess, the mean
 of all skies that are possible, lacks whatever the inputs leave open. So the generator is given
 noise (`noise`), each draw makes another *member* with the statistics of a real sky, and the mean
-and the standard deviation over members are the estimate and its uncertainty. It is trained as the
-Cycle-GAN is, with a proper score of two members against the true tile in place of the L1 term
-(`losses.crps`): the score makes the spread honest, the discriminator the texture.
+and the standard deviation over members are the estimate and its uncertainty (`calibration` says
+what they are worth). It is trained as the Cycle-GAN is (`recipes.member_settings`), with a proper
+score of two members against the true tile in place of the L1 term (`losses.crps`): the score makes
+the spread honest, the discriminator the texture.
 
 Two trainings that differ by their seed differ in more than noise. So members of several trainings
 are taken in turns: their spread then holds what a training leaves to chance as well.

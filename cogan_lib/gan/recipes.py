@@ -111,22 +111,14 @@ class TrainingSettings:
 #: true counterpart in paired training. The paper's 10 leaves the adversarial term, which alone
 #: asks for the right power on every scale, too little say.
 COGAN_WEIGHT = 4.0
-
-
 #: FWHM of the noise in tile pixels: texture, clouds, regions.
 MEMBER_WIDTHS = (3.0, 12.0, 48.0)
-
-
 #: The cycle forces all members to be equal, and the score forbids it; with the cogan preset's
 #: weights the members differ by half of what they should (on training tiles).
 MEMBER_WEIGHTS = LossWeights(cycle=1.0, pair=8.0)
-
-
 #: The light cycle holds the reverse generator on a long leash; at a rate of 5e-4 without a limit on
 #: the gradient (about 15 in this training) a run on the real sky went astray in its eighth epoch.
 MEMBER_RATE, MEMBER_CLIP = 3e-4, 20.0
-
-
 #: What differs from the cogan recipe: fields of `NetworkSettings`, `LossWeights` or
 #: `TrainingSettings`; "scaling" is that of the patches, "recipe" one that differs in many things.
 VARIANTS = {

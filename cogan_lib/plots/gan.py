@@ -11,12 +11,7 @@ import numpy as np
 from matplotlib import colors
 from matplotlib.figure import Figure
 
-from .style import (
-    BASE,
-    MOCK,
-    REAL,
-    band,
-)
+from .style import BASE, MOCK, REAL, band
 
 
 def landscapes(

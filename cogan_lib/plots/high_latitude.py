@@ -1,7 +1,7 @@
-"""Figures of chapter 06. Every function returns a matplotlib Figure and shows nothing.
+"""Figures of chapter 06 about high latitudes; those on members are in `beyond`.
 
-High latitude: `report` is that of `high_latitude.high_latitude_report`, as it comes back from
-JSON.
+Every function returns a matplotlib Figure and shows nothing. `report` is that of
+`high_latitude.high_latitude_report`, as it comes back from JSON.
 """
 
 from __future__ import annotations

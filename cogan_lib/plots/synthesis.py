@@ -10,11 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from .style import (
-    BASE,
-    MOCK,
-    REAL,
-)
+from .style import BASE, MOCK, REAL
 
 
 def cells_and_weights(

@@ -11,14 +11,7 @@ import numpy as np
 from matplotlib import colors
 from matplotlib.figure import Figure
 
-from .style import (
-    BASE,
-    COLUMNS,
-    MOCK,
-    SPLIT_COLOURS,
-    colour_bar,
-    column_norm,
-)
+from .style import BASE, COLUMNS, MOCK, SPLIT_COLOURS, colour_bar, column_norm
 
 
 def density_planes(x: Mapping[str, np.ndarray], y: np.ndarray, y_label: str) -> Figure:

@@ -1,6 +1,6 @@
 """Whole files or none: disk full, permission lost, power cut, in every artefact but the skies.
 
-(Sky files: tests/test_sky.py.)
+(Sky files: tests/sky/test_skyfile.py.)
 """
 
 import json

@@ -1,6 +1,7 @@
 """Training and synthesis in two processes give what they give in one.
 
-This file is also the program that torchrun starts: ``torchrun ... tests/test_processes.py FOLDER``.
+This file is also the program that torchrun starts:
+``torchrun ... tests/base/test_processes.py FOLDER``.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The sky reader on broken bytes: a sky, or one sentence; no hang, no memory to speak of.
 
-`make test` tries two hundred files, ``python -m pytest -m slow tests/test_fuzz_sky.py -s`` ten
-thousand and prints what became of them.
+`make test` tries two hundred files, ``python -m pytest -m slow tests/sky/test_fuzz_skyfile.py -s``
+ten thousand and prints what became of them.
 """
 
 import gzip
