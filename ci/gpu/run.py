@@ -24,6 +24,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+#: What ci/gpu/pack.py packs for; no import before the packages are there.
+PYTHON = (3, 12)
 #: Parts in order of their value, and the seconds without which none begins.
 PARTS = {
     "machine": 5,
@@ -100,9 +102,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def unpack_site(pack: Path, work: Path) -> None:
-    """Put the packages that came along on the path, of this process and of those it starts."""
+    """Put the packages that came along on the path, of this process and of those it starts.
+
+    They are for one version of Python; with another, the packages installed there must do.
+    """
     paths = [str(ROOT), str(HERE), str(HERE.parent)]
-    if (pack / "site.tar.xz").exists():
+    if (pack / "site.tar.xz").exists() and sys.version_info[:2] == PYTHON:
         if not (work / "site").exists():
             with tarfile.open(pack / "site.tar.xz") as archive:
                 archive.extractall(work, filter="data")
