@@ -13,6 +13,9 @@ import json
 import logging
 import math
 import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -163,8 +166,9 @@ def synthesise(
     ours = checkpoint.meta
     _check_sky(sky, ours)
     _, joiner = synthesis_grid(Geometry(**ours["geometry"]), sky.nside, nthreads)
+    on_gpu = next(checkpoint.generator.parameters()).is_cuda
     if batch_size is None:
-        batch_size = 64 if next(checkpoint.generator.parameters()).is_cuda else 8
+        batch_size = 64 if on_gpu else 8
     check_positive(batch_size=batch_size)
     lmax = beam_lmax(sky.nside, sky.fwhm_arcmin)
     widths = np.array(checkpoint.settings.noise) * joiner.geometry.pixel_arcmin
@@ -186,15 +190,24 @@ def synthesise(
         first = _take_up(part, key, joiner)
     starts, kept = range(first, mine.stop, batch_size), time.monotonic()
     progress = progress and mine.start == 0
-    for start in tqdm(starts, desc="synthesis", mininterval=5.0, disable=not progress):
+    starts = tqdm(starts, desc="synthesis", mininterval=5.0, disable=not progress)
+
+    def cut(start: int) -> tuple[int, list]:
         centres = joiner.centres[start : min(start + batch_size, mine.stop)]
-        inputs_targets_noise = (
+        return start, [
             cut_maps(columns, joiner.geometry, centres) if columns else None
             for columns in (known, truth, noise)
-        )
-        joiner.add(start, generate(checkpoint, *inputs_targets_noise))
+        ]
+
+    def to_co(start_and_tiles: tuple[int, list]) -> tuple[int, np.ndarray]:
+        start, tiles = start_and_tiles
+        return start, generate(checkpoint, *tiles)
+
+    # on a GPU the host cuts the next tiles and joins the last ones while the card translates
+    for start, tiles in _ahead(to_co, _ahead(cut, starts, on_gpu), on_gpu):
+        joiner.add(start, tiles)
         if key and time.monotonic() - kept > PART_SECONDS:
-            _keep(part, key, start + len(centres), joiner)
+            _keep(part, key, start + len(tiles), joiner)
             kept = time.monotonic()
     add_up(joiner._sum, joiner._weight)
     maps = dict(zip(ours["target_columns"], joiner.finish(), strict=True))
@@ -208,6 +221,21 @@ def synthesise(
         **inputs,
     }
     return Sky(maps, {name: "K km/s" for name in maps}, sky.fwhm_arcmin, meta)
+
+
+def _ahead(work: Callable, items: Iterable, in_thread: bool) -> Iterator:
+    """`work` of each item, in order; in a thread of its own, up to two items before they are used."""
+    if not in_thread:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(1) as worker:
+        waiting: deque = deque()
+        for item in items:
+            waiting.append(worker.submit(work, item))
+            if len(waiting) > 2:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _fingerprint(sky: Sky, checkpoint: Checkpoint, member: int, batch_size: int) -> str:
