@@ -43,7 +43,7 @@ def make(folder: Path, tiny: bool) -> None:
 def lines_part(run: Run, asked: float = 90.0) -> dict:
     """Medians over held-out winds after so many seconds of training, and solver over network."""
     found, sizes = {}, TINY if run.tiny else SIZES
-    budget = 2.0 if run.tiny else max(15.0, min(asked, run.left() - 40)) / len(sizes)
+    budget = 0.5 if run.tiny else max(15.0, min(asked, run.left() - 40)) / len(sizes)
     for npix, (_, _, preset) in sizes.items():
         folder = data(run.work, npix, False)
         run.prepared(f"lines-{npix}/data/data.json", max(10.0, run.left() - 60))

@@ -72,7 +72,7 @@ def steps_part(run: Run, compiled: bool = False) -> dict:
     batch, rows = 2 if run.tiny else 32, []
     a, b = (torch.from_numpy(x)[:batch] for x in patches.scaled("train"))
     for preset, lines, side in (("paper", 2, 128), ("cogan", 1, 64)):
-        side = a.shape[-1] if run.tiny else side
+        side = 32 if run.tiny else side
         tiles = [
             functional.interpolate(x, (side, side)) for x in (a, b[:, :1].repeat(1, lines, 1, 1))
         ]
@@ -98,7 +98,7 @@ def paper_part(run: Run, asked: float = 170.0) -> dict:
             for i, name in enumerate(("train", "validation", "test"))
         }
     }
-    budget = 3.0 if run.tiny else max(30.0, min(asked, run.left() - 150))
+    budget = 0.5 if run.tiny else max(30.0, min(asked, run.left() - 150))
     for preset, seconds in (("paper", budget), ("cogan", budget / 8)):
         found[preset] = train_for(run, patches, preset, seconds, f"2048-{preset}", bf16=True)
     return found
@@ -226,7 +226,7 @@ def coarse(values: np.ndarray) -> np.ndarray:
 def real_part(run: Run, asked: float = 100.0) -> dict:
     """(e) The cogan preset and three generators of members on the real sky, side by side."""
     run.prepared("real.npz", 120)
-    seconds = 3.0 if run.tiny else max(30.0, min(asked, run.left() - 20))
+    seconds = 0.5 if run.tiny else max(30.0, min(asked, run.left() - 20))
     names = ["cycle-gan", "members-1", "members-2", "members-3"][: 2 if run.tiny else 4]
     command = [sys.executable, str(HERE / "parts.py"), str(run.work), f"{seconds}"]
     command += ["tiny"] if run.tiny else []
@@ -282,14 +282,18 @@ def processes_part(run: Run) -> dict:
         folder.mkdir(exist_ok=True)
         for file in made if name == "two" else ():
             shutil.copy(run.work / "processes-one" / file, folder / file)
-        done = subprocess.run(
-            [*command, "-p", "run_dir", str(folder)],
-            cwd=HERE.parents[1],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=max(20.0, min(120.0, run.left())),
-        )
+        seconds = max(20.0, min(120.0, run.left()))
+        try:
+            done = subprocess.run(
+                [*command, "-p", "run_dir", str(folder)],
+                cwd=HERE.parents[1],
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+            )
+        except subprocess.TimeoutExpired:
+            raise CoganError(f"{name}: not done within {seconds:.0f} s.") from None
         if done.returncode:
             raise CoganError(f"{name}: {done.stderr.strip()[-400:]}")
         header, row = (folder / "training_log.csv").read_text().splitlines()[:2]

@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
 
     def fine() -> None:
-        sky = make_sky(64, 90.0, 1) if tiny else make_sky(2048, 15.0, 1)
+        sky = unpack_sky(options.pack / "sky.npz") if tiny else make_sky(2048, 15.0, 1)
         write_sky(options.work / "sky-2048.fits", sky)
         print(f"{time.monotonic() - start:.1f} s: sky-2048.fits", flush=True)
         centres = 16 if tiny else 32

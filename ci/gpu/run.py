@@ -4,9 +4,10 @@
     python ci/gpu/run.py PACK RESULTS --tiny         # a minute on a CPU: does it run?
     python ci/gpu/run.py PACK RESULTS --parts lines processes --minutes 3
 
-Parts are done in order of their value. After each one, its numbers are in RESULTS/gpu.json; one
-that fails is reported there and passed over, one for which no time is left is not begun. What is
-made on the way (tiles, checkpoints) stays in the work folder, for a second call.
+Parts are done in order of their value, those without a number in the book's record first. After
+each one, its numbers are in RESULTS/gpu.json; one that fails is reported there and passed over, one
+for which no time is left is not begun. What is made on the way (tiles, checkpoints) stays in the
+work folder, for a second call.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("results", type=Path, help="folder for gpu.json and what else is to return")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "cogan-gpu")
     parser.add_argument("--minutes", type=float, default=9.0)
-    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=unmeasured_first())
     parser.add_argument("--tiny", action="store_true")
     options = parser.parse_args(arguments)
     for folder in (options.results, options.work):
@@ -57,6 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     from pack import check_manifest
     from parts import Run
+    from steps import device_name
 
     from cogan_lib.base.files import provenance, write_json
 
@@ -71,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     run = Run(options.pack, options.work, options.results, options.tiny, left, log)
     content = {"manifest": check_manifest(options.pack), "tiny": options.tiny, "parts": {}}
-    content["provenance"] = provenance(1)
+    content |= {"device": device_name(), "provenance": provenance(1)}
     helpers = start_helpers(options)
     failed = 0
     try:
@@ -99,6 +101,19 @@ def main(arguments: list[str] | None = None) -> int:
     write_json(options.results / "gpu.json", content)
     print(summary(content))
     return 1 if failed else 0
+
+
+def unmeasured_first() -> list[str]:
+    """All parts in order of their value; those that no card has measured yet go first."""
+    record = ROOT / "book" / "results" / "gpu" / "gpu.json"
+    parts = json.loads(record.read_text())["parts"] if record.exists() else {}
+    done = {name for name in PARTS if "numbers" in parts.get(name, {})}
+    skies = parts.get("synthesis", {}).get("numbers", {}).values()
+    if not all(isinstance(sky, dict) for sky in skies):  # a preset had no time
+        done.discard("synthesis")
+    if "synthesis" not in done:  # which takes the checkpoints that this part leaves
+        done.discard("paper")
+    return sorted(PARTS, key=lambda name: name in done)
 
 
 def unpack_site(pack: Path, work: Path) -> None:
