@@ -291,14 +291,14 @@ def _kernel(layer: nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, int, int]:
 
 
 def layout(network: nn.Module) -> torch.memory_format:
-    """The order of a tile's numbers in memory with which a network runs fastest on its device.
+    """The order of a tile's numbers in memory with which a network runs fastest.
 
-    Convolutions want a pixel's channels side by side, by a tenth to a half. On a CPU instance
-    normalisation wants whole channels instead, and would turn every feature map round twice.
+    Convolutions want a pixel's channels side by side, by a tenth to a half. Instance normalisation
+    wants whole channels instead, and would rotate every feature map twice: a training step of the
+    paper's preset is a quarter faster without (CPU, and H100 in 16 bits).
     """
-    on_cpu = next(network.parameters()).device.type == "cpu"
     normalised = any(isinstance(module, nn.InstanceNorm2d) for module in network.modules())
-    return torch.contiguous_format if on_cpu and normalised else torch.channels_last
+    return torch.contiguous_format if normalised else torch.channels_last
 
 
 @torch.inference_mode()
