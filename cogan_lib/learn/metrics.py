@@ -1,8 +1,6 @@
-"""How good made line images are: MaxRel, ZNCC and SSIM as in equations 30-38 of Su et al. (2025).
+"""Measures of images against others, and of seconds against seconds.
 
-On which pictures matters as much as which formula. MaxRel is computed on intensities; ZNCC and
-SSIM, as in the released code, on the *scaled logarithms* (equation 16), where faint and bright
-weigh the same.
+MaxRel, ZNCC and SSIM are equations 30-38 of Su et al. (2025).
 """
 
 from __future__ import annotations
