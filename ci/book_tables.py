@@ -17,6 +17,7 @@ import tomllib
 from pathlib import Path
 
 import yaml
+from companion_settings import companion_of, companion_settings
 
 import cogan_lib
 from cogan_lib.base.config import PROFILE_FOLDER, Settings
@@ -71,17 +72,28 @@ def profile_table() -> str:
             if name == "sky_path":
                 values = ["yours" if name in changed else "embedded" for changed in changes]
             text.append(_cells(f"`{name}`", *values))
+    for section, companion in companion_settings().items():
+        for name, field in companion.model_fields.items():
+            values = [changed.get(section, {}).get(name, field.default) for changed in changes]
+            text.append(_cells(f"`{section}.{name}`", *map(_value, values)))
     return "\n".join(text)
 
 
 def parameter_table(stage: Path) -> str:
     """Every parameter with its default, what is allowed, and the chapters that have it."""
-    used = {path.name[:2]: _parameters(path) for path in sorted(stage.glob("[0-9][0-9]-*.ipynb"))}
+    used = {path: _parameters(path) for path in sorted(stage.glob("[0-9][0-9]-*.ipynb"))}
     text = _head("Parameter", "Default", "Allowed", "Meaning", "Chapters")
-    for name, entry in Settings.model_json_schema()["properties"].items():
-        where = ", ".join(number.lstrip("0") for number, names in used.items() if name in names)
-        default, meaning = _value(entry["default"]), entry["description"]
-        text.append(_cells(f"`{name}`", default, _allowed(entry), meaning, where))
+    for section, kind in {"": Settings, **companion_settings()}.items():
+        for name, entry in kind.model_json_schema()["properties"].items():
+            chapters = [
+                path.name[:2].lstrip("0")
+                for path, names in used.items()
+                if name in names and section in ("", companion_of(path))
+            ]
+            word = ".".join(filter(None, (section, name)))
+            default, meaning = _value(entry["default"]), entry["description"]
+            row = f"`{word}`", default, _allowed(entry), meaning, ", ".join(chapters)
+            text.append(_cells(*row))
     return "\n".join(text)
 
 

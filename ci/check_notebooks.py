@@ -15,8 +15,9 @@ import sys
 from pathlib import Path
 
 import yaml
+from companion_settings import companion_of, companion_settings
 
-from cogan_lib.base.config import Settings
+from cogan_lib.base.config import Checked, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 MAX_LINES = 40
@@ -53,7 +54,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     for path in notebooks:
         if options.write_address:
             write_address(path, address)
-        for problem in check_notebook(json.loads(path.read_text()), address):
+        for problem in check_notebook(json.loads(path.read_text()), address, companion_of(path)):
             problems += 1
             print(f"{path.name}: {problem}")
     print(f"{len(notebooks)} notebooks, {problems} problems")
@@ -81,8 +82,11 @@ def write_address(path: Path, address: str) -> None:
     path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
 
 
-def check_notebook(notebook: dict, address: str = "") -> list[str]:
-    """What is wrong with a notebook, one sentence each; an empty list if nothing is."""
+def check_notebook(notebook: dict, address: str = "", companion: str = "") -> list[str]:
+    """What is wrong with a notebook, one sentence each; an empty list if nothing is.
+
+    `companion` names the one whose parameters the notebook may have beside the road's.
+    """
     problems = []
     cells = notebook["cells"]
     if (notebook.get("nbformat"), notebook.get("nbformat_minor")) != (4, 5):
@@ -101,7 +105,8 @@ def check_notebook(notebook: dict, address: str = "") -> list[str]:
     if BADGES not in first.splitlines():
         problems.append(f"The first cell needs the line {BADGES}.")
     problems += _check_setup(cells, address)
-    problems += _check_parameters(cells)
+    kinds = [Settings, *filter(None, [companion_settings().get(companion)])]
+    problems += _check_parameters(cells, kinds)
     return problems
 
 
@@ -153,8 +158,8 @@ def _check_setup(cells: list[dict], address: str) -> list[str]:
     return ["The set-up cell differs from SETUP_CELL in ci/check_notebooks.py."]
 
 
-def _check_parameters(cells: list[dict]) -> list[str]:
-    """One parameters cell, in step with `Settings`; the next cell checks every parameter."""
+def _check_parameters(cells: list[dict], kinds: list[type[Checked]]) -> list[str]:
+    """One parameters cell, in step with the `Settings`; the next cell checks every parameter."""
     places = [place for place, cell in enumerate(cells) if "parameters" in _tags(cell)]
     if len(places) != 1:
         return [f"Exactly one cell must be tagged 'parameters', not {len(places)}."]
@@ -172,7 +177,8 @@ def _check_parameters(cells: list[dict]) -> list[str]:
             problems.append(f"Parameters line {statement.lineno} is not `name: type = literal`.")
             continue
         name = ast.unparse(statement.target)
-        problems += [f"The parameter {name} {text}." for text in _check_parameter(statement, name)]
+        wrong = _check_parameter(statement, name, kinds)
+        problems += [f"The parameter {name} {text}." for text in wrong]
         if "#" not in lines[statement.end_lineno - 1]:
             problems.append(f"The parameter {name} has no comment.")
         if not re.search(rf"[(,]{name}={name}[,)]", checks):
@@ -182,14 +188,16 @@ def _check_parameters(cells: list[dict]) -> list[str]:
     return problems
 
 
-def _check_parameter(statement: ast.AnnAssign, name: str) -> list[str]:
+def _check_parameter(statement: ast.AnnAssign, name: str, kinds: list[type[Checked]]) -> list[str]:
     try:
         value = ast.literal_eval(statement.value)
     except ValueError:
         return ["is not a literal"]
-    field = Settings.model_fields.get(name)
-    if field is None:
-        return ["is not a field of cogan_lib.base.config.Settings"]
+    fields = [kind.model_fields[name] for kind in kinds if name in kind.model_fields]
+    if not fields:
+        places = " or ".join(f"{kind.__module__}.{kind.__name__}" for kind in kinds)
+        return [f"is not a field of {places}"]
+    field = fields[0]
     problems = []
     if (value, type(value)) != (field.default, type(field.default)):
         problems.append(f"has the default {value!r}, but Settings says {field.default!r}")

@@ -25,11 +25,13 @@ import torch
 from cogan_lib.base.files import CoganError, provenance, read_json, write_json
 from cogan_lib.base.threads import default_threads
 from cogan_lib.companions.line_transfer import data as line_data
-from cogan_lib.companions.line_transfer import evaluation as line_metrics
+from cogan_lib.companions.line_transfer import evaluation as line_evaluation
 from cogan_lib.companions.line_transfer import network as line_emulator
 from cogan_lib.companions.line_transfer import physics as line_transfer
-from cogan_lib.companions.line_transfer import training as line_training
 from cogan_lib.companions.line_transfer import winds
+from cogan_lib.learn.blocks import count_parameters
+from cogan_lib.learn.fit import Plan
+from cogan_lib.learn.metrics import seconds_each
 
 BATCH = 16  # of the timings
 PARTS = ("resolution", "speed")
@@ -113,20 +115,22 @@ def training(options, face_on, data, seed: int) -> dict:
         shape = line_emulator.EmulatorSettings(
             options.npix, 7, *line_emulator.PRESETS[options.preset]
         )
-        plan = line_training.Plan(epochs=options.epochs, batch=options.batch, seed=seed)
-        line_training.train_emulator(folder, face_on, data, shape, plan, DEVICE)
+        plan = Plan(epochs=options.epochs, batch=options.batch, seed=seed)
+        line_emulator.train_emulator(folder, face_on, data, shape, plan, DEVICE)
     cpu = time.process_time() - cpu
     network, content = line_emulator.load_emulator(folder)
     history = content["history"]
     row = {
         "git_commit": content["provenance"]["git_commit"],
-        "parameters": line_emulator.count_parameters(network),
+        "parameters": count_parameters(network),
         "epochs": {stage: len(rows) for stage, rows in history.items()},
         "core_minutes": cpu / 60,
         "wall_minutes": sum(rows[-1]["seconds"] for rows in history.values()) / 60,
     }
     for split in ("validation", "test"):
-        found = line_training.judge(network, data, data.rows(split), content["statistics"], DEVICE)
+        found = line_evaluation.judge(
+            network, data, data.rows(split), content["statistics"], DEVICE
+        )
         row[split] = {key: float(np.median(values)) for key, values in found.items()}
         row[split]["below_10_percent"] = float((found["max_rel"] < 10).mean())
     return row
@@ -135,17 +139,8 @@ def training(options, face_on, data, seed: int) -> dict:
 def mean_picture(data: line_data.LineData) -> dict:
     """The measures of a forecast that is the training winds' mean picture."""
     statistics, rows = data.content["statistics"], data.rows("test")
-    mean = data.images[data.rows("train")].mean(axis=0)[None].repeat(len(rows), axis=0)
-    made, true = (
-        line_data.scale_images(torch.from_numpy(x), statistics) for x in (mean, data.images[rows])
-    )
-    intensities = (line_data.intensity_of(x, statistics).numpy() for x in (made, true))
-    measures = {
-        "max_rel": line_metrics.max_rel(*intensities),
-        "zncc": line_metrics.zncc(made.numpy(), true.numpy()),
-        "ssim": line_metrics.ssim(made.numpy(), true.numpy()),
-    }
-    return {key: float(np.median(values)) for key, values in measures.items()}
+    found = line_evaluation.judge_mean_picture(data, rows, statistics)
+    return {key: float(np.median(values)) for key, values in found.items()}
 
 
 def resolution(winds_used: int = 3) -> dict:
@@ -214,7 +209,7 @@ def speed(options: argparse.Namespace) -> dict:
             return line_data.intensity_of(network(scaled), content["statistics"]).cpu()
 
         alone = device == "cpu" and torch.get_num_threads() == 1
-        seconds = line_metrics.seconds_each(
+        seconds = seconds_each(
             {"solver": solve, "network": imitate},
             rounds=9,
             clock=time.process_time if alone else time.perf_counter,

@@ -27,9 +27,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import papermill
+from companion_settings import companion_of, read_parameters
 from ipykernel.kernelspec import get_kernel_dict
 
-from cogan_lib.base.config import Settings, from_command_line, load_profile
+from cogan_lib.base.config import Settings, from_command_line
 from cogan_lib.base.files import CoganError, git_commit, provenance, read_json, sha256, write_json
 from cogan_lib.base.session import REPORT
 
@@ -45,6 +46,11 @@ class Chapter:
     parameters: dict[str, object]
 
     @property
+    def cell(self) -> dict[str, object]:
+        """The values by the names that the cell has: a companion's without their first part."""
+        return {name.rpartition(".")[2]: value for name, value in self.parameters.items()}
+
+    @property
     def name(self) -> str:
         return self.source.stem
 
@@ -57,8 +63,8 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         if options.sky:
             # relative, so that no published page shows where the reader's home folder lies
             overrides["sky_path"] = os.path.relpath(Path(options.sky).resolve(), root)
-        settings = load_profile(options.profile, **overrides)
-        chapters = select(root / "book", settings, options.only, given=set(overrides))
+        settings, dotted = read_parameters(options.profile, overrides)
+        chapters = select(root / "book", settings, dotted, options.only, given=set(overrides))
         check_sky(settings, root)
         executed = root / "_build" / "executed" / Path(options.profile).stem
         return run_chapters(chapters, settings, executed, options.only, root)
@@ -81,8 +87,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def select(book: Path, settings: Settings, only: list[str], given: set[str]) -> list[Chapter]:
+def select(
+    book: Path, settings: Settings, dotted: dict[str, object], only: list[str], given: set[str]
+) -> list[Chapter]:
     """All chapters in order, each with those of the set parameters that its notebook has.
+
+    Parameters
+    ----------
+    book : Path
+    settings : Settings
+    dotted : dict
+        Parameters of companions, as `read_parameters` gives them.
+    only : list of str
+        Beginnings of the names of chapters.
+    given : set of str
+        Names of parameters that some notebook must have.
 
     Raises
     ------
@@ -98,8 +117,8 @@ def select(book: Path, settings: Settings, only: list[str], given: set[str]) -> 
             names = ", ".join(source.stem for source in sources)
             raise CoganError(f"There is no chapter {start!r}; choose from: {names}.")
 
-    values = settings.model_dump(exclude_unset=True)
-    known = {source: set(papermill.inspect_notebook(str(source))) for source in sources}
+    values = settings.model_dump(exclude_unset=True) | dotted
+    known = {source: _parameter_names(source) for source in sources}
     missing = set(values if not only else given) - set().union(*known.values())
     if missing:
         names = ", ".join(sorted(missing))
@@ -108,9 +127,15 @@ def select(book: Path, settings: Settings, only: list[str], given: set[str]) -> 
             "or add it to a parameters cell."
         )
     return [
-        Chapter(source, {name: value for name, value in values.items() if name in known[source]})
+        Chapter(source, {name: values[name] for name in values if name in known[source]})
         for source in sources
     ]
+
+
+def _parameter_names(source: Path) -> set[str]:
+    """What a notebook's parameters cell has, in the words of profiles and commands."""
+    names, section = papermill.inspect_notebook(str(source)), companion_of(source)
+    return {name if name in Settings.model_fields else f"{section}.{name}" for name in names}
 
 
 def check_sky(settings: Settings, root: Path) -> None:
@@ -181,7 +206,7 @@ def run_chapters(
 def execute(chapter: Chapter, output: Path, environment: dict[str, str], root: Path) -> dict:
     """Run one notebook in the checkout's top folder; papermill keeps what it did on failure."""
     line = ["papermill", str(chapter.source.relative_to(root)), str(output.relative_to(root))]
-    for name, value in chapter.parameters.items():
+    for name, value in chapter.cell.items():
         line += ["-r" if isinstance(value, str) else "-p", name, str(value)]
     print(f"{chapter.name}: {shlex.join(line)}", flush=True)
     progress = "--progress-bar" if sys.stderr.isatty() else "--no-progress-bar"

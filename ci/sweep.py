@@ -32,11 +32,11 @@ import cloudpickle
 import papermill
 import psutil
 import yaml
+from companion_settings import read_parameters
 from distributed import Client, LocalCluster, as_completed
 from papermill.exceptions import PapermillExecutionError
 from run_notebooks import ROOT, check_sky, kernel_environment, library_key, select
 
-from cogan_lib.base.config import load_profile
 from cogan_lib.base.files import CoganError, atomic_path, read_json, sha256, write_json
 from cogan_lib.base.session import REPORT
 from cogan_lib.base.threads import cores, settle
@@ -126,22 +126,23 @@ def plan(options: argparse.Namespace, folder: Path, root: Path) -> list[Run]:
         if target.exists() and not (target / RECORD).exists():
             raise CoganError(f"{target} was made by no sweep; choose another folder.")
         own = {**fixed, **varied, "run_dir": os.path.relpath(target, root)}
-        settings = load_profile(options.profile, **own)
+        settings, dotted = read_parameters(options.profile, own)
         check_sky(settings, root)
         chapters = [
-            (chapter.source, chapter.parameters)
-            for chapter in select(root / "book", settings, options.only, set(own))
+            chapter
+            for chapter in select(root / "book", settings, dotted, options.only, set(own))
             if not options.only or chapter.name.startswith(tuple(options.only))
         ]
-        idle = set(grid) - set().union(*(parameters for _, parameters in chapters))
+        idle = set(grid) - set().union(*(chapter.parameters for chapter in chapters))
         if idle:
             names = ", ".join(sorted(idle))
             raise CoganError(f"The chosen chapters have no parameter {names} to be varied.")
-        sources = [checksum(source) for source, _ in chapters]
+        sources = [checksum(chapter.source) for chapter in chapters]
         sky = checksum(root / settings.sky_path) if settings.sky_path else ""
-        facts = [[parameters for _, parameters in chapters], sources, library, sky]
+        facts = [[chapter.parameters for chapter in chapters], sources, library, sky]
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-        runs.append(Run(target, varied, chapters, key))
+        cells = [(chapter.source, chapter.cell) for chapter in chapters]
+        runs.append(Run(target, varied, cells, key))
     return runs
 
 

@@ -18,7 +18,9 @@ from parts import Run
 from cogan_lib.base.threads import default_threads
 from cogan_lib.companions.line_transfer import data as line_data
 from cogan_lib.companions.line_transfer import network as line_emulator
-from cogan_lib.companions.line_transfer import training as line_training
+from cogan_lib.companions.line_transfer.evaluation import judge
+from cogan_lib.learn.blocks import count_parameters
+from cogan_lib.learn.fit import Plan
 
 #: Side of the cubes: winds, views of each, preset of the network.
 SIZES = {32: (800, 4, "small"), 64: (200, 2, "paper")}
@@ -52,21 +54,19 @@ def lines_part(run: Run, asked: float = 90.0) -> dict:
             line_data.read_data(folder),
         )
         settings = line_emulator.EmulatorSettings(npix, 7, *line_emulator.PRESETS[preset])
-        plan = line_training.Plan(epochs=100_000, minutes=budget / 60, batch=8 if run.tiny else 64)
+        plan = Plan(epochs=100_000, minutes=budget / 60, batch=8 if run.tiny else 64)
         start, target = time.monotonic(), folder.parent / "emulator-1"
-        line_training.train_emulator(target, face_on, pairs, settings, plan, run.device)
+        line_emulator.train_emulator(target, face_on, pairs, settings, plan, run.device)
         network, content = line_emulator.load_emulator(target)
         row = {
             "preset": preset,
             "pictures": len(pairs.model),
-            "parameters": line_emulator.count_parameters(network),
+            "parameters": count_parameters(network),
             "wall_seconds": time.monotonic() - start,
             "epochs": {stage: len(rows) for stage, rows in content["history"].items()},
         }
         for split in ("validation", "test"):
-            judged = line_training.judge(
-                network, pairs, pairs.rows(split), content["statistics"], run.device
-            )
+            judged = judge(network, pairs, pairs.rows(split), content["statistics"], run.device)
             row[split] = {name: float(np.median(values)) for name, values in judged.items()}
         options = argparse.Namespace(folder=folder.parent, npix=npix, seeds=[1])
         found[str(npix)] = row | {"speed": speed(options)}

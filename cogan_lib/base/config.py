@@ -9,7 +9,7 @@ import difflib
 import math
 import reprlib
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import yaml
 from pydantic import (
@@ -34,10 +34,23 @@ _SHORT = reprlib.Repr()  # what a sentence quotes
 _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlevel, _SHORT.maxlist = 80, 80, 1, 3
 
 
-class Settings(BaseModel):
-    """Parameters of one run; make one with `Settings.check`."""
+class Checked(BaseModel):
+    """Parameters that are checked when they are set; make some with `check`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @classmethod
+    def check(cls, **parameters: object) -> Self:
+        """Settings from notebook parameters, or a `CoganError` that says what is wrong."""
+        try:
+            return cls(**parameters)
+        except ValidationError as error:
+            words = (_sentence(item, cls) for item in error.errors())
+            raise CoganError(" ".join(words)) from None
+
+
+class Settings(Checked):
+    """Parameters of one run of the road; a companion has its own beside them."""
 
     run_dir: str = Field(
         "runs/laptop", min_length=1, description="folder of this run, which all chapters share"
@@ -90,24 +103,6 @@ class Settings(BaseModel):
     )
     members: int = Field(4, ge=2, le=10_000, description="CO skies that chapter 06 makes")
 
-    companion_npix: int = Field(
-        32, ge=16, le=256, description="chapter 07: side of the cubes and images, a multiple of 8"
-    )
-    companion_models: int = Field(
-        400, ge=10, le=100_000, description="chapter 07: stellar winds to learn from and test on"
-    )
-    companion_minutes: float = Field(
-        6.0, gt=0, le=10_000, description="chapter 07: budget of the emulator's training"
-    )
-
-    @classmethod
-    def check(cls, **parameters: object) -> Settings:
-        """Settings from notebook parameters, or a `CoganError` that says what is wrong."""
-        try:
-            return cls(**parameters)
-        except ValidationError as error:
-            raise CoganError(" ".join(_sentence(item) for item in error.errors())) from None
-
     @field_validator("run_dir", "sky_path")
     @classmethod
     def _is_a_path(cls, value: str, info: ValidationInfo) -> str:
@@ -124,11 +119,6 @@ class Settings(BaseModel):
             value = getattr(self, name)
             if value & (value - 1):
                 raise ValueError(f"{name} must be a power of two, but is {value}.")
-        if self.companion_npix % 8:
-            raise ValueError(
-                f"companion_npix must be a multiple of 8, because the networks halve a cube three "
-                f"times, but is {self.companion_npix}."
-            )
         if self.tile_npix % 4:
             raise ValueError(
                 f"tile_npix must be a multiple of 4, because the networks halve a tile twice, "
@@ -190,6 +180,15 @@ def load_profile(name: str | Path, /, **overrides: object) -> Settings:
     Settings
         ``settings.model_dump(exclude_unset=True)`` holds what the profile and overrides have set.
     """
+    content, _ = read_profile(name)
+    return Settings.check(**{**content, **overrides})
+
+
+def read_profile(name: str | Path) -> tuple[dict, dict[str, dict]]:
+    """A profile's parameters, unchecked: those of the road, and those of each companion.
+
+    A companion's stand in a section of its name: ``line_transfer: {npix: 16}``.
+    """
     path = Path(name) if str(name).endswith(".yaml") else PROFILE_FOLDER / f"{name}.yaml"
     try:
         content = yaml.safe_load(path.read_text())
@@ -202,9 +201,18 @@ def load_profile(name: str | Path, /, **overrides: object) -> Settings:
         reason = " ".join(str(error).split())[:300]
         raise CoganError(f"The profile {path} is not readable as YAML: {reason}.") from error
     content = {} if content is None else content
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise CoganError(f"The profile {path} must be a flat list of `name: value` lines.")
-    return Settings.check(**{**content, **overrides})
+    sections = {}
+    if isinstance(content, dict):
+        found = {key: value for key, value in content.items() if isinstance(value, dict)}
+        sections = {key: found[key] for key in found if key not in Settings.model_fields}
+        content = {key: value for key, value in content.items() if key not in sections}
+    parts = [content, *sections.values()]
+    if not all(isinstance(part, dict) and all(isinstance(k, str) for k in part) for part in parts):
+        raise CoganError(
+            f"The profile {path} must be a list of `name: value` lines, those of a companion in a "
+            "section of its name."
+        )
+    return content, sections
 
 
 def from_command_line(pairs: list[tuple[str, str]]) -> dict[str, object]:
@@ -221,15 +229,15 @@ def _pixel_arcmin(nside: int) -> float:
     return math.degrees(math.sqrt(4 * math.pi / (12 * nside**2))) * 60
 
 
-def _sentence(item: dict) -> str:
+def _sentence(item: dict, settings: type[Checked]) -> str:
     """One of pydantic's errors as a sentence."""
     name = ".".join(map(str, item["loc"]))
     if item["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+        near = difflib.get_close_matches(name, settings.model_fields, n=1)
         hint = (
             f"; did you mean {near[0]!r}?"
             if near
-            else "; see cogan_lib/base/config.py for all of them."
+            else f"; see {settings.__module__} for all of them."
         )
         return f"There is no parameter {name!r}{hint}"
     if item["type"] == "value_error":  # our own cross-checks are sentences already

@@ -58,16 +58,21 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
         _fsync_folder(path.parent)
     except OSError as error:
-        mend = (
-            "Make room on the disk and run it again; nothing that was there is lost."
-            if error.errno in _FULL
-            else "Choose a run folder that you may write to."
-        )
-        raise CoganError(f"Cannot write {path}: {error.strerror or error}. {mend}") from error
+        raise cannot_write(path, error) from error
     finally:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, error: OSError) -> CoganError:
+    """The error that says why `path` cannot be written, and what to do about it."""
+    mend = (
+        "Make room on the disk and run it again; nothing that was there is lost."
+        if error.errno in _FULL
+        else "Choose a run folder that you may write to."
+    )
+    return CoganError(f"Cannot write {path}: {error.strerror or error}. {mend}")
 
 
 def _sweep(folder: Path, pattern: str) -> None:
@@ -164,51 +169,6 @@ def sha256(path: str | Path) -> str:
     """SHA-256 of a file as a hexadecimal string."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def write_weights(card: str | Path, content: dict, weights: dict[str, bytes]) -> Path:
-    """Write weights beside a JSON file with `content` and their checksums.
-
-    The first digits of its checksum stand in the name of each file of weights. So the new ones lie
-    beside the old ones, which are valid until the JSON file is renamed and are removed after that.
-    """
-    card = Path(card)
-    sums = {name: hashlib.sha256(data).hexdigest() for name, data in weights.items()}
-    files = {_weights_name(name, sums[name]): data for name, data in weights.items()}
-    for name, data in files.items():
-        write_bytes(card.parent / name, data)
-    write_json(card, {**content, "weights_sha256": sums})
-    for old in card.parent.glob("*.safetensors"):
-        if old.name not in files:
-            with suppress(OSError):  # nobody reads it any more
-                old.unlink()
-    return card
-
-
-def _weights_name(name: str, checksum: str) -> str:
-    return f"{name}-{checksum[:12]}.safetensors"
-
-
-def weights_file(card: str | Path, content: dict, name: str) -> Path:
-    """The file of the weights `name` that a JSON file with this content describes.
-
-    The digits may be missing from its name, as they are where the weights came with the package.
-
-    Raises
-    ------
-    CoganError
-        If there is no such file, or another one.
-    """
-    card, checksum = Path(card), content["weights_sha256"][name]
-    path = card.with_name(_weights_name(name, checksum))
-    if not path.exists():
-        path = card.with_name(f"{name}.safetensors")
-    if not path.exists() or sha256(path) != checksum:
-        raise CoganError(
-            f"{path} is not the file that {card.name} describes (missing, damaged or exchanged); "
-            "get the whole folder again, or train again."
-        )
-    return path
 
 
 def git_commit() -> str:

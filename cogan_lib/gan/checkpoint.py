@@ -15,14 +15,15 @@ import io
 import json
 import math
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save
 
-from ..base.files import CoganError, read_json, reading, weights_file, write_bytes, write_weights
+from ..base.files import CoganError, read_json, reading, write_bytes
+from ..learn.weights import load_network, packed, write_weights
 from ..tiles.patches import Patches, check_meta
-from .networks import Generator, NetworkSettings, count_parameters
+from .networks import Generator, NetworkSettings
 
 FORMAT = 1
 #: Entries of a patches file's meta that a checkpoint keeps.
@@ -89,8 +90,7 @@ def save_checkpoint(
     """
     weights = {}
     for name, network in (("generator_ab", generator), ("generator_ba", reverse)):
-        state = network.state_dict().items()
-        weights[name] = save({key: value.detach().cpu().contiguous() for key, value in state})
+        weights |= packed(name, network, half=False, part_bytes=math.inf)
     kept = {key: meta[key] for key in META}
     described = {"format": FORMAT, "network": asdict(settings), **kept, **content}
     return write_weights(Path(folder) / "checkpoint.json", described, weights).parent
@@ -126,17 +126,8 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         }
         networks = {}
         for name, shape in shapes.items():
-            path = weights_file(folder / "checkpoint.json", content, name)
-            with torch.device("meta"):  # no memory yet, whatever size the JSON file asks for
-                numbers = count_parameters(Generator(*shape))
-            if numbers > path.stat().st_size:
-                raise ValueError(f"{path.name} is too short for the network described")
-            weights = load_file(path)
-            if not all(values.isfinite().all() for values in weights.values()):
-                raise ValueError(f"{path.name} holds NaN or infinite weights")
-            networks[name] = Generator(*shape)
-            networks[name].load_state_dict(weights)
-            networks[name].eval().requires_grad_(False)
+            make = partial(Generator, *shape)
+            networks[name] = load_network(folder / "checkpoint.json", content, make, [name])
     return Checkpoint(
         networks["generator_ab"],
         networks["generator_ba"],

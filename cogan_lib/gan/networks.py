@@ -254,11 +254,6 @@ def initialise_amplitude(module: nn.Module, output: nn.Conv2d) -> None:
     nn.init.kaiming_normal_(output.weight, nonlinearity="linear")
 
 
-def count_parameters(module: nn.Module) -> int:
-    """Number of trained numbers."""
-    return sum(p.numel() for p in module.parameters())
-
-
 def receptive_field(module: nn.Module) -> int:
     """Side, in input pixels, of the square that one output pixel can see (the largest such).
 

@@ -11,7 +11,8 @@ import csv
 import logging
 from pathlib import Path
 
-from ..base.files import CoganError, read_json, weights_file, write_bytes, write_weights
+from ..base.files import CoganError, read_json, write_bytes
+from ..learn.weights import weights_file, write_weights
 from ..tiles.patches import Patches
 from .checkpoint import check_matches, load_checkpoint
 from .networks import NetworkSettings

@@ -1,4 +1,4 @@
-"""The book's style, and what several chapters draw: skies, tiles, pictures, bands, tables.
+"""The book's style, and what several chapters draw: skies, tiles, pictures, bands, curves, tables.
 
 Every figure is a matplotlib Figure and is not shown.
 
@@ -19,6 +19,9 @@ from matplotlib.patches import Rectangle
 REAL, MOCK, BASE = "#222222", "#d95f02", "#1b6ca8"
 VIOLET = "#7a5195"
 SPLIT_COLOURS = {"train": BASE, "validation": VIOLET, "test": MOCK}
+#: Of curves in one panel.
+LINES = ("-", "--", "-.", ":")
+COLOURS = (MOCK, BASE, REAL, VIOLET)
 #: Colour map and label of each column.
 COLUMNS = {
     "DUST": ("cividis", "dust"),
@@ -216,6 +219,72 @@ def picture_panels(
             figure.colorbar(image, ax=axes, shrink=0.75)
     if shared:
         figure.colorbar(image, ax=list(line), shrink=0.75, label=label)
+    return figure
+
+
+def curves(
+    x: np.ndarray,
+    lines: Mapping[str, np.ndarray],
+    labels: tuple[str, str],
+    *,
+    log: str = "",
+    rule: tuple[float, str] | None = None,
+) -> Figure:
+    """A few lines over one x; `log` names the logarithmic axes, `rule` a horizontal line."""
+    figure = Figure(figsize=(6.6, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    for (name, y), style, colour in zip(lines.items(), LINES, COLOURS, strict=False):
+        axes.plot(x, y, ls=style, color=colour, label=name)
+    if rule:
+        axes.axhline(rule[0], color="0.5", lw=0.8)
+        axes.annotate(rule[1], (x[0], rule[0]), (2, 3), textcoords="offset points", color="0.35")
+    axes.set(xlabel=labels[0], ylabel=labels[1])
+    if "x" in log:
+        axes.set_xscale("log")
+    if "y" in log:
+        axes.set_yscale("log")
+    axes.legend(fontsize=9)
+    return figure
+
+
+def histories(found: Mapping[str, Sequence[Mapping[str, float]]], what: str) -> Figure:
+    """Loss and validation loss over the minutes, one panel per stage.
+
+    Parameters
+    ----------
+    found : dict of stage to list of dict
+        Rows of `learn.fit`, with a number ``validation``.
+    what : str
+        What the network learns from, for the legend.
+    """
+    figure = Figure(figsize=(8.2, 3.2), layout="constrained")
+    for axes, (stage, rows) in zip(
+        figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True
+    ):
+        minutes = [row["seconds"] / 60 for row in rows]
+        for key, split, colour, style in (
+            ("loss", "training", BASE, "o-"),
+            ("validation", "validation", MOCK, "s-"),
+        ):
+            values, label = [row[key] for row in rows], f"{split} {what}"
+            axes.plot(minutes, values, style, color=colour, ms=3, label=label)
+        axes.set(title=stage, xlabel="minutes", yscale="log")
+        axes.legend(fontsize=9)
+    figure.axes[0].set_ylabel("loss")
+    return figure
+
+
+def cumulative(samples: Mapping[str, np.ndarray], limit: float, label: str) -> Figure:
+    """Share of the pictures whose error (`label`) is at most x, with a rule at `limit`."""
+    figure = Figure(figsize=(6.6, 3.7), layout="constrained")
+    axes = figure.add_subplot()
+    for (name, values), style, colour in zip(samples.items(), LINES, COLOURS, strict=False):
+        share = np.arange(1, len(values) + 1) / len(values)
+        axes.step(np.sort(values), share, where="post", color=colour, ls=style, label=name)
+    axes.axvline(limit, color="0.5", lw=0.8)
+    axes.set(xscale="log", xlabel=label, ylabel="share of the pictures", ylim=(0, 1.02))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.legend(fontsize=9, loc="lower right")
     return figure
 
 

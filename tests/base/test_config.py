@@ -22,7 +22,6 @@ from cogan_lib.base.files import CoganError
         ({"centre_nside": 4}, "raise centre_nside"),
         ({"fwhm_arcmin": 10.0}, "narrower than a pixel of nside 256"),
         ({"nside": 512, "fwhm_arcmin": 14.0}, "do not sample a beam of 14 arcmin"),
-        ({"companion_npix": 36}, "companion_npix must be a multiple of 8"),
         ({"device": "tpu"}, "device should be 'auto', 'cpu' or 'cuda'"),
         ({"max_minutes": float("nan")}, "max_minutes should be a finite number"),
         ({"paired": "yes"}, "paired should be a valid boolean"),
@@ -72,8 +71,10 @@ def test_overrides_take_the_place_of_the_profile():
     [
         ("none", None, "no profile 'none'; choose one of: gpu, laptop, real, smoke"),
         ("bad.yaml", "nside: [", "not readable as YAML"),
-        ("bad.yaml", "- nside", "flat list of"),
+        ("bad.yaml", "- nside", "section of its name"),
         ("bad.yaml", "nsid: 64", "did you mean 'nside'"),
+        ("bad.yaml", "nside: {a: 1}", "nside should be a valid integer"),
+        ("bad.yaml", "line_transfer: {1: 2}", "section of its name"),
     ],
 )
 def test_bad_profiles_are_refused(tmp_path, name, content, words):

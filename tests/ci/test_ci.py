@@ -10,6 +10,7 @@ import check_notebooks
 import check_site
 import pytest
 import run_notebooks
+from companion_settings import companion_of
 
 from cogan_lib.base.files import CoganError
 
@@ -393,7 +394,10 @@ def test_a_site_whose_build_failed_is_not_up_to_date(book, builds):
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_chapters_keep_the_contract(path):
     address = check_notebooks.public_address(ROOT / "_config.yml")
-    assert check_notebooks.check_notebook(json.loads(path.read_text()), address) == []
+    assert (
+        check_notebooks.check_notebook(json.loads(path.read_text()), address, companion_of(path))
+        == []
+    )
 
 
 def test_the_tiny_notebooks_keep_the_contract():

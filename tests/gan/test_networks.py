@@ -14,11 +14,11 @@ from cogan_lib.gan.networks import (
     Generator,
     Halve,
     NetworkSettings,
-    count_parameters,
     receptive_field,
     translate,
 )
 from cogan_lib.gan.recipes import PRESETS
+from cogan_lib.learn.blocks import count_parameters
 
 COGAN, PAPER = PRESETS["cogan"], PRESETS["paper"]
 TINY = replace(COGAN, features=4, blocks=1, discriminator_features=4)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from cogan_lib.base.files import CoganError, read_json, weights_file
+from cogan_lib.base.files import CoganError, read_json
 from cogan_lib.base.units import CO_SOFTENING
 from cogan_lib.gan import training
 from cogan_lib.gan.checkpoint import check_matches, load_checkpoint, load_state
@@ -21,6 +21,7 @@ from cogan_lib.gan.losses import LossWeights
 from cogan_lib.gan.networks import NetworkSettings, translate
 from cogan_lib.gan.recipes import TrainingSettings
 from cogan_lib.gan.training import check, train
+from cogan_lib.learn.weights import weights_file
 from cogan_lib.tiles.patches import TEST, TRAIN, UNUSED, VALIDATION, Patches
 from cogan_lib.tiles.scaling import PatchMinMax, Scaling
 

@@ -10,10 +10,7 @@ sides have most of their content in common.
 
 from __future__ import annotations
 
-import logging
 import math
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +19,11 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ...base.files import CoganError, provenance, read_json, reading, write_json
+from ...base.files import CoganError, provenance, reading, write_json
+from ...learn.dataset import Moments, Stream, fresh_folder
+from ...learn.weights import read_card
 from . import winds
 from .physics import Line, line_images
-
-log = logging.getLogger(__name__)
 
 FORMAT = 1
 LINE = Line(2)
@@ -63,28 +60,6 @@ class LineData:
     def rows(self, split: str) -> np.ndarray:
         """Indices of the pictures of a split: train, validation or test."""
         return np.flatnonzero(np.isin(self.model % 10, list(SPLITS[split])))
-
-
-@dataclass
-class Moments:
-    """Mean and variance of numbers that come in chunks (Chan, Golub and LeVeque 1983)."""
-
-    count: int = 0
-    mean: float = 0.0
-    squares: float = 0.0
-
-    def add(self, values: np.ndarray) -> None:
-        """Take in a chunk: the sums of both parts, and what lies between their means."""
-        values = np.asarray(values, float)
-        count, mean = values.size, values.mean()
-        total, apart = self.count + count, mean - self.mean
-        self.squares += ((values - mean) ** 2).sum() + apart**2 * self.count * count / total
-        self.mean += apart * count / total
-        self.count = total
-
-    @property
-    def std(self) -> float:
-        return math.sqrt(self.squares / self.count)
 
 
 class Statistics:
@@ -166,16 +141,8 @@ def make_data(
         )
     if npix % 8 or npix < 16:
         raise CoganError(f"npix must be a multiple of 8 and 16 or more, but is {npix}.")
-    folder = Path(folder)
     channels = np.zeros(1) if face_on else winds.CHANNELS
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise CoganError(
-            f"Cannot write {folder}: {error.strerror}; choose another folder."
-        ) from None
-    try:
+    with fresh_folder(folder) as fresh:
         statistics, numbers = _fill(fresh, models, views, npix, seed, channels, face_on, device)
         content = {
             "format": FORMAT, "npix": npix, "channels": channels.tolist(), "line": LINE.upper,
@@ -184,12 +151,7 @@ def make_data(
             "provenance": provenance(seed),
         }  # fmt: skip
         write_json(fresh / "data.json", content)
-        fresh.chmod(0o755)
-        shutil.rmtree(folder, ignore_errors=True)
-        fresh.replace(folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return folder
+    return Path(folder)
 
 
 def _fill(fresh, models, views, npix, seed, channels, face_on, device):
@@ -197,47 +159,38 @@ def _fill(fresh, models, views, npix, seed, channels, face_on, device):
     n = models * views
     model = np.repeat(np.arange(models), views)
     np.save(fresh / "model.npy", model)
-    shapes = {
-        "cubes": ((n, 3, npix, npix, npix), np.float16),
-        "images": ((n, len(channels), npix, npix), np.float32),
-    }
-    cubes, images = (
-        np.lib.format.open_memmap(fresh / f"{name}.npy", "w+", dtype, shape)
-        for name, (shape, dtype) in shapes.items()
-    )
-    training = np.isin(model % 10, list(SPLITS["train"]))
-    statistics, numbers, waiting = Statistics(), [], []
+    numbers, waiting = [], []
     v = torch.from_numpy(channels).to(device)
-    for i in tqdm(range(models), desc="winds", unit="wind", mininterval=1.0):
-        rng = np.random.default_rng([seed, i])
-        wind = winds.draw_wind(rng)
-        numbers.append(winds.plain_numbers(wind))
-        for turn in winds.views(rng, views, face_on):
-            waiting.append(winds.seen_from(wind, npix, turn))
-        while len(waiting) >= SOLVED_AT_ONCE or (waiting and i == models - 1):
-            some, waiting = waiting[:SOLVED_AT_ONCE], waiting[SOLVED_AT_ONCE:]
-            end = (i + 1) * views - len(waiting)
-            place = slice(end - len(some), end)
-            packed = [np.stack(field) for field in zip(*some, strict=True)]
-            cubes[place] = pack(*packed)
-            fields = [torch.from_numpy(field).to(device) for field in packed]
-            solved = line_images(*fields, v, winds.spacing_m(npix), LINE, winds.TURBULENCE)
-            images[place] = ln_intensity(solved).cpu().numpy()
+    with (
+        Stream(fresh / "cubes.npy", (n, 3, npix, npix, npix), np.float16) as cubes,
+        Stream(fresh / "images.npy", (n, len(channels), npix, npix), np.float32) as images,
+    ):
+        for i in tqdm(range(models), desc="winds", unit="wind", mininterval=1.0):
+            rng = np.random.default_rng([seed, i])
+            wind = winds.draw_wind(rng)
+            numbers.append(winds.plain_numbers(wind))
+            for turn in winds.views(rng, views, face_on):
+                waiting.append(winds.seen_from(wind, npix, turn))
+            while len(waiting) >= SOLVED_AT_ONCE or (waiting and i == models - 1):
+                some, waiting = waiting[:SOLVED_AT_ONCE], waiting[SOLVED_AT_ONCE:]
+                packed = [np.stack(field) for field in zip(*some, strict=True)]
+                cubes.append(pack(*packed))
+                fields = [torch.from_numpy(field).to(device) for field in packed]
+                solved = line_images(*fields, v, winds.spacing_m(npix), LINE, winds.TURBULENCE)
+                images.append(ln_intensity(solved).cpu().numpy())
+    written = [np.load(fresh / f"{name}.npy", mmap_mode="r") for name in ("cubes", "images")]
+    training, statistics = np.isin(model % 10, list(SPLITS["train"])), Statistics()
     for first in range(0, n, CHUNK):
         rows = np.flatnonzero(training[first : first + CHUNK]) + first
         if rows.size:
-            statistics.add(cubes[rows], images[rows])
-    cubes.flush()
-    images.flush()
+            statistics.add(*(values[rows] for values in written))
     return statistics.summary(), numbers
 
 
 def read_data(folder: str | Path) -> LineData:
     """Open a data folder; a missing or foreign one is a `CoganError`."""
     folder = Path(folder)
-    content = read_json(folder / "data.json", "make the data again")
-    if content.get("format") != FORMAT:
-        raise CoganError(f"{folder} is of another format; make the data again.")
+    content = read_card(folder / "data.json", FORMAT, "make the data again")
     with reading(folder, "data", "make the data again"):
         cubes = np.load(folder / "cubes.npy", mmap_mode="r")
         images, model = (np.load(folder / f"{name}.npy") for name in ("images", "model"))

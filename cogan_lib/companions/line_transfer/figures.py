@@ -16,33 +16,6 @@ FIELDS = {
     "temperature": ("magma", "temperature [K]"),
     "velocity": ("RdBu_r", r"$v_z$ [km/s]"),
 }
-LINES = ("-", "--", "-.", ":")
-COLOURS = (MOCK, BASE, REAL, "#7a5195")
-
-
-def curves(
-    x: np.ndarray,
-    lines: Mapping[str, np.ndarray],
-    labels: tuple[str, str],
-    *,
-    log: str = "",
-    rule: tuple[float, str] | None = None,
-) -> Figure:
-    """A few lines over one x; `log` names the logarithmic axes, `rule` a horizontal line."""
-    figure = Figure(figsize=(6.6, 3.6), layout="constrained")
-    axes = figure.add_subplot()
-    for (name, y), style, colour in zip(lines.items(), LINES, COLOURS, strict=False):
-        axes.plot(x, y, ls=style, color=colour, label=name)
-    if rule:
-        axes.axhline(rule[0], color="0.5", lw=0.8)
-        axes.annotate(rule[1], (x[0], rule[0]), (2, 3), textcoords="offset points", color="0.35")
-    axes.set(xlabel=labels[0], ylabel=labels[1])
-    if "x" in log:
-        axes.set_xscale("log")
-    if "y" in log:
-        axes.set_yscale("log")
-    axes.legend(fontsize=9)
-    return figure
 
 
 def ray(
@@ -148,38 +121,6 @@ def cases(
         for axes, v in zip(grid[0], channels_kms, strict=True):
             axes.set_title(f"{v:+.0f} km/s", fontsize=9)
         _kelvin_bar(part, shown, list(grid.ravel()))
-    return figure
-
-
-def histories(found: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
-    """Loss of training and validation winds over the minutes, one panel a stage."""
-    figure = Figure(figsize=(8.2, 3.2), layout="constrained")
-    for axes, (stage, rows) in zip(
-        figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True
-    ):
-        minutes = [row["seconds"] / 60 for row in rows]
-        for name, colour, style in (("loss", BASE, "o-"), ("validation", MOCK, "s-")):
-            label = "training winds" if name == "loss" else "validation winds"
-            axes.plot(minutes, [row[name] for row in rows], style, color=colour, ms=3, label=label)
-        axes.set(title=stage, xlabel="minutes", yscale="log")
-        axes.legend(fontsize=9)
-    figure.axes[0].set_ylabel("loss")
-    return figure
-
-
-def cumulative(
-    samples: Mapping[str, np.ndarray], limit: float, label: str = "MaxRel of a picture [%]"
-) -> Figure:
-    """Share of the pictures whose error is at most x."""
-    figure = Figure(figsize=(6.6, 3.7), layout="constrained")
-    axes = figure.add_subplot()
-    for (name, values), style, colour in zip(samples.items(), LINES, COLOURS, strict=False):
-        share = np.arange(1, len(values) + 1) / len(values)
-        axes.step(np.sort(values), share, where="post", color=colour, ls=style, label=name)
-    axes.axvline(limit, color="0.5", lw=0.8)
-    axes.set(xscale="log", xlabel=label, ylabel="share of the pictures", ylim=(0, 1.02))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.legend(fontsize=9, loc="lower right")
     return figure
 
 

@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from cogan_lib.base.files import CoganError, read_json, weights_file
+from cogan_lib.base.files import CoganError, read_json
 from cogan_lib.companions.line_transfer import data as line_data
-from cogan_lib.companions.line_transfer import evaluation as line_metrics
 from cogan_lib.companions.line_transfer import network as line_emulator
-from cogan_lib.companions.line_transfer import training as line_training
 from cogan_lib.companions.line_transfer import winds
+from cogan_lib.companions.line_transfer.evaluation import judge
 from cogan_lib.companions.line_transfer.network import Emulator, EmulatorSettings
 from cogan_lib.companions.line_transfer.physics import line_images
+from cogan_lib.learn.blocks import Residual, count_parameters
+from cogan_lib.learn.fit import Plan
+from cogan_lib.learn.metrics import max_rel
+from cogan_lib.learn.weights import weights_file
 
 TINY = EmulatorSettings(npix=16, channels=7, latent=16, features=8)
 
@@ -29,8 +32,8 @@ def pairs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(pairs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("emulator") / "emulator"
-    plan = line_training.Plan(epochs=5, batch=8)
-    return line_training.train_emulator(folder, *pairs, TINY, plan)
+    plan = Plan(epochs=5, batch=8)
+    return line_emulator.train_emulator(folder, *pairs, TINY, plan)
 
 
 @pytest.mark.parametrize(
@@ -41,13 +44,13 @@ def test_the_papers_sizes(npix, preset, millions, encoder_sides):
     """Counts of the released code; its down blocks' skips are a little wider than equation 23's."""
     with torch.device("meta"):
         network = Emulator(EmulatorSettings(npix, 7, *line_emulator.PRESETS[preset]))
-    assert line_emulator.count_parameters(network) / 1e6 == pytest.approx(millions, abs=0.06)
+    assert count_parameters(network) / 1e6 == pytest.approx(millions, abs=0.06)
     dense = network.squeeze.weight.numel() + network.spread.weight.numel()
-    assert dense / line_emulator.count_parameters(network) > 0.97
+    assert dense / count_parameters(network) > 0.97
     x, sides = torch.zeros(1, 1, npix, npix, npix, device="meta"), []
     for layer in network.encoders[0]:
         x = layer(x)
-        if isinstance(layer, torch.nn.MaxPool3d | line_emulator.Block):
+        if isinstance(layer, torch.nn.MaxPool3d | Residual):
             sides.append(x.shape[-1])
     assert tuple(dict.fromkeys(sides)) == encoder_sides and x.shape[1] == 32
 
@@ -56,14 +59,6 @@ def test_the_papers_sizes(npix, preset, millions, encoder_sides):
 def test_every_multiple_of_eight_fits(npix):
     network = Emulator(replace(TINY, npix=npix)).eval()
     assert network(torch.zeros(1, 3, npix, npix, npix)).shape == (1, 7, npix, npix)
-
-
-def test_a_block_is_equation_23():
-    block = line_emulator.Block(4, 8, 2).eval()
-    x = torch.randn(2, 4, 6, 6, 6)
-    torch.testing.assert_close(block(x), block.body(x) + block.skip(x))
-    same = line_emulator.Block(4, 4, 1).eval()
-    torch.testing.assert_close(same(x), same.body(x) + x)
 
 
 def test_channels_meet_in_the_dense_layers_only():
@@ -106,66 +101,6 @@ def test_a_perfect_image_has_a_finite_gradient():
     assert torch.isfinite(made.grad).all()
 
 
-def test_max_rel_by_hand():
-    true = np.ones((1, 2, 1, 2))
-    true[0, 1] = [[4.0, 0.5]]
-    made = true.copy()
-    made[0, 0, 0, 0] += 1.0  # over 4, the brightest channel there
-    made[0, 1, 0, 1] -= 0.25  # over 1
-    assert line_metrics.max_rel(made, true)[0] == pytest.approx(100 * (0.25 + 0.25) / 4)
-    assert line_metrics.max_rel(true, true)[0] == 0
-
-
-def test_zncc_is_the_mean_correlation_and_blind_to_scale():
-    rng = np.random.default_rng(1)
-    true, noise = rng.standard_normal((2, 4, 3, 8, 8))
-    made = true + noise
-    by_hand = [
-        np.mean([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(x, y, strict=True)])
-        for x, y in zip(made, true, strict=True)
-    ]
-    np.testing.assert_allclose(line_metrics.zncc(made, true), by_hand, rtol=1e-12)
-    np.testing.assert_allclose(line_metrics.zncc(3 * true + 2, true), 1)
-    np.testing.assert_allclose(line_metrics.zncc(-true, true), -1)
-    true[:, 0] = 0.5  # an empty channel says nothing
-    np.testing.assert_allclose(line_metrics.zncc(true, true), 1)
-    assert np.isfinite(line_metrics.zncc(np.zeros_like(true), true)).all()
-
-
-def gaussian_ssim(a, b, span):
-    """Equations 33-37 written out: a Gaussian of 11 pixels and sigma 1.5, no padding."""
-    x = torch.arange(11.0, dtype=torch.float64) - 5
-    line = torch.exp(-(x**2) / (2 * 1.5**2))
-    window = (line[:, None] * line / line.sum() ** 2)[None, None]
-    a, b = (torch.from_numpy(v)[None, None] for v in (a, b))
-    blur = lambda v: torch.nn.functional.conv2d(v, window)  # noqa: E731
-    mu_a, mu_b = blur(a), blur(b)
-    var_a, var_b, cov = blur(a * a) - mu_a**2, blur(b * b) - mu_b**2, blur(a * b) - mu_a * mu_b
-    c1, c2 = (0.01 * span) ** 2, (0.03 * span) ** 2
-    top = (2 * mu_a * mu_b + c1) * (2 * cov + c2)
-    return float((top / ((mu_a**2 + mu_b**2 + c1) * (var_a + var_b + c2))).mean())
-
-
-def test_ssim_is_the_definition_with_the_channels_range():
-    rng = np.random.default_rng(2)
-    true = rng.random((2, 3, 20, 20)) * np.array([1.0, 2.0, 0.5])[:, None, None]
-    made = true + 0.1 * rng.standard_normal(true.shape)
-    spans = true.max(axis=(0, 2, 3)) - true.min(axis=(0, 2, 3))
-    by_hand = [
-        np.mean([gaussian_ssim(a, b, span) for a, b, span in zip(x, y, spans, strict=True)])
-        for x, y in zip(made, true, strict=True)
-    ]
-    np.testing.assert_allclose(line_metrics.ssim(made, true), by_hand, rtol=1e-9)
-    np.testing.assert_allclose(line_metrics.ssim(true, true), 1)
-
-
-def test_seconds_take_turns():
-    calls = []
-    tasks = {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}
-    found = line_metrics.seconds_each(tasks, rounds=2)
-    assert calls == list("ababab") and [len(v) for v in found.values()] == [2, 2]
-
-
 def test_a_turned_wind_has_turned_pictures(pairs):
     """Quarter turns and mirrors about the line of sight are exact: solver and turn commute."""
     wind = winds.draw_wind(np.random.default_rng(3))
@@ -176,7 +111,7 @@ def test_a_turned_wind_has_turned_pictures(pairs):
     )  # fmt: skip
     images = line_images(*fields[:, None], *options)
     for number in range(8):
-        cubes, pictures = line_training.turned(fields[None], images, number)
+        cubes, pictures = line_emulator.turned(fields[None], images, number)
         again = line_images(*cubes[0][:, None], *options)
         torch.testing.assert_close(again, pictures, rtol=1e-10, atol=0)
 
@@ -186,22 +121,22 @@ def test_training_learns_and_repeats_itself(pairs, trained, tmp_path):
     history = content["history"]["fine-tuning"]
     assert len(history) == 5 and history[-1]["loss"] < 0.8 * history[0]["loss"]
     assert content["statistics"] == pairs[1].content["statistics"]
-    plan = line_training.Plan(epochs=5, batch=8)
+    plan = Plan(epochs=5, batch=8)
     again, _ = line_emulator.load_emulator(
-        line_training.train_emulator(tmp_path / "again", *pairs, TINY, plan)
+        line_emulator.train_emulator(tmp_path / "again", *pairs, TINY, plan)
     )
     for name, weight in network.state_dict().items():
         torch.testing.assert_close(weight, again.state_dict()[name], msg=name)
     rows = pairs[1].rows("test")
-    found = line_training.judge(network, pairs[1], rows, content["statistics"])
+    found = judge(network, pairs[1], rows, content["statistics"])
     assert set(found) == {"max_rel", "zncc", "ssim"}
     assert all(len(v) == len(rows) and np.isfinite(v).all() for v in found.values())
 
 
 def test_a_budget_in_minutes_ends_the_training(pairs):
-    plan = line_training.Plan(epochs=10_000, minutes=0.02, batch=8)
-    history = line_training.fit(
-        Emulator(TINY), pairs[1], pairs[1].content["statistics"], plan, "cpu"
+    plan = Plan(epochs=10_000, minutes=0.02, batch=8)
+    history = line_emulator.train_stage(
+        Emulator(TINY), pairs[1], pairs[1].content["statistics"], plan
     )
     assert 1 <= len(history) < 10_000 and history[-1]["seconds"] < 10
 
@@ -238,9 +173,9 @@ def test_foreign_grids_and_bad_cubes_are_refused(pairs, trained, tmp_path):
         line_emulator.imitate(network, content["statistics"], 0 * cube, cube, cube)
     with pytest.raises(CoganError, match="must not be negative"):
         line_emulator.imitate(network, content["statistics"], 0 * cube, cube, -cube)
-    plan = line_training.Plan(epochs=1, minutes=1.0)
+    plan = Plan(epochs=1, minutes=1.0)
     with pytest.raises(CoganError, match="trained on a grid of 32"):
-        line_training.train_emulator(tmp_path / "e", *pairs, replace(TINY, npix=32), plan)
+        line_emulator.train_emulator(tmp_path / "e", *pairs, replace(TINY, npix=32), plan)
     assert not list(tmp_path.iterdir())
 
 
@@ -288,4 +223,4 @@ def test_weights_imitate_a_wind_that_they_have_not_seen():
         made = line_emulator.imitate(network, content["statistics"], *fields)
         at = torch.tensor(content["channels"], dtype=torch.float64)
         true = line_images(*fields, at, winds.spacing_m(32), line_data.LINE, content["turbulence"])
-        assert line_metrics.max_rel(made.numpy(), true.numpy())[0] < 30
+        assert max_rel(made.numpy(), true.numpy())[0] < 30

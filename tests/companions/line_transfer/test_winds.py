@@ -94,16 +94,6 @@ def test_any_turn_keeps_what_does_not_depend_on_the_side():
     np.testing.assert_allclose(radial, law * np.sqrt((sky**2).sum(0)) / soft, rtol=1e-9)
 
 
-def test_chunked_moments_are_numpys():
-    values = np.random.default_rng(4).normal(1e6, 3.0, 10_000)  # large mean: naive sums fail
-    moments = line_data.Moments()
-    for chunk in np.split(values, [1, 17, 5000]):
-        moments.add(chunk)
-    assert moments.count == values.size
-    assert moments.mean == pytest.approx(values.mean(), rel=1e-14)
-    assert moments.std == pytest.approx(values.std(), rel=1e-10)
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lines") / "data"
