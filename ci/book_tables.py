@@ -1,6 +1,7 @@
 """Write the book's tables of profiles, parameters, maps and modules into the staged book.
 
-They come from ``ci/profiles`` and from the library itself, so that they cannot drift apart. The pages include what is written to ``_generated/``.
+They come from ``ci/profiles`` and from the library itself, so that they cannot drift apart. The
+pages include what is written to ``_generated/``.
 
     python ci/book_tables.py
 
@@ -26,7 +27,7 @@ PROFILES = ["smoke", "laptop", "real", "gpu"]
 
 
 def write_tables(stage: Path) -> None:
-    """Write ``_generated/{profiles,parameters,products,api}.md`` in the staged copy of ``book/``."""
+    """Write ``_generated/{profiles,parameters,products,api}.md`` in the staged book."""
     parts = {
         "profiles": profile_table(),
         "parameters": parameter_table(stage),

@@ -13,12 +13,13 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import jinja2
 import yaml
 from book_tables import LIBRARY, profile_names
+from formats import duration, extent, limit_seconds, megabytes, run_of, times
 
 from cogan_lib.base.config import load_profile
 from cogan_lib.base.files import CoganError, read_json
@@ -103,8 +104,8 @@ def write_pages(stage: Path, status: dict | None = None, library: Path = LIBRARY
     for name in world.list_templates(extensions=["j2"]):
         try:
             text = world.get_template(name).render()
-        except jinja2.UndefinedError as missing:
-            raise CoganError(str(missing)) from missing
+        except jinja2.TemplateError as problem:
+            raise CoganError(f"{name}: {problem}") from problem
         text = re.sub(r"\n{3,}", "\n\n", text)
         (stage / "_generated" / name.removesuffix(".j2")).write_text(text.strip() + "\n")
 
@@ -177,7 +178,9 @@ def judge(world: jinja2.Environment, row: dict, every: dict[str, dict]) -> tuple
         try:
             text = fill(world, row["ours"], **known)
             conditions = (name for name in ("reproduced", "approximated") if name in row)
-            tried = (name for name in conditions if world.compile_expression(row[name], False)(**known))
+            tried = (
+                name for name in conditions if world.compile_expression(row[name], False)(**known)
+            )
             labels.append(row.get("status") or next(tried, "not"))
             said[title] = text
         except jinja2.UndefinedError:
@@ -222,46 +225,6 @@ def figures(stage: Path, folder: str) -> str:
     return "\n".join(text)
 
 
-def duration(seconds: float, digits: int = 3) -> str:
-    """A time in the unit that suits it."""
-    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60), ("s", 1)):
-        if seconds >= 2 * size or (unit == "s" and seconds >= 1):
-            return f"{seconds / size:,.{digits}g} {unit}"
-    return f"{1e3 * seconds:.{digits}g} ms"
-
-
-def times(ratio: float) -> str:
-    """A ratio to three digits, never as a power of ten."""
-    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
-
-
-def run_of(status: dict) -> dict:
-    """What the table of profiles wants of a run's ``status.json``."""
-    keys, chapters = ("seconds", "peak_mb"), status["chapters"]
-    return {
-        "date": max(part["date"] for part in chapters.values()),
-        "cores": status["machine"]["cores"],
-        "chapters": {name: {key: part[key] for key in keys} for name, part in chapters.items()},
-    }
-
-
-def extent(values: Iterable[float], spec: str) -> str:
-    """The least to the greatest of some numbers."""
-    values = list(values)
-    return f"{min(values):{spec}} to {max(values):{spec}}"
-
-
-def limit_seconds(row: dict, limits: dict) -> float | None:
-    """Least seconds of a unit of work: its bytes copied, or its FLOPs in a matrix product."""
-    least = []
-    for need, rate in (("bytes", "copy_bytes_s"), ("flops", f"flops_s_{row.get('precision')}")):
-        if row.get(need):
-            if rate not in limits:
-                return None  # an interrupted run
-            least.append(row[need] / limits[rate])
-    return max(least, default=None)
-
-
 def _optional(function: Callable) -> Callable:
     """As a filter, `function` of what a file lacks is what the template says to show instead."""
 
@@ -278,6 +241,7 @@ FILTERS = {
     "ends": lambda values, spec, to=" to ": f"{values[0]:{spec}}{to}{values[-1]:{spec}}",
     "duration": duration,
     "times": times,
+    "megabytes": megabytes,
     "limit_seconds": limit_seconds,
     "chosen": lambda values, mask: [v for v, keep in zip(values, mask, strict=True) if keep],
     "apart": lambda values, others: max(abs(a - b) for a, b in zip(values, others, strict=True)),

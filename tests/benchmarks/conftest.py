@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from formats import run_of
 from measuring import NAME, SIZES, Peak, Record, Size, table
-from pages import run_of
 
 from cogan_lib.base.files import read_json, sha256, write_json
 
