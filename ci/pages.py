@@ -39,17 +39,22 @@ class Stored(dict):
     """A mapping of a stored file that knows where it stands in it; null is left out."""
 
     def __init__(self, content: dict, file: str, again: str, path: str = "") -> None:
-        self.file, self.again, self.path = file, again, path
+        self._place = file, again, path  # no public name: it would hide the key of that name
         for key, value in content.items():
             if value is not None:
                 self[key] = self._within(value, f"{path}{key}.")
 
     def _within(self, value: object, path: str) -> object:
         if isinstance(value, dict):
-            return Stored(value, self.file, self.again, path)
+            return Stored(value, *self._place[:2], path)
         if isinstance(value, list):
-            return [self._within(item, f"{path}{place}.") for place, item in enumerate(value)]
+            return [self._within(item, f"{path}{number}.") for number, item in enumerate(value)]
         return value
+
+    def lacks(self, name: str) -> str:
+        """A sentence about what is not there."""
+        file, again, path = self._place
+        return f"{file} has no {path}{name}; {again}."
 
 
 class Missing(jinja2.ChainableUndefined, jinja2.StrictUndefined):
@@ -58,9 +63,7 @@ class Missing(jinja2.ChainableUndefined, jinja2.StrictUndefined):
     @property
     def _undefined_message(self) -> str:
         name, place = self._undefined_name, self._undefined_obj
-        if isinstance(place, Stored):
-            return f"{place.file} has no {place.path}{name}; {place.again}."
-        return f"There is no {name}."
+        return place.lacks(name) if isinstance(place, Stored) else f"There is no {name}."
 
 
 def write_pages(stage: Path, status: dict | None = None, library: Path = LIBRARY) -> None:
