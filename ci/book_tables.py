@@ -1,7 +1,7 @@
-"""Write the book's tables of chapters, profiles, parameters, maps and modules into the staged book.
+"""Write the book's tables of profiles, parameters, maps and modules into the staged book.
 
-They come from the run, from ``ci/profiles`` and from the library itself, so that they cannot drift
-apart. The pages include what is written to ``_generated/``.
+They come from ``ci/profiles`` and from the library itself, so that they cannot drift apart. The
+pages include what is written to ``_generated/``.
 
     python ci/book_tables.py
 
@@ -27,18 +27,9 @@ MAP = ("<!-- the map of the house: python ci/book_tables.py -->\n", "<!-- end of
 PROFILES = ["smoke", "laptop", "real", "gpu"]
 
 
-def write_tables(stage: Path, chapters: dict[str, dict] | None = None) -> None:
-    """Write ``_generated/{chapters,profiles,parameters,products,api}.md`` in the staged book.
-
-    Parameters
-    ----------
-    stage : Path
-        The staged copy of ``book/``.
-    chapters : dict, optional
-        Record of the run (``status.json``, "chapters"): the seconds of each notebook.
-    """
+def write_tables(stage: Path) -> None:
+    """Write ``_generated/{profiles,parameters,products,api}.md`` in the staged book."""
     parts = {
-        "chapters": chapter_table(stage, chapters or {}),
         "profiles": profile_table(),
         "parameters": parameter_table(stage),
         "products": product_table(),
@@ -49,22 +40,16 @@ def write_tables(stage: Path, chapters: dict[str, dict] | None = None) -> None:
         (stage / "_generated" / f"{name}.md").write_text(text.strip() + "\n")
 
 
-def chapter_table(stage: Path, chapters: dict[str, dict]) -> str:
-    """The chapters of the front page, with the time that each took in this run."""
-    rows = yaml.safe_load((stage / "_includes" / "chapters.yaml").read_text())
-    text = _head("Chapter", "It asks", "Makes", "GPU", "Time here")
-    for number, row in enumerate(rows, 1):
-        link = f"{number}. [{row['title']}]({row['name']}.ipynb)"
-        time = _duration(chapters.get(row["name"], {}).get("seconds"))
-        text.append(_cells(link, row["question"], row["makes"], row["gpu"], time))
-    return "\n".join(text)
+def profile_names() -> list[str]:
+    """The profiles, from small to large."""
+    there = {path.stem for path in PROFILE_FOLDER.glob("*.yaml")}
+    return [name for name in PROFILES if name in there] + sorted(there - set(PROFILES))
 
 
 def profile_table() -> str:
     """What the profiles change; what one leaves alone has the default's value."""
-    there = {path.stem: path for path in sorted(PROFILE_FOLDER.glob("*.yaml"))}
-    names = [name for name in PROFILES if name in there] + sorted(set(there) - set(PROFILES))
-    changes = [yaml.safe_load(there[name].read_text()) or {} for name in names]
+    names = profile_names()
+    changes = [yaml.safe_load((PROFILE_FOLDER / f"{n}.yaml").read_text()) or {} for n in names]
     text = _head("Parameter", *(f"`{name}`" for name in names))
     for name, field in Settings.model_fields.items():
         if any(name in changed for changed in changes):
@@ -194,12 +179,6 @@ def _head(*names: str) -> list[str]:
 
 def _cells(*cells: object) -> str:
     return f"| {' | '.join(map(str, cells))} |"
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    return f"{seconds / 60:.0f} min" if seconds >= 100 else f"{seconds:.0f} s"
 
 
 def _value(value: object) -> str:

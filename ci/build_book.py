@@ -21,11 +21,9 @@ import sys
 from pathlib import Path
 
 import yaml
-from beyond_page import write_beyond
 from book_tables import write_tables
-from cost_page import write_costs
-from line_transfer_page import write_line_transfer
-from results_page import write_results
+from growth_figure import draw_growth
+from pages import write_pages
 
 from cogan_lib.base.files import CoganError, read_json, sha256, write_json
 
@@ -110,11 +108,9 @@ def stage(book: Path, executed: Path, target: Path, config: dict, status: dict) 
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(book, target, ignore=shutil.ignore_patterns(".*", "_build", "status.md"))
     if (target / "_includes").is_dir():
-        write_tables(target, status["chapters"])
-        write_results(target)
-        write_beyond(target)
-        write_line_transfer(target)
-        write_costs(target, status)
+        write_tables(target)
+        write_pages(target, status)
+        draw_growth(target)
     repository = config.get("repository") or {}
     for page in sorted(target.rglob("*.md")):
         page.write_text(fill_address(page.read_text(), page.stem, repository))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cost_page import run_of
+from formats import run_of
 from measuring import NAME, SIZES, Peak, Record, Size, table
 
 from cogan_lib.base.files import read_json, sha256, write_json

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from cost_page import duration, limit_seconds, megabytes, times
+from formats import duration, limit_seconds, megabytes, times
 
 from cogan_lib.base.files import provenance, read_json, write_json
 

@@ -1,0 +1,316 @@
+"""Stored results become pages: every number comes from a file, and what it lacks is said."""
+
+import copy
+import json
+import shutil
+import tomllib
+from pathlib import Path
+
+import pages
+import pytest
+import yaml
+from formats import duration
+from growth_figure import draw_growth
+
+from cogan_lib.base.files import CoganError
+from tests.ci import toy_results as toy
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = {
+    "real": "results/real/report.json",
+    "beyond": "results/beyond/report.json",
+    "emulator": "results/line-transfer/report.json",
+    "bench": "results/bench/bench.json",
+    "gpu": "results/gpu/gpu.json",
+}
+
+
+@pytest.fixture
+def stage(tmp_path):
+    """A staged book without results of its own."""
+    shutil.copytree(ROOT / "book" / "_includes", tmp_path / "_includes")
+    return tmp_path
+
+
+def store(stage, name, content):
+    path = stage / FILES[name]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+def written(stage, name, status=None):
+    pages.write_pages(stage, status)
+    return (stage / "_generated" / f"{name}.md").read_text()
+
+
+def rows(text, table=None):
+    """The cells of each row of a page's list-tables, or of the one of that name."""
+    if table:
+        text = text.partition(f":name: {table}\n")[2].partition("````")[0]
+    found = [row.split("````")[0] for row in text.split("* - ")[1:]]
+    return [[cell.strip() for cell in row.split("\n  -")] for row in found]
+
+
+def claim(stage, report, start):
+    """Ours and status of the claim that begins so."""
+    store(stage, "real", report)
+    row = next(row for row in rows(written(stage, "reproduction")) if row[0].startswith(start))
+    return row[2], row[3].partition("]")[0].removeprefix("[")
+
+
+def changed(content, path, value):
+    """A copy with another value at a dotted path; without it, if the value is `...`."""
+    content = copy.deepcopy(content)
+    *above, last = path.split(".")
+    place = content
+    for key in above:
+        place = place[key]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return content
+
+
+def test_without_results_every_page_says_so_or_is_empty(stage):
+    text = written(stage, "reproduction")
+    assert "no results on the real sky" in text and "not run yet" in text
+    assert "{{" not in text and "The run behind" not in text
+    for name in ("headline", "beyond-run", "companions"):
+        assert written(stage, name).strip() == ""
+    for name in ("cost-ratios", "cost-growth", "cost-paper"):
+        assert "make bench" in written(stage, name)
+    assert "`laptop`" in written(stage, "cost-profiles")
+    assert "not run here" in written(stage, "cost-profiles")
+    assert "not measured" in written(stage, "gpu")
+
+
+def test_the_stored_results_of_the_book_make_its_pages(stage):
+    shutil.copytree(ROOT / "book" / "results", stage / "results")
+    assert "MaxRel" in written(stage, "companions")
+    for path in (stage / "_generated").iterdir():
+        assert not {"None", "{{", "{%"} & set(path.read_text().split()), path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "path"),
+    [
+        ("real", toy.REAL, "provenance.seed"),
+        ("beyond", toy.beyond(), "beyond"),
+        ("beyond", toy.beyond(), "beyond.high_latitude.b_min_deg"),
+        ("emulator", toy.emulator(), "speed"),
+        ("emulator", toy.emulator(), "summary.zncc.mean"),
+        ("bench", toy.bench(), "growth.analysis"),
+        ("gpu", toy.gpu(), "provenance"),
+    ],
+)
+def test_an_incomplete_file_is_one_sentence_that_names_the_missing_path(stage, name, content, path):
+    store(stage, name, changed(content, path, ...))
+    with pytest.raises(CoganError, match=rf"{FILES[name]} has no {path}; .*run ") as problem:
+        pages.write_pages(stage)
+    assert "\n" not in str(problem.value)
+
+
+def test_numbers_of_the_report_reach_the_pages(stage):
+    store(stage, "real", toy.REAL)
+    text = written(stage, "reproduction")
+    assert "R² = 0.670; a log-linear fit of the same inputs 0.610" in text
+    # the row of the length also needs the batch: not recorded here
+    assert "epochs, 18 minutes" not in text.partition("The run behind")[0]
+    assert "| Training | 31 epochs, 18 minutes |" in text
+    assert "R² = 0.67, against 0.61" in written(stage, "headline")
+    bins = rows(text, "tab-real-w-co21")[1:]
+    assert bins == [
+        ["100", "0.90", "0.70 to 1.15", "0.90"],
+        ["300", "1.20", "1.10 to 1.35", "0.40"],
+    ]
+
+
+def test_bins_beyond_the_beam_do_not_count(stage):
+    ours, status = claim(stage, toy.REAL, "Power on small scales")
+    assert "0.90 to 1.20 for ell 100 to 300" in ours
+    assert status == "reproduced"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "start", "status"),
+    [
+        ("spectrum.median_ratio", [0.9, 2.0, 1.0], "Power on small scales", "approximated"),
+        ("spectrum.median_ratio", [0.9, 7.0, 1.0], "Power on small scales", "not"),
+        ("r2_heldout", 0.5, "The amplitude of CO", "not"),
+        ("minkowski.inside_2sigma", 0.8, "The Minkowski functionals", "approximated"),
+        ("spectrum.p_value", 0.2, "Can chance alone", "reproduced"),
+        ("spectrum.p_value", None, "Can chance alone", "not measured"),
+        ("rho_ell", {}, "Generated CO follows the dust", "not measured"),
+    ],
+)
+def test_a_status_follows_its_number(stage, path, value, start, status):
+    report = changed(toy.REAL, f"validation.W_CO21.{path}", value)
+    assert claim(stage, report, start)[1] == status
+
+
+def test_of_two_lines_the_worse_counts(stage):
+    report = changed(toy.REAL, "validation.W_CO10", {**toy.LINE, "r2_heldout": 0.1})
+    ours, status = claim(stage, report, "The amplitude of CO")
+    assert status == "not"
+    assert "CO J=1-0: R² = 0.100" in ours and "CO J=2-1: R² = 0.670" in ours
+    assert "CO J=1-0" not in claim(stage, report, "CO is extended")[0]  # says nothing of lines
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"why": None}, "why missing"),
+        ({"status": "reproduced", "reproduced": "a >= 1"}, "either"),
+        ({"status": "perfect"}, "no status 'perfect'"),
+        ({"ours": "{{ run.a | }}"}, "expected token"),
+        ({"paper": "one | two"}, "5 columns"),
+    ],
+)
+def test_malformed_rows_are_refused(stage, change, message):
+    row = {"claim": "c", "paper": "p", "ours": "o", "why": "w", "status": "not", **change}
+    row = {key: value for key, value in row.items() if value is not None}
+    page = {"define": {}, "headline": {}, "sections": [{"title": "t", "rows": [row]}]}
+    (stage / "_includes" / "reproduction.yaml").write_text(yaml.safe_dump(page))
+    (stage / "_includes" / "headline.md.j2").unlink()
+    store(stage, "real", toy.REAL)
+    with pytest.raises(CoganError, match=message):
+        pages.write_pages(stage)
+
+
+def test_figures_come_with_caption_and_alt(stage):
+    store(stage, "real", toy.REAL)
+    listed = stage / "results" / "real" / "figures.yaml"
+    listed.write_text("- {file: sky.png, caption: The sky., alt: An ellipse.}\n")
+    with pytest.raises(CoganError, match="not there"):
+        pages.write_pages(stage)
+    (listed.parent / "sky.png").touch()
+    text = written(stage, "reproduction")
+    assert "```{figure} results/real/sky.png" in text
+    assert ":name: fig-results-real-sky\n:alt: An ellipse." in text
+    listed.write_text("- {file: sky.png, caption: The sky.}\n")
+    with pytest.raises(CoganError, match="alt"):
+        pages.write_pages(stage)
+
+
+def test_every_number_of_chapter_06_is_in_its_table(stage):
+    store(stage, "beyond", toy.beyond())
+    text = written(stage, "beyond-run")
+    for piece in (
+        *("465 held-out tiles", "8 skies", "code abc", "came along", "not met"),
+        *("0.710", "0.90 → 0.50", "0.80 to 1.20", "1.10, 1.30", "347,160", "1,801"),
+        *("20 of seed 7", "0.721", "0.400", "Members", "CRPS"),
+        *("100% / 97%", "fails, p = 0.002", "0.64 (p = 0.0007)", "61% of the sky"),
+    ):
+        assert piece in text, piece
+    assert text.count("````{list-table}") == 5 and "None" not in text
+    clouds = rows(text, "tab-beyond-baselines")[-1]
+    assert clouds == ["cloud population", "–", "–", "0.80 to 1.20", "1.10, 1.30", "–", "0", "1,801"]
+
+
+def test_a_companion_brings_its_rows(stage):
+    store(stage, "emulator", toy.emulator())
+    text = written(stage, "companions")
+    assert "2 trainings" in text and "5 to 7 minutes" in text
+    first = rows(text, "tab-line-transfer")[1]
+    assert first == ["MaxRel", "6.9 %", "6.4 to 7.0 %", "12.3 ± 0.0 %", "57.0 %"]
+    assert rows(text, "tab-line-resolution")[1][2:] == ["10 %", "2 %", "–"]
+    assert text.count("not measured") == 4  # three cells, and across devices
+    gpu = {"solver": 1.0, "network": 0.1, "ratio": 10.0}
+    store(stage, "emulator", changed(toy.emulator(), "speed.cuda", gpu))
+    text = written(stage, "companions")
+    assert "not measured" not in text and "a CPU: 200 times" in text
+
+
+def test_a_new_companion_needs_no_python(stage, tmp_path):
+    folder = tmp_path / "companions" / "second"
+    folder.mkdir(parents=True)
+    page = {"title": "Second", "results": FILES["real"], "again": "run it again", "text": "Words."}
+    page["tables"] = [
+        {"name": "tab-second", "caption": "Ours", "header": "What | Ours",
+         "rows": "seed | {{ run.provenance.seed }}"}
+    ]  # fmt: skip
+    (folder / "page.yaml").write_text(yaml.safe_dump(page))
+    store(stage, "real", toy.REAL)
+    pages.write_pages(stage, library=tmp_path)
+    text = (stage / "_generated" / "companions.md").read_text()
+    assert text.startswith("## Second\n\nWords.") and rows(text, "tab-second")[1] == ["seed", "1"]
+    del page["results"]
+    (folder / "page.yaml").write_text(yaml.safe_dump(page))
+    with pytest.raises(CoganError, match="second/page.yaml has no results"):
+        pages.write_pages(stage, library=tmp_path)
+
+
+def test_ratios_limits_and_what_is_met(stage):
+    store(stage, "bench", toy.bench())
+    text = written(stage, "cost-ratios")
+    join, spectra, minkowski = rows(text, "tab-cost-ratios")[1:]
+    # the limit is the slower of 2 MB at 10 GB/s and 40 MFLOP at 100 GFLOP/s: 0.4 of 2 ms
+    assert join[1:8] == ["2 ms", "reproject: 22 s", "11,000", "10,000", "yes", "12 / –", "20%"]
+    assert spectra[2:6] == ["reproject: not measured", "–", "2", ""]
+    assert minkowski[3:6] == ["9", "10", "no"]
+    assert "difference: 1e-07; the rival joined one tile." in text
+
+
+def test_growth_says_where_the_time_goes(stage):
+    store(stage, "bench", toy.bench())
+    text = written(stage, "cost-growth")
+    assert "786,432" in text and "3,145,728" in text and text.count("75%") == 3
+    # at NSIDE 512: 20 s beside a generator of 768 tiles at one second each
+    assert f"would have {768 / 788:.0%}" in text
+    assert f"holds {400e6 / 3145728:.0f} bytes per pixel" in text
+    draw_growth(stage)
+    assert (stage / "_generated" / "cost-growth.png").stat().st_size > 5000
+
+
+def test_arithmetic_on_paper(stage):
+    store(stage, "bench", toy.bench())
+    text = written(stage, "cost-paper")
+    assert "805,306,368, 196,608" in text  # pixels and tiles of NSIDE 8192
+    # 256 times the pixels of NSIDE 512; the transforms of two maps 16 cubed times
+    for seconds in (256 * 60.0, 256 * (20.0 - 1.0), 4096 * 1.0, 256 * 79.0 + 4096 * 1.0):
+        assert duration(seconds) in text
+    assert duration(1000 * 80.0) in text and "25 GB" in text
+
+
+def test_tables_take_the_run_that_is_built(stage):
+    names = ("01-data-preparation", "03-training")
+    chapters = {
+        name: {"seconds": 10.0 * n, "peak_mb": 100 * n, "date": "2026-02-03T04:05"}
+        for n, name in zip((1, 60), names, strict=True)
+    }
+    status = {"profile": "smoke", "machine": {"cores": 2}, "chapters": chapters}
+    store(stage, "bench", toy.bench())
+    table = rows(written(stage, "cost-profiles", status), "tab-cost-profiles")
+    smoke = next(row for row in table if row[0] == "`smoke`")
+    assert table[0][5:7] == ["1", "3"]
+    assert smoke[-5:] == ["10 s", "10 minutes", "10.2 minutes", "6,000", "2026-02-03, 2 cores"]
+    times = [
+        line.split("|")[-2].strip() for line in written(stage, "chapters", status).splitlines()
+    ]
+    assert times[2:5] == ["10 s", "", "10 minutes"]
+
+
+def test_what_a_gpu_gives_and_what_it_did_not(stage):
+    store(stage, "gpu", toy.gpu())
+    text = written(stage, "gpu")
+    assert "one A card with PyTorch 2.11" in text
+    steps = {row[0] + row[2]: row[1:] for row in rows(text, "tab-gpu-steps")}
+    assert steps["A cardplain"][3:] == ["134", "1.00", "10.8%"]
+    assert steps["A cardours"][2:5] == ["bf16-mixed", "134", "1.85"]
+    assert steps["A cardcompiled"][3] == "failed"
+    assert steps["T4ours"][3] == steps["A100ours"][3] == "not measured"
+    whole, paper = rows(text, "tab-gpu-synthesis")[1:]
+    assert whole == ["cogan", "2048", "12,288", "2.91 minutes", "5%", "1.6", "6.0"]
+    assert paper[3] == "not measured (no time left)"
+    assert rows(text, "tab-gpu-trainings")[1][2:5] == ["100 s", "2,244", "0.489"]
+    assert rows(text, "tab-gpu-lines")[2] == ["64³", "A card", "1.26", "0.47", "2.5"]
+    assert "beside two on the CPUs: the run failed (two: not done within 20 s.)." in text
+    assert "`torch.compile`: not measured (no time was left)." in text
+    assert "Trainings on the embedded sky at NSIDE 2048: not measured." in text
+
+
+def test_benchmarks_are_no_part_of_the_tests():
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    assert "benchmarks" in options["norecursedirs"], "nor is their conftest.py loaded"
+    assert not list((ROOT / "tests" / "benchmarks").glob("test_*.py"))

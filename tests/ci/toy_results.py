@@ -1,0 +1,143 @@
+"""Toy results files, as the runs write them."""
+
+PROVENANCE = {
+    "seed": 1, "git_commit": "abc", "made": "2026-01-01", "python": "3.12", "machine": "Linux",
+    "sky_sha256": "f00", "versions": {"torch": "2.9"},
+}  # fmt: skip
+
+LINE = {
+    "r2_heldout": 0.67,
+    "r2_heldout_loglinear": 0.61,
+    "spectrum": {
+        "ell": [100, 300, 900],
+        "in_beam": [True, True, False],
+        "median_ratio": [0.9, 1.2, 5.0],
+        "median_ratio_68": {"low": [0.7, 1.1, 4.0], "high": [1.15, 1.35, 6.0]},
+        "inside_2sigma": 1.0,
+        "p_value": 0.01,
+    },
+    "spectrum_standardised": {"inside_2sigma": 1.0},
+    "rho_ell_real_mock": [0.9, 0.4, 0.0],
+    "rho_ell": {
+        "DUST x real": {"mean_spectra": [0.8, 0.6, 0.1]},
+        "DUST x mock": {"mean_spectra": [0.9, 0.5, 0.9]},
+    },
+    "minkowski": {"inside_2sigma": 0.97, "p_value": 0.2, "peak_ratio": {"V1": 1.1, "V2": 1.2}},
+    "shapes": {"inside_2sigma": 0.8},
+}
+REAL = {
+    "validation": {"W_CO21": LINE},
+    "training": {"seconds": 1080.0, "epochs": 31},
+    "synthesis": {"seconds": 55.0},
+    "provenance": PROVENANCE,
+}
+
+
+def beyond() -> dict:
+    """Of chapter 06."""
+    whole = {"rho": [0.9, 0.5], "ratio": [0.8, 1.2], "peaks": {"V1": 1.1, "V2": 1.3}}
+    whole |= {"r2": 0.71, "crps": 0.41, "parameters": 347160, "seconds": 1800.7}
+    clouds = whole | {"rho": None, "r2": None, "crps": None, "parameters": 0}
+    inside = {"spectrum": 1.0, "minkowski": 0.97}
+    keys = ("mock", "dust", "mock_beyond_dust", "mock_beyond_dust_hi")
+    part = {key: {"value": 0.64 - i / 10, "p_value": 0.0007} for i, key in enumerate(keys)}
+    training = ["CRPS", "R²", "coverage of 68 %", "power, first bin", "power, last bin"]
+    training += ["spread/error"]
+    run = {
+        "line": "W_CO21",
+        "tiles": 465,
+        "members": 8,
+        "came_along": True,
+        "targets": [
+            {"quantity": "R²", "paper": "–", "to reach": "0.72", "ours": "0.71", "met": "not met"}
+        ],
+        "trainings": [dict.fromkeys(training, 0.4) | {"members": "20 of seed 7", "R²": 0.7213}],
+        "baselines": {"one member": whole, "cloud population": clouds},
+        "verdicts": {
+            "blurred": {"inside_2sigma": inside, "sharp": {"passes": False, "p_value": 0.002}},
+            "too few": {"inside_2sigma": inside, "sharp": {}},
+        },
+        "high_latitude": {
+            "b_min_deg": 20.0,
+            "regions": {"unseen": part | {"share_of_sky": 0.61}},
+        },
+    }
+    return {"beyond": run, "provenance": PROVENANCE}
+
+
+def emulator() -> dict:
+    """Of chapter 07."""
+    test = {"max_rel": 12.34, "zncc": 0.81, "ssim": 0.7, "below_10_percent": 0.4}
+    errors = {"32": 0.1, "64": 0.02, "128": 0.0}
+    return {
+        "data": {
+            "npix": 32, "channels": [0.0] * 7, "pictures": {"train": 100, "test": 20},
+            "mean_picture": {"max_rel": 57.0, "zncc": 0.6, "ssim": 0.5},
+        },
+        "trainings": {"1": {"core_minutes": 5.0, "git_commit": "abc", "test": test},
+                      "2": {"core_minutes": 7.4, "git_commit": "abc", "test": test}},
+        "summary": {key: {"mean": test[key], "std": 0.01} for key in ("max_rel", "zncc", "ssim")},
+        "resolution": {"150": {rule: errors for rule in ("exact", "trapezoid")}},
+        "speed": {"npix": 32, "batch": 16, "threads": 1,
+                  "cpu": {"solver": 20.0, "network": 8.0, "ratio": 2.5}},
+        "provenance": PROVENANCE,
+    }  # fmt: skip
+
+
+def bench() -> dict:
+    """Of `make bench`."""
+
+    def work(target, ours, theirs=None, **facts):
+        entry = {"title": "tiles to sphere", "unit": "tile", "rival": "reproject"}
+        entry |= {"target": target, "agreement": "difference: 1e-07"}
+        entry |= {"ours": {"seconds": ours, "peak_mb": 12.0} | facts}
+        if theirs:
+            note = "the rival joined one tile"
+            entry["theirs"] = {"seconds": theirs, "peak_mb": None, "note": note}
+        return entry
+
+    def growing(seconds, memory, **facts):
+        row = {"seconds": seconds, "peak_mb": memory, "tiles": 192} | facts
+        return {"256": row, "512": {key: 4 * value for key, value in row.items()}}
+
+    return {
+        "machine": {"cpu": "A CPU", "cores": 2, "memory_gb": 24},
+        "provenance": PROVENANCE,
+        "limits": {"copy_bytes_s": 1e10, "flops_s_fp32": 1e11, "flops_s_bf16": 2e11},
+        "works": {
+            "join": work(10_000, 0.002, 22.0, bytes=2e6, flops=4e7, precision="fp32"),
+            "spectra": work(2, 0.5),
+            "minkowski": work(10, 1.0, 9.0),
+        },
+        "growth": {
+            "cutting": growing(1.0, 50.0),
+            "joining": growing(2.0, 20.0),
+            "synthesis": growing(20.0, 100.0, generator_seconds=15.0, sampled=0.25),
+            "generator": {"paper": {"seconds": 1.0}, "cogan": {"seconds": 0.1}},
+            "analysis": {"seconds": 0.5, "lmax": 1500},
+        },
+        "profiles": {},
+    }
+
+
+def gpu() -> dict:
+    """Of ci/gpu/collect.py."""
+    row = {"preset": "paper", "npix": 128, "way": "plain", "precision": "32-true", "ratio": 1.0}
+    row |= {"tiles_per_second": 134.3, "share_of_peak": 0.108, "seconds": 0.2}
+    ours = row | {"way": "ours", "precision": "bf16-mixed", "ratio": 1.853}
+    sky = {"nside": 2048, "tiles": 12288, "seconds": 174.3, "share_in_generator": 0.0546}
+    sky |= {"gpu_peak_bytes": 1554125312, "host_peak_bytes": 5974765568}
+    trained = {"best": {"score": 0.4887}, "seconds": 100.06, "steps": 2244, "epochs": 32}
+    speed = {"threads": 16, "cpu": {"solver": 123.289, "network": 14.78, "ratio": 8.8}}
+    speed |= {"cuda": {"solver": 1.26, "network": 0.475, "ratio": 2.55}}
+    parts = {
+        "machine": {"torch": "2.11"},
+        "steps": {"rows": [row, ours, {"preset": "paper", "way": "compiled", "failed": "no"}]},
+        "synthesis": {"cogan": sky, "paper": "no time left"},
+        "real": {"cycle-gan": trained},
+        "lines": {"64": {"speed": speed}},
+    }
+    parts = {name: {"numbers": numbers, "seconds": 1.0} for name, numbers in parts.items()}
+    parts["processes"] = {"failed": "two: not done within 20 s.", "seconds": 45.7}
+    parts["compiled"] = {"skipped": "no time was left"}
+    return {"device": "A card", "torch": "2.11", "provenance": PROVENANCE, "parts": parts}
