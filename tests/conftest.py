@@ -36,6 +36,14 @@ def no_network(monkeypatch):
 
 
 @pytest.fixture(scope="session")
+def sky64():
+    """The embedded sky of the smoke profile."""
+    from cogan_lib.sky.embedded import make_sky
+
+    return make_sky(64, 90.0, seed=1)
+
+
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of the real sky files; COGAN_REAL_DATA names another one."""
     default = Path(__file__).resolve().parents[2] / "shared" / "data" / "real"

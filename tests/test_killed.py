@@ -37,7 +37,7 @@ from cogan_lib.synthesis import synthesise
 from cogan_lib.tiles.patches import Patches
 from tests.base.test_processes import toy_sky
 from tests.ci.test_ci import TRAINING, book, drive, execute_here, in_process, save, status  # noqa: F401
-from tests.gan.test_training import SETTINGS, same_weights, toy_patches
+from tests.toys import SETTINGS, same_weights, toy_patches
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells of files")
 HERE = Path(__file__).resolve().parent

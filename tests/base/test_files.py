@@ -29,7 +29,7 @@ from cogan_lib.gan import training
 from cogan_lib.gan.checkpoint import load_checkpoint, load_state, save_checkpoint, save_state
 from cogan_lib.gan.training import train
 from cogan_lib.tiles.patches import Patches
-from tests.gan.test_training import SETTINGS, same_weights, toy_patches
+from tests.toys import SETTINGS, same_weights, toy_patches
 
 ROOT = Path(__file__).resolve().parents[2]
 
