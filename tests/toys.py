@@ -1,5 +1,8 @@
 """Toys that several tests play with: tiles, skies, a tiny network, short training settings."""
 
+import resource
+from contextlib import contextmanager
+
 import healpy as hp
 import numpy as np
 import torch
@@ -139,3 +142,17 @@ def gaussian_tiles(n, seed, slope=-1.0, fwhm=20.0, npix=64, pixel=7.5, cut=True)
     sigma0 = np.sqrt(spectrum.sum() / area)
     sigma1 = np.radians(np.sqrt((spectrum * ell**2).sum() / area))
     return field[:, :npix, :npix], sigma0, sigma1
+
+
+@contextmanager
+def file_size_limit(size: int = 20_000):
+    """A disk that is full after so many bytes of a file: writing fails there, also beneath Python.
+
+    Within a test only: pytest's own output may go to a longer file.
+    """
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)

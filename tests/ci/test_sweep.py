@@ -9,7 +9,7 @@ import pytest
 import sweep
 
 from cogan_lib.base.files import read_json
-from tests.ci.test_ci import notebook, save
+from tests.books import notebook, save
 
 ROOT = Path(__file__).resolve().parents[2]
 
