@@ -35,7 +35,7 @@ def synthesis_process(folder: Path, fatal_batch: int) -> None:
 
     synthesis.PART_SECONDS = 0.0
     synthesis.generate = counted(synthesis.generate, fatal_batch, tell)
-    road.synthesise = partial(synthesise, batch_size=64)
+    road.synthesise = partial(synthesise, batch_size=16)
     road.co_sky_file(Settings.check(run_dir=str(folder), device="cpu", threads=1))
 
 

@@ -62,7 +62,8 @@ def run(target, folder: Path, moment: tuple = ("never", 0)) -> bool:
 
     The moment of its death is ('after', seconds), from outside; ('step', n), in the nth piece of
     work; ('touch', n), before it touches files in its folder for the nth time; or ('half', n), soon
-    after that, when a file has been written and half of it is on the disk.
+    after that, when a file has been written and half of it is on the disk. A third entry of the
+    last two is a part of the name that such files have.
     """
     process = start(_begin, target, folder, moment)
     process.join(moment[1] if moment[0] == "after" else None)
@@ -75,9 +76,9 @@ def run(target, folder: Path, moment: tuple = ("never", 0)) -> bool:
 
 def _begin(target, folder: Path, moment: tuple) -> None:
     tqdm.set_lock(threading.RLock())  # its own is a semaphore, which a killed process leaves behind
-    kind, number = moment
+    kind, number, *name = moment
     if kind in ("touch", "half"):
-        die_at_touch(folder, number, kind == "half")
+        die_at_touch(folder, number, kind == "half", *name)
     target(folder, number if kind == "step" else 0)
 
 
@@ -85,13 +86,15 @@ def die(*_) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_at_touch(folder: Path, number: int, half: bool) -> None:
+def die_at_touch(folder: Path, number: int, half: bool, name: str = "") -> None:
     """The moments 'touch' and 'half'; ``touched`` beside `folder` gets the name of the file."""
     count, fsync = 0, os.fsync
 
     def watch(event: str, arguments: tuple) -> None:
         nonlocal count
         if event not in TOUCHES or not str(arguments[0]).startswith(f"{folder}/"):
+            return
+        if name not in str(arguments[0]):
             return
         if event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
             return

@@ -56,13 +56,29 @@ def whole(tmp_path_factory) -> Path:
     return folder
 
 
-def test_a_training_killed_twenty_times_ends_with_the_same_weights(whole, tmp_path):
+#: While the weights are written, or renamed, or the state, or the log; in a step; and somewhere.
+FEW = [
+    ("half", 1, "generator_ab"),
+    ("touch", 4, "generator_ba"),
+    ("half", 1, ".state.pt."),
+    ("touch", 4, ".new.csv"),
+    ("step", 10),
+    ("touch", 4, ".state.pt."),
+    ("half", 1, "/.training_log.csv."),
+    ("after", 0.2),
+]
+MANY = moments(5, {"step": (12, 30), "touch": (20, 45), "half": (12, 45), "after": (6, 1)})
+
+
+@pytest.mark.parametrize(
+    ("least", "deaths"), [(7, FEW), pytest.param(20, MANY, marks=pytest.mark.slow)], ids=["7", "20"]
+)
+def test_a_killed_training_ends_with_the_same_weights(whole, tmp_path, least, deaths):
     parts, log, killed, had_weights = tmp_path / "parts", log_of(whole), 0, False
     toy_patches().save(parts / "patches.npz")
     touched, aims = tmp_path / "touched", ("checkpoint/", ".state.pt.", "/.training_log.csv.")
-    counts = {"step": (12, 30), "touch": (20, 45), "half": (12, 45), "after": (6, 1)}
-    for moment in moments(5, counts):  # more than are needed: some come after a process's end
-        if killed >= 20 and all(name in touched.read_text() for name in aims):
+    for moment in deaths:  # more than are needed: some come after a process's end
+        if killed >= least and all(name in touched.read_text() for name in aims):
             break
         if epochs(parts) == LONG.max_epochs:
             (parts / "state.pt").unlink()  # once more from the start, with old files in the way
@@ -71,7 +87,7 @@ def test_a_training_killed_twenty_times_ends_with_the_same_weights(whole, tmp_pa
         assert log_of(parts) == log[: len(log_of(parts))]
         if had_weights or (parts / "checkpoint" / "checkpoint.json").exists():
             had_weights = load_checkpoint(parts / "checkpoint").metrics["epoch"] <= len(log)
-    assert killed >= 20 and all(name in touched.read_text() for name in aims)
+    assert killed >= least and all(name in touched.read_text() for name in aims)
     assert run(training_process, parts)
     assert log_of(parts) == log and [row["epoch"] for row in log] == list("12345")
     assert same_weights(parts / "checkpoint", whole / "checkpoint")
@@ -81,8 +97,18 @@ def test_a_training_killed_twenty_times_ends_with_the_same_weights(whole, tmp_pa
 # ---------------------------------------------------------------- synthesis
 
 
-def test_a_synthesis_goes_on_at_the_tile_that_it_reached(whole, tmp_path):
-    run_dir, batches = tmp_path / "run", 12 * 16**2 // 64
+@pytest.mark.parametrize(
+    "deaths",
+    [
+        [("step", 4), ("half", 12), ("touch", 9), ("step", 9)],
+        pytest.param(
+            moments(2, {"step": (4, 10), "touch": (3, 20), "half": (3, 20)}), marks=pytest.mark.slow
+        ),
+    ],
+    ids=["4", "10"],
+)
+def test_a_synthesis_goes_on_at_the_tile_that_it_reached(whole, tmp_path, deaths):
+    run_dir, batches = tmp_path / "run", 12 * 8**2 // 16
     (tmp_path / "run").mkdir()
     for name in ("patches.npz", "checkpoint"):
         (run_dir / name).symlink_to(whole / name)
@@ -95,12 +121,12 @@ def test_a_synthesis_goes_on_at_the_tile_that_it_reached(whole, tmp_path):
 
     (run_dir / "co.fits").unlink()
     killed = 0
-    for moment in moments(2, {"step": (4, 10), "touch": (3, 20), "half": (3, 20)}):
+    for moment in deaths:
         killed += not run(synthesis_process, run_dir, moment)
     assert not (run_dir / "co.fits").exists() and (run_dir / "co.part.npz").exists()
     assert run(synthesis_process, run_dir)
     again = len((tmp_path / "batches").read_text()) - 2 * batches
-    assert killed == 10 and 0 < again <= killed  # each time no more than the batch it died in
+    assert killed == len(deaths) and 0 < again <= killed  # the batch that it died in
     assert (run_dir / "co.fits").read_bytes() == alone
     assert not (run_dir / "co.part.npz").exists()
 

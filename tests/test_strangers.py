@@ -25,7 +25,7 @@ from cogan_lib.gan import pretrained
 from cogan_lib.gan.checkpoint import load_checkpoint
 from cogan_lib.sky.skyfile import Sky, read_map, read_sky, write_sky
 from cogan_lib.tiles.patches import Patches
-from tests.forks import context, start
+from tests.forks import run
 from tests.toys import file_size_limit
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -464,20 +464,15 @@ def test_a_sky_that_may_not_be_read():
             os.seteuid(uid)
 
 
-def write_for_ever(connection, path: Path) -> None:
-    connection.send("ready")
-    while True:
-        write_sky(path, large_sky())
+def write_large_sky(folder: Path, _: int) -> None:
+    write_sky(folder / "sky.fits", large_sky())
 
 
-def test_a_writer_that_is_stopped_leaves_the_old_sky(tmp_path):
+@pytest.mark.parametrize("moment", [("touch", 1), ("half", 1), ("touch", 2)])
+def test_a_writer_that_is_stopped_leaves_the_old_sky(tmp_path, moment):
     """SIGKILL while a sky is being written: the old one is whole, and the next writer succeeds."""
-    path = sky_file(tmp_path / "sky.fits")
+    path = sky_file(tmp_path / "run" / "sky.fits")
     before = path.read_bytes()
-    here, there = context().Pipe()
-    process = start(write_for_ever, there, path.with_name("sky.fits-other"))
-    assert here.recv() == "ready"
-    process.kill()
-    process.join()
+    assert not run(write_large_sky, path.parent, moment)
     assert path.read_bytes() == before
-    sky_file(path)
+    assert run(write_large_sky, path.parent) and path.read_bytes() != before
