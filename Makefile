@@ -30,8 +30,11 @@ book: $(INSTALLED)  ## run all notebooks and build the site [PROFILE=laptop] [SK
 	$(BIN)/python ci/build_book.py --profile "$(PROFILE)"
 	$(BIN)/python ci/check_site.py
 
+# A process for each core that may be used, up to four; on a single core only pytest's own.
+CORES := import cogan_lib.base.threads as t; print(min(t.cores(), 4) if t.cores() > 1 else 0)
+
 test: $(INSTALLED)  ## run the tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $$($(BIN)/python -c "$(CORES)") --dist worksteal
 
 bench: $(INSTALLED)  ## measure speed and memory beside other libraries [BENCH=small]
 	$(BIN)/python -c "import pynkowski, pytest_benchmark" 2>/dev/null || { \

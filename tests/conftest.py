@@ -35,6 +35,40 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", local_getaddrinfo)
 
 
+@pytest.fixture
+def book(tmp_path) -> Path:
+    """Top folder of a checkout with two chapters and a profile file."""
+    from tests.books import write_book
+
+    return write_book(tmp_path)
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Run chapters in this process: a list of what ran."""
+    import run_notebooks
+
+    from tests.books import execute_here
+
+    ran = []
+
+    def execute(chapter, output, environment, root):
+        monkeypatch.chdir(root)
+        ran.append(chapter.name)
+        return execute_here(chapter, output)
+
+    monkeypatch.setattr(run_notebooks, "execute", execute)
+    return ran
+
+
+@pytest.fixture(scope="session")
+def sky64():
+    """The embedded sky of the smoke profile."""
+    from cogan_lib.sky.embedded import make_sky
+
+    return make_sky(64, 90.0, seed=1)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of the real sky files; COGAN_REAL_DATA names another one."""

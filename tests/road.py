@@ -6,22 +6,12 @@ from cogan_lib import road
 from cogan_lib.base import session
 from cogan_lib.base.config import Settings
 from cogan_lib.gan import recipes
-from cogan_lib.gan.networks import NetworkSettings
 from cogan_lib.sky.skyfile import read_sky
 from cogan_lib.tiles.patches import Patches
 from cogan_lib.tiles.tiling import Geometry, cut_tiles, map_to_alm
 from cogan_lib.validation.blocks import separate_blocks, sky_blocks
 from cogan_lib.validation.report import validate
-
-TINY = NetworkSettings(
-    features=4,
-    blocks=1,
-    discriminator_features=4,
-    discriminator_layers=2,
-    instance_norm=False,
-    tanh=False,
-    smooth=True,
-)
+from tests.toys import TINY
 
 
 def toy_settings(run_dir: Path, **changes) -> Settings:

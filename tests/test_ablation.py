@@ -6,7 +6,7 @@ import pytest
 from cogan_lib import ablation
 from cogan_lib.base.files import CoganError, read_json
 from cogan_lib.tiles.scaling import PatchMinMax
-from tests.gan.test_training import toy_patches
+from tests.toys import toy_patches
 
 MINUTES = 0.02
 

@@ -410,7 +410,3 @@ def test_bad_input_gets_a_sentence(name, tmp_path, monkeypatch):
     assert words in text
     assert "\n" not in text and len(text) < 400 and text.endswith(".")
     assert not list(tmp_path.iterdir()), "nothing was written before the refusal"
-
-
-def test_the_table_is_long():
-    assert len(TABLE) >= 60

@@ -23,8 +23,8 @@ from cogan_lib.gan.networks import Generator
 from cogan_lib.gan.training import train
 from cogan_lib.sky.skyfile import Sky
 from cogan_lib.synthesis import synthesise
-from tests.gan.test_training import SETTINGS, toy_patches
-from tests.road import TINY, toy_settings, use_tiny, validate_run, walk
+from tests.road import toy_settings, use_tiny, validate_run, walk
+from tests.toys import SETTINGS, TINY, toy_patches
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * 3600)]
 ROOT = Path(__file__).resolve().parents[1]

@@ -98,6 +98,10 @@ def test_training_needs_neither_healpy_nor_astropy():
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
+def test_there_are_workflows():
+    assert {path.stem for path in WORKFLOWS} >= {"book", "publish", "test", "weekly"}
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_workflows_are_sound(path):
     """Each job has an end, few rights and steps that name files and targets that are there."""
@@ -169,11 +173,6 @@ def test_the_setup_cell_installs_beside_the_images_own_packages(tmp_path):
     assert wanted in done.stdout
     kept = (tmp_path / "keep.txt").read_text()
     assert f"numpy=={importlib.metadata.version('numpy')}\n" in kept and "torch==" in kept
-
-
-def test_security_is_told_in_ten_lines():
-    text = (ROOT / "SECURITY.md").read_text()
-    assert len(text.splitlines()) <= 10
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

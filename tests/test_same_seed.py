@@ -15,8 +15,8 @@ from cogan_lib.gan.checkpoint import load_checkpoint
 from cogan_lib.sky.skyfile import read_sky
 from cogan_lib.synthesis import synthesise
 from cogan_lib.tiles.patches import Patches
-from tests.gan.test_training import same_weights
-from tests.road import TINY, toy_settings, validate_run, walk
+from tests.road import toy_settings, validate_run, walk
+from tests.toys import TINY, same_weights
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
 

@@ -2,51 +2,26 @@
 
 import dataclasses
 
-import healpy as hp
 import numpy as np
 import pytest
-import torch
 
 from cogan_lib.base.files import CoganError
-from cogan_lib.gan.checkpoint import load_checkpoint, save_checkpoint
-from cogan_lib.gan.networks import Generator, NetworkSettings
-from cogan_lib.sky.skyfile import Sky, read_sky, write_sky
+from cogan_lib.sky.skyfile import read_sky, write_sky
 from cogan_lib.synthesis import generate, synthesis_grid, synthesise
 from cogan_lib.tiles.tiling import Geometry, cut_tiles, map_to_alm
+from tests.toys import SCALINGS, steep_sky, untrained
 
 NSIDE, FWHM = 64, 120.0
 GEOMETRY = Geometry(32, 30.0)
-SCALINGS = {
-    "DUST": {"kind": "log", "softening": 1e-3, "mean": 0.0, "std": 0.3},
-    "N_HI": {"kind": "log", "softening": 1e18, "mean": 21.0, "std": 0.3},
-    "W_CO21": {"kind": "asinh", "softening": 0.3, "mean": 1.0, "std": 1.0},
-}
 
 
 @pytest.fixture(scope="module")
 def sky():
-    np.random.seed(5)  # noqa: NPY002 - healpy's synfast knows no generator
-    cl = np.r_[0, 0, np.arange(2.0, 150) ** -2.4]
-    a, b = (hp.synfast(cl, NSIDE, fwhm=np.radians(FWHM / 60)) for _ in "ab")
-    maps = {"DUST": 10 ** (a / a.std() / 3), "N_HI": 1e21 * 10 ** (b / b.std() / 3)}
-    return Sky(maps, {"DUST": "mag", "N_HI": "cm-2"}, FWHM)
+    return steep_sky(NSIDE, FWHM)
 
 
 def checkpoint(folder, scalings=SCALINGS):
-    """An untrained generator: any smooth translation will do to test the road."""
-    settings = NetworkSettings(8, 2, 8, 2, instance_norm=False, tanh=False, smooth=True)
-    torch.manual_seed(1)
-    networks = Generator(2, 1, settings), Generator(1, 2, settings)
-    meta = {
-        "input_columns": ["DUST", "N_HI"],
-        "target_columns": ["W_CO21"],
-        "units": {"DUST": "mag", "N_HI": "cm-2", "W_CO21": "K km/s"},
-        "geometry": GEOMETRY.to_dict(),
-        "fwhm_arcmin": FWHM,
-        "scalings": scalings,
-    }
-    save_checkpoint(folder, *networks, settings, meta, training={"seed": 1})
-    return load_checkpoint(folder)
+    return untrained(folder, GEOMETRY, FWHM, scalings=scalings)
 
 
 def test_sky_keeps_what_the_tiles_have(sky, tmp_path):

@@ -6,14 +6,12 @@
 import json
 import os
 import pickle
-import resource
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 import zipfile
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,7 +27,8 @@ from cogan_lib.gan import training
 from cogan_lib.gan.checkpoint import load_checkpoint, load_state, save_checkpoint, save_state
 from cogan_lib.gan.training import train
 from cogan_lib.tiles.patches import Patches
-from tests.gan.test_training import SETTINGS, same_weights, toy_patches
+from tests.forks import answer
+from tests.toys import SETTINGS, file_size_limit, same_weights, toy_patches
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -87,20 +86,6 @@ WRITERS = {
 }
 
 
-@contextmanager
-def file_size_limit():
-    """A disk that is full after 20 kB of a file: writing fails there, in Python and beneath.
-
-    Within a test only: pytest's own output may go to a longer file.
-    """
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_file_too_large_for_the_disk_leaves_the_old_one(run, name):
     before = tree(run)
@@ -155,32 +140,31 @@ def test_a_training_stopped_by_a_full_disk_goes_on(tmp_path, monkeypatch):
 
 # ---------------------------------------------------------------- permission lost
 
-LOSES_PERMISSION = """
-import os, sys
-from pathlib import Path
-from tests.base import test_files
-from cogan_lib.base.files import CoganError
-run = Path(sys.argv[1])
-if os.geteuid() == 0:  # who may do everything loses no permission
-    for path in [run, *run.rglob("*")]:
-        os.chown(path, 65534, 65534)
-    os.setegid(65534), os.seteuid(65534)
-for folder in (run, run / "checkpoint"):
-    folder.chmod(0o555)
-for name, write in test_files.WRITERS.items():
-    try:
-        write(run)
-    except CoganError as error:
-        print(error)
-for path in run.glob("*.*"):
-    path.chmod(0)
-for read in (test_files.Patches.load, test_files.load_state, test_files.read_json):
-    name = {"load": "patches.npz", "load_state": "state.pt"}.get(read.__name__, "report.json")
-    try:
-        read(run / name)
-    except CoganError as error:
-        print(error)
-"""
+
+def sentences_without_rights(run: Path) -> list[str]:
+    """What is said of a folder that may not be written to, and of files that may not be read."""
+    if os.geteuid() == 0:  # who may do everything loses no permission
+        for path in [run, *run.rglob("*")]:
+            os.chown(path, 65534, 65534)
+        os.setegid(65534)
+        os.seteuid(65534)
+    for folder in (run, run / "checkpoint"):
+        folder.chmod(0o555)
+    said = []
+    for write in WRITERS.values():
+        with pytest.raises(CoganError) as refusal:
+            write(run)
+        said.append(str(refusal.value))
+    for path in run.glob("*.*"):
+        path.chmod(0)
+    for name, read in UNREADABLE.items():
+        with pytest.raises(CoganError) as refusal:
+            read(run / name)
+        said.append(str(refusal.value))
+    return said
+
+
+UNREADABLE = {"patches.npz": Patches.load, "state.pt": load_state, "report.json": read_json}
 
 
 def test_permission_lost_leaves_all_files(finished):
@@ -189,19 +173,15 @@ def test_permission_lost_leaves_all_files(finished):
         Path(folder).chmod(0o755)
         run = shutil.copytree(finished, Path(folder) / "run")
         before = tree(run)
-        done = subprocess.run(
-            [sys.executable, "-c", LOSES_PERMISSION, str(run)], capture_output=True, text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+        lines = answer(sentences_without_rights, run)
         for path in (run, run / "checkpoint", *run.glob("*.*")):
             path.chmod(0o755)
         assert tree(run) == before
-    lines = done.stdout.splitlines()
-    assert len(lines) == 8, done.stderr
+    assert len(lines) == 8
     for line, name in zip(lines, WRITERS, strict=False):
         assert line.startswith(f"Cannot write {run}/{name}"), line
         assert "Permission denied. Choose a run folder that you may write to." in line
-    for line, name in zip(lines[5:], ("patches.npz", "state.pt", "report.json"), strict=True):
+    for line, name in zip(lines[5:], UNREADABLE, strict=True):
         assert line.startswith(f"You may not read {run / name}; ask its owner, or"), line
 
 

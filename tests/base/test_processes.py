@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import healpy as hp
 import numpy as np
 import pytest
 import torch
@@ -24,9 +23,8 @@ from cogan_lib.gan.checkpoint import load_checkpoint, load_state
 from cogan_lib.gan.cyclegan import CycleGan
 from cogan_lib.gan.losses import LossWeights
 from cogan_lib.gan.training import _Schedule, train
-from cogan_lib.sky.skyfile import Sky
 from cogan_lib.synthesis import synthesise
-from tests.gan.test_training import SETTINGS, TINY, toy_patches
+from tests.toys import SETTINGS, TINY, toy_patches, toy_sky
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = replace(SETTINGS, max_epochs=3)  # the replay buffers are full, and used, in the second
@@ -58,15 +56,6 @@ def jobs(folder: Path) -> None:
         co = synthesise(sky, trained, member=3, batch_size=50, progress=False)
         if share(2).start == 0:
             np.save(folder / f"sky-{name}.npy", co.maps["W_CO10"])
-
-
-def toy_sky() -> Sky:
-    random = np.random.default_rng(5)
-    maps = {}
-    for name, unit in (("DUST", 1.0), ("N_HI", 1e21)):
-        field = hp.smoothing(random.normal(size=12 * 32**2), fwhm=np.radians(3), iter=0)
-        maps[name] = unit * 10 ** (0.3 * field / field.std())
-    return Sky(maps, {"DUST": "mag", "N_HI": "cm-2"}, 90.0)
 
 
 def fail_in_the_second_process(folder: Path) -> None:

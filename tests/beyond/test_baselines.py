@@ -13,7 +13,7 @@ from cogan_lib.beyond.baselines import fit_excess, fit_loglinear, fit_quadratic
 from cogan_lib.gan.recipes import TrainingSettings
 from cogan_lib.tiles.patches import TRAIN, VALIDATION
 from cogan_lib.validation.amplitude import r2_score
-from tests.gan.test_training import TINY, toy_patches
+from tests.toys import TINY, toy_patches
 
 SETTINGS = TrainingSettings(
     network=TINY, batch_size=4, max_epochs=6, learning_rate=3e-3, device="cpu", seed=5

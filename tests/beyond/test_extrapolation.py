@@ -5,12 +5,7 @@ import pytest
 
 from cogan_lib.base.files import CoganError
 from cogan_lib.beyond.extrapolation import extrapolation
-
-
-def inputs_at(log_dust, log_hi):
-    """Training inputs (n, 2, 8, 8) that lie at these places."""
-    pixels = 10.0 ** np.stack([log_dust, log_hi])
-    return pixels.reshape(2, -1, 8, 8).transpose(1, 0, 2, 3)
+from tests.toys import inputs_at
 
 
 def test_flags_and_distances_of_known_places():

@@ -25,7 +25,7 @@ from cogan_lib.plots.high_latitude import (
 from cogan_lib.sky.skyfile import Sky
 from cogan_lib.tiles.patches import TEST, TRAIN, Patches
 from cogan_lib.validation.amplitude import asinh_scale
-from tests.beyond.test_extrapolation import inputs_at
+from tests.toys import inputs_at
 
 NSIDE, LMAX, FWHM = 32, 95, 180.0
 NPIX = 12 * NSIDE**2

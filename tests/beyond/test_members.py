@@ -19,8 +19,8 @@ from cogan_lib.sky.skyfile import read_sky, write_sky
 from cogan_lib.synthesis import synthesise
 from cogan_lib.tiles.tiling import cut_tiles, map_to_alm
 from cogan_lib.validation.amplitude import middle_of
-from tests.gan.test_training import toy_patches
 from tests.test_synthesis import GEOMETRY, NSIDE, checkpoint, sky  # noqa: F401 - a fixture
+from tests.toys import toy_patches
 
 
 def test_the_score_is_best_for_the_true_spread_where_l1_wants_none():

@@ -9,7 +9,7 @@ import pytest
 import sweep
 
 from cogan_lib.base.files import read_json
-from tests.ci.test_ci import notebook, save
+from tests.books import notebook, save
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -127,6 +127,21 @@ def test_bad_requests_are_refused_before_anything_runs(book, capsys, arguments, 
     assert not (book / "marks").exists() and not (book / "_build").exists()
 
 
+EXAMPLE = ["--grid", "seed", "1", "2", "3", "--grid", "preset", "cogan", "paper"]
+
+
+def test_the_example_is_six_runs_of_chapter_03(tmp_path):
+    options = sweep._parser().parse_args(
+        [str(tmp_path), "--profile", "smoke", "--only", "03", *EXAMPLE]
+    )
+    runs = sweep.plan(options, tmp_path, ROOT)
+    assert [run.varied for run in runs] == [
+        {"seed": seed, "preset": name} for seed in (1, 2, 3) for name in ("cogan", "paper")
+    ]
+    assert len({run.key for run in runs}) == len({run.folder for run in runs}) == 6
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_example_three_seeds_and_both_presets(tmp_path, monkeypatch):
     """Chapter 03 itself, at the size of the smoke profile but for a single epoch of fewer tiles."""
@@ -134,8 +149,7 @@ def test_the_example_three_seeds_and_both_presets(tmp_path, monkeypatch):
         monkeypatch.setenv(name, os.environ.get(name, ""))
     short = ["-p", "max_epochs", "1", "-p", "max_minutes", "60", "-p", "batch_size", "64"]
     short += ["-p", "snr_min", "100"]  # half of the tiles
-    grid = ["--grid", "seed", "1", "2", "3", "--grid", "preset", "cogan", "paper"]
-    asked = [str(tmp_path / "sweep"), "--profile", "smoke", "--only", "03", *grid, *short]
+    asked = [str(tmp_path / "sweep"), "--profile", "smoke", "--only", "03", *EXAMPLE, *short]
     assert sweep.main([*asked, "--keys", "training"], root=ROOT) == 0
     rows = read_json(tmp_path / "sweep" / "table.json")["rows"]
     found = [(row["seed"], row["preset"], row["training.preset"]) for row in rows]

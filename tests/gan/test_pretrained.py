@@ -13,6 +13,7 @@ from cogan_lib.gan.checkpoint import META, load_checkpoint
 from cogan_lib.gan.recipes import PRESETS
 from cogan_lib.sky.embedded import make_sky
 from cogan_lib.tiles.patches import TRAIN, Patches, make_patches
+from cogan_lib.tiles.tiling import Geometry
 
 FOLDERS = sorted(pretrained.WEIGHTS.glob("*/*/"))
 SKIES = sorted({folder.parent for folder in FOLDERS})
@@ -68,6 +69,20 @@ def test_weights_are_taken_where_they_fit(sky, tmp_path):
     ]  # fmt: skip
 
 
+def test_the_recipe_of_sky_and_tiles_is_that_of_the_weights(sky64):
+    """A tripwire at toy size. If it trips on purpose, `pytest -m slow tests/gan/test_pretrained.py`
+    says whether the weights must be trained again; then put the new numbers here."""
+    scalings = make_patches(sky64, Geometry(16, 30.0), 16).meta["scalings"]
+    found = {name: (x["softening"], x["mean"], x["std"]) for name, x in scalings.items()}
+    assert found == {
+        "DUST": pytest.approx((0.409651, 1.089928, 0.484173), rel=1e-4),
+        "N_HI": pytest.approx((1.110793e20, 21.224690, 0.338810), rel=1e-4),
+        "W_CO10": pytest.approx((0.3, 1.795926, 1.427660), rel=1e-4),
+        "W_CO21": pytest.approx((0.3, 1.421403, 1.295808), rel=1e-4),
+    }
+
+
+@pytest.mark.slow
 def test_weights_fit_the_embedded_sky_of_the_default_profile():
     """If the sky's recipe or the road to tiles changes, its weights must be trained again."""
     settings = Settings.check()

@@ -13,60 +13,15 @@ import torch
 from lightning_fabric import Fabric
 
 from cogan_lib.base.files import CoganError, read_json
-from cogan_lib.base.units import CO_SOFTENING
 from cogan_lib.gan import training
 from cogan_lib.gan.checkpoint import check_matches, load_checkpoint, load_state
 from cogan_lib.gan.cyclegan import CycleGan
 from cogan_lib.gan.losses import LossWeights
 from cogan_lib.gan.networks import NetworkSettings, translate
-from cogan_lib.gan.recipes import TrainingSettings
 from cogan_lib.gan.training import check, train
 from cogan_lib.learn.weights import weights_file
-from cogan_lib.tiles.patches import TEST, TRAIN, UNUSED, VALIDATION, Patches
-from cogan_lib.tiles.scaling import PatchMinMax, Scaling
-
-TINY = NetworkSettings(
-    features=4,
-    blocks=1,
-    discriminator_features=4,
-    discriminator_layers=2,
-    instance_norm=False,
-    tanh=False,
-    smooth=True,
-)
-SETTINGS = TrainingSettings(network=TINY, batch_size=4, max_epochs=2, device="cpu", seed=5)
-
-
-def toy_patches(n=40, npix=16, targets=1, scaling="asinh"):
-    """Beam-smooth, log-normal dust and HI that share most of their structure, and CO from both."""
-    random = np.random.default_rng(2)
-    k = np.hypot(np.fft.fftfreq(npix)[:, None], np.fft.fftfreq(npix))
-    noise = np.fft.fft2(random.normal(size=(n, 2, npix, npix)))
-    fields = np.fft.ifft2(noise * np.exp(-((k / 0.15) ** 2))).real
-    fields[:, 1] = fields[:, 0] + 0.5 * fields[:, 1]
-    fields /= fields.std(axis=(0, 2, 3), keepdims=True)
-    inputs = np.stack([10 ** fields[:, 0], 1e21 * 10 ** (0.3 * fields[:, 1])], 1)
-    co = 0.3 * np.sinh(np.maximum(1 + fields[:, :1] + fields[:, 1:] / 2, 0))
-    targets = np.concatenate([co, 0.5 * co], 1)[:, :targets]
-    input_columns, target_columns = ["DUST", "N_HI"], ["W_CO10", "W_CO21"][: targets.shape[1]]
-    scalings = {name: Scaling.fit("log", inputs[:, i]) for i, name in enumerate(input_columns)}
-    for i, name in enumerate(target_columns):
-        scalings[name] = Scaling.fit("asinh", targets[:, i], CO_SOFTENING)
-    if scaling == "minmax":
-        scalings = dict.fromkeys(scalings, PatchMinMax())
-    meta = {
-        "input_columns": input_columns,
-        "target_columns": target_columns,
-        "units": {"DUST": "mag", "N_HI": "cm-2", "W_CO10": "K km/s", "W_CO21": "K km/s"},
-        "geometry": {"npix": npix, "pixel_arcmin": 30.0, "projection": "ZEA"},
-        "fwhm_arcmin": 90.0,
-        "scalings": {name: x.to_dict() for name, x in scalings.items()},
-    }
-    split = np.full(n, TRAIN, np.uint8)
-    split[-12:], split[-4:] = VALIDATION, TEST
-    return Patches(
-        inputs.astype(np.float32), targets.astype(np.float32), np.zeros((n, 2)), split, meta
-    )
+from cogan_lib.tiles.patches import UNUSED
+from tests.toys import SETTINGS, TINY, same_weights, toy_patches
 
 
 @pytest.fixture(scope="module")
@@ -79,16 +34,6 @@ def finished(patches, tmp_path_factory):
     """Folder and result of one short run; tests that change the folder copy it."""
     folder = tmp_path_factory.mktemp("run")
     return folder, train(patches, SETTINGS, folder)
-
-
-def same_weights(one, other):
-    """Bit by bit, both generators."""
-    one, other = load_checkpoint(one), load_checkpoint(other)
-    return all(
-        torch.equal(x, y)
-        for a, b in ((one.generator, other.generator), (one.reverse, other.reverse))
-        for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
-    )
 
 
 def without_seconds(history):
@@ -338,10 +283,10 @@ def test_checkpoint_of_other_patches_is_refused(patches, finished):
     scaling = meta["scalings"] | {"W_CO10": {"kind": "minmax"}}
     geometry = meta["geometry"] | {"npix": 32}
     for change, words in (
-        ({"geometry": geometry}, "tiles of 16 x 16 pixels of 30 arcmin .* 32 x 32"),
+        ({"geometry": geometry}, "tiles of 16 x 16 pixels of 60 arcmin .* 32 x 32"),
         ({"scalings": scaling}, "scales W_CO10 by .*asinh.* by .*minmax"),
         ({"target_columns": ["W_CO21"]}, "targets are W_CO10, those of the patches are W_CO21"),
-        ({"fwhm_arcmin": 20.0}, "beam of 90 arcmin, the patches have 20"),
+        ({"fwhm_arcmin": 20.0}, "beam of 180 arcmin, the patches have 20"),
     ):
         with pytest.raises(CoganError, match=words):
             check_matches(checkpoint, replace(patches, meta=meta | change))

@@ -16,7 +16,7 @@ from cogan_lib.base.files import CoganError
 from cogan_lib.plots import slider
 from cogan_lib.plots import validation as figures
 from cogan_lib.validation import morphology
-from tests.validation.test_report import PIXEL, sky
+from tests.toy_reports import PIXEL, sky
 
 ROOT = Path(__file__).resolve().parents[2]
 VALUES = [-1.5, 0, 2.25]

@@ -17,7 +17,7 @@ from cogan_lib.plots.validation import (
     spectra_bands,
     structure_map,
 )
-from tests.validation.test_report import FWHM, PIXEL, report_of, sky
+from tests.toy_reports import FWHM, PIXEL, report_of, sky
 
 
 @pytest.fixture(scope="module")

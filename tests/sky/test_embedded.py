@@ -13,9 +13,9 @@ from cogan_lib.sky.skyfile import Sky, read_sky, to_grid, write_sky
 COLUMNS = ["DUST", "N_HI", "W_CO10", "W_CO21", "W_CO10_ERR", "W_CO21_ERR"]
 
 
-@pytest.fixture(scope="module")
-def sky():
-    return make_sky(64, 90.0, seed=1)
+@pytest.fixture
+def sky(sky64):
+    return sky64
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,6 @@ import io
 import json
 import logging
 import socket
-import subprocess
-import sys
 import threading
 import time
 import tomllib
@@ -26,6 +24,7 @@ from cogan_lib.sky import fetch as fetch_module
 from cogan_lib.sky.fetch import Product, fetch, fetch_all, products, verify
 from cogan_lib.sky.prepare import prepare_sky, read_column, smooth_error
 from cogan_lib.sky.skyfile import read_sky, write_sky
+from tests.forks import context, start
 
 NSIDE = 32
 LMAX = 40
@@ -181,7 +180,7 @@ class Handler(BaseHTTPRequestHandler):
         if behaviour == "stalls" or (behaviour == "stalls once" and visit == 0):
             self.wfile.write(body[: len(body) // 2])
             self.wfile.flush()
-            time.sleep(0.6)
+            time.sleep(0.4)
             self.close_connection = True
             return None
         if behaviour == "slow":
@@ -193,7 +192,7 @@ class Handler(BaseHTTPRequestHandler):
 def server(monkeypatch):
     monkeypatch.setattr(download, "WAIT", 0.0)
     monkeypatch.setattr(download, "CHUNK", 4096)
-    monkeypatch.setattr(download, "TIMEOUT", (1, 0.3))
+    monkeypatch.setattr(download, "TIMEOUT", (1, 0.2))
     server = Server()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -337,24 +336,24 @@ def test_no_room_on_the_disk(dust, monkeypatch, tmp_path):
     assert "no room for 0.0 GB" in text and "200-400 MB" in text
 
 
+def fetch_at_a_word(connection, entries: dict, folder: Path) -> None:
+    connection.send("ready")
+    connection.recv()
+    connection.send(str(fetch(Product(**entries), folder, progress=False)))
+
+
 def test_two_processes_fetch_the_same_file(dust, server, mimics, tmp_path):
     """One downloads, the others wait and find it; the file is whole."""
     product = dust("slow")
-    code = (
-        "import sys, json; from cogan_lib.sky.fetch import Product, fetch\n"
-        "print('ready', flush=True)\n"
-        "sys.stdin.readline()\n"
-        "print(fetch(Product(**json.loads(sys.argv[1])), sys.argv[2], progress=False))"
-    )
-    command = [sys.executable, "-c", code, json.dumps(vars(product)), str(tmp_path)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    three = [subprocess.Popen(command, cwd=Path(__file__).parents[2], **pipes) for _ in range(3)]
-    assert [process.stdout.readline() for process in three] == ["ready\n"] * 3
-    for process in three:
-        process.stdin.write("now\n")
-        process.stdin.flush()
-    told = [process.communicate(timeout=60)[0].strip() for process in three]
+    pipes = [context().Pipe() for _ in range(3)]
+    three = [start(fetch_at_a_word, there, vars(product), tmp_path) for _, there in pipes]
+    assert [here.recv() for here, _ in pipes] == ["ready"] * 3
+    for here, _ in pipes:
+        here.send("now")
+    told = [here.recv() for here, _ in pipes if here.poll(60)]
     assert told == [str(tmp_path / "dust.fits")] * 3
+    for process in three:
+        process.join()
     assert (tmp_path / "dust.fits").read_bytes() == mimics["dust"]
     assert len(server.seen) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dust.fits", "dust.fits.json"]
@@ -386,11 +385,10 @@ def test_known_size_and_checksum(dust, mimics, tmp_path):
 
 
 def test_offline(dust, tmp_path):
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    product = dust(urls=[f"http://127.0.0.1:{port}/dust.fits"])
-    text = refusal(product, tmp_path)
+    with socket.socket() as taken:  # and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        product = dust(urls=[f"http://127.0.0.1:{taken.getsockname()[1]}/dust.fits"])
+        text = refusal(product, tmp_path)
     assert "no connection" in text and "by hand" in text and "embedded sky" in text
 
 

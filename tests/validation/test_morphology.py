@@ -11,7 +11,7 @@ from cogan_lib.validation.morphology import (
     minkowski,
     structures,
 )
-from tests.validation.test_spectra import gaussian_tiles
+from tests.toys import gaussian_tiles
 
 PIXEL = 7.5
 NU = np.arange(-16, 17) / 4

@@ -1,6 +1,5 @@
 """The verdict: it passes the same sky, fails a wrong one, and its p-values mean what they say."""
 
-import json
 import subprocess
 import sys
 from functools import partial
@@ -14,32 +13,8 @@ from cogan_lib.base.files import CoganError
 from cogan_lib.beyond.baselines import fit_loglinear
 from cogan_lib.validation.amplitude import r2_score
 from cogan_lib.validation.blocks import block_interval, sky_blocks, swap_p_value
-from cogan_lib.validation.report import per_epoch_check, validate
-from tests.validation.test_spectra import gaussian_tiles
-
-PIXEL, FWHM, NPIX = 15.0, 40.0, 32
-
-
-def clouds(n, seed, common=None):
-    """Log-normal tiles in K km/s, of unequal brightness from tile to tile."""
-    field, sigma0, _ = gaussian_tiles(n, seed, -1.5, FWHM, NPIX, PIXEL, cut=False)
-    brightness = np.random.default_rng(seed).normal(0, 0.5, (n, 1, 1))
-    return 0.7 * np.exp(field / sigma0 + brightness)
-
-
-def sky(n=40, seed=1):
-    """Real tiles, two inputs that follow them, and four tiles to a block."""
-    real = clouds(n, seed)
-    scatter = np.exp(0.3 * np.random.default_rng(seed + 1).standard_normal((2, *real.shape)))
-    inputs = np.stack([1e20 * real**0.7 * scatter[0], 0.1 * real**1.2 * scatter[1]], axis=1)
-    return real, inputs, np.arange(n) // 4
-
-
-def report_of(real, mock, inputs, blocks, **options):
-    options = {"pixel_arcmin": PIXEL, "fwhm_arcmin": FWHM, "seed": 1} | options
-    report = validate(real, mock, inputs, blocks=blocks, **options)
-    json.dumps(report, allow_nan=False)  # finite and of plain types
-    return report
+from cogan_lib.validation.report import per_epoch_check
+from tests.toy_reports import FWHM, PIXEL, clouds, report_of, sky
 
 
 def test_the_real_sky_passes_against_itself():

@@ -12,33 +12,11 @@ from cogan_lib.validation.spectra import (
     power_spectra,
 )
 from cogan_lib.validation.tiles import standardise
+from tests.toys import beam_power, gaussian_tiles
 
 NPIX, PIXEL, FWHM = 64, 7.5, 20.0
 EDGES, IN_BEAM = bin_edges(8.0, PIXEL, FWHM)
 GRID = {"pixel_arcmin": PIXEL, "edges": EDGES}
-
-
-def beam_power(ell, fwhm_arcmin):
-    sigma = np.radians(fwhm_arcmin / 60) / np.sqrt(8 * np.log(2))
-    return np.exp(-((ell * sigma) ** 2))
-
-
-def gaussian_tiles(n, seed, slope=-1.0, fwhm=FWHM, npix=NPIX, pixel=PIXEL, cut=True):
-    """Tiles of C_ell = (ell / 300)^slope B_ell^2, and the field's exact sigma0 and sigma1 [1/deg].
-
-    With `cut` they are quarters of a periodic field, so that their edges do not match.
-    """
-    rng = np.random.default_rng(seed)
-    size = 2 * npix if cut else npix
-    pixel_rad = np.radians(pixel / 60)
-    ell = 2 * np.pi * np.hypot(*np.meshgrid(*2 * [np.fft.fftfreq(size, pixel_rad)]))
-    spectrum = np.where(ell > 0, (np.maximum(ell, 1) / 300) ** slope * beam_power(ell, fwhm), 0)
-    white = rng.standard_normal((n, size, size))
-    field = np.fft.ifft2(np.fft.fft2(white) * np.sqrt(spectrum)).real / pixel_rad
-    area = (size * pixel_rad) ** 2
-    sigma0 = np.sqrt(spectrum.sum() / area)
-    sigma1 = np.radians(np.sqrt((spectrum * ell**2).sum() / area))
-    return field[:, :npix, :npix], sigma0, sigma1
 
 
 def mean_over_modes(function, npix=NPIX, pixel=PIXEL, edges=EDGES):

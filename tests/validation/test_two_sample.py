@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from cogan_lib.base.files import CoganError
 from cogan_lib.validation.blocks import separate_blocks
 from cogan_lib.validation.two_sample import TESTS, sharp_verdict
-from tests.validation.test_spectra import gaussian_tiles
+from tests.toys import gaussian_tiles
 
 PIXEL, FWHM, NPIX = 15.0, 60.0, 32
 
