@@ -224,7 +224,7 @@ def synthesise(
 
 
 def _ahead(work: Callable, items: Iterable, in_thread: bool) -> Iterator:
-    """`work` of each item, in order; in a thread of its own, up to two items before they are used."""
+    """`work` of each item, in order; in a thread, up to two items before they are used."""
     if not in_thread:
         yield from map(work, items)
         return
