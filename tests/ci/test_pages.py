@@ -294,17 +294,17 @@ def test_tables_take_the_run_that_is_built(stage):
 def test_what_a_gpu_gives_and_what_it_did_not(stage):
     store(stage, "gpu", toy.gpu())
     text = written(stage, "gpu")
-    assert "one A card with PyTorch 2.11" in text
-    steps = {row[0] + row[2]: row[1:] for row in rows(text, "tab-gpu-steps")}
-    assert steps["A cardplain"][3:] == ["134", "1.00", "10.8%"]
-    assert steps["A cardours"][2:5] == ["bf16-mixed", "134", "1.85"]
-    assert steps["A cardcompiled"][3] == "failed"
-    assert steps["T4ours"][3] == steps["A100ours"][3] == "not measured"
+    assert "one NVIDIA H100 80GB with PyTorch 2.11" in text
+    steps = {f"{row[0]} {row[2]}": row[1:] for row in rows(text, "tab-gpu-steps")}
+    assert steps["H100 plain"][3:] == ["134", "1.00", "10.8%"]
+    assert steps["H100 ours"][2:5] == ["16 bits (bfloat16)", "134", "1.85"]
+    assert steps["H100 compiled"][3] == "failed"
+    assert steps["T4 ours"][3] == steps["A100 ours"][3] == "not measured"
     whole, paper = rows(text, "tab-gpu-synthesis")[1:]
     assert whole == ["cogan", "2048", "12,288", "2.91 minutes", "5%", "1.6", "6.0"]
     assert paper[3] == "not measured (no time left)"
     assert rows(text, "tab-gpu-trainings")[1][2:5] == ["100 s", "2,244", "0.489"]
-    assert rows(text, "tab-gpu-lines")[2] == ["64³", "A card", "1.26", "0.47", "2.5"]
+    assert rows(text, "tab-gpu-lines")[2] == ["64³", "NVIDIA H100 80GB", "1.26", "0.47", "2.5"]
     assert "beside two on the CPUs: the run failed (two: not done within 20 s.)." in text
     assert "`torch.compile`: not measured (no time was left)." in text
     assert "Trainings on the embedded sky at NSIDE 2048: not measured." in text
