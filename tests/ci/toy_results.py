@@ -140,4 +140,4 @@ def gpu() -> dict:
     parts = {name: {"numbers": numbers, "seconds": 1.0} for name, numbers in parts.items()}
     parts["processes"] = {"failed": "two: not done within 20 s.", "seconds": 45.7}
     parts["compiled"] = {"skipped": "no time was left"}
-    return {"device": "A card", "torch": "2.11", "provenance": PROVENANCE, "parts": parts}
+    return {"device": "NVIDIA H100 80GB", "torch": "2.11", "provenance": PROVENANCE, "parts": parts}
