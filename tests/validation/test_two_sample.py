@@ -123,10 +123,11 @@ def test_a_mean_map_is_no_member_of_the_population():
     assert not verdict_of(clouds(common + rest, 3), mean, blocks_of(10))["passes"]
 
 
-def test_false_alarms_are_as_rare_as_promised():
+@pytest.mark.parametrize("number", [20, pytest.param(60, marks=pytest.mark.slow)])
+def test_false_alarms_are_as_rare_as_promised(number):
     """Real and mock of the same dust and HI; the tiles of a block overlap, so they err together."""
     p_values, by_tile = [], []
-    for draw in range(60):
+    for draw in range(number):
         common, *rest = (log_skies(10, 3 * draw + i, corners=3) for i in range(3))
         real, mock = (clouds(common + 0.7 * r, 2 * draw + i) for i, r in enumerate(rest))
         options = {"seed": draw, "draws": 99}
@@ -140,9 +141,10 @@ def test_false_alarms_are_as_rare_as_promised():
     assert np.mean(np.array(by_tile) < 0.05) >= 0.2  # why blocks are exchanged, and not tiles
 
 
-def test_false_alarms_without_pairs():
+@pytest.mark.parametrize("number", [15, pytest.param(40, marks=pytest.mark.slow)])
+def test_false_alarms_without_pairs(number):
     p_values = []
-    for draw in range(40):
+    for draw in range(number):
         tiles, blocks = clouds(log_skies(14, draw, corners=2), draw), blocks_of(14, 2)
         mock = blocks >= 7
         report = verdict_of(
