@@ -19,7 +19,7 @@ from cogan_lib.tiles.tiling import (
 )
 
 NSIDE, FWHM = 64, 90.0
-GEOMETRY, GROWN = Geometry(32, 15.0), Geometry(80, 15.0)
+GEOMETRY, GROWN = Geometry(32, 15.0), Geometry(56, 15.0)
 
 
 @lru_cache
@@ -69,7 +69,7 @@ def test_disagreeing_tiles_keep_their_power():
         np.fft.fft2(noise)
         * np.exp(-40 * np.add.outer(np.fft.fftfreq(40) ** 2, np.fft.fftfreq(40) ** 2))
     ).real
-    joined = join_tiles(Joiner(geometry, 16, 256), smooth)[0]
+    joined = join_tiles(Joiner(geometry, 16, 128), smooth)[0]
     assert 0.85 < joined.var() / smooth.var() < 1.02
 
 

@@ -223,10 +223,11 @@ def mean_of(values, tiles):
     return values[tiles].mean()
 
 
-def test_the_block_interval_knows_that_neighbours_err_together():
+@pytest.mark.parametrize("trials", [60, pytest.param(150, marks=pytest.mark.slow)])
+def test_the_block_interval_knows_that_neighbours_err_together(trials):
     draw = np.random.default_rng(2)
     blocks, covered = np.repeat(np.arange(30), 6), {"blocks": [], "tiles": []}
-    for trial in range(150):
+    for trial in range(trials):
         values = np.repeat(draw.standard_normal(30), 6) + 0.2 * draw.standard_normal(180)
         for name, groups in (("blocks", blocks), ("tiles", np.arange(180))):
             low, high = block_interval(partial(mean_of, values), groups, trial, draws=200)
