@@ -8,7 +8,7 @@ from cogan_lib.base.files import CoganError, read_json
 from cogan_lib.tiles.scaling import PatchMinMax
 from tests.toys import toy_patches
 
-MINUTES = 0.02
+MINUTES = 0.002  # a step or a few
 
 
 @pytest.fixture(scope="module")

@@ -24,11 +24,19 @@ def checkpoint(folder, scalings=SCALINGS):
     return untrained(folder, GEOMETRY, FWHM, scalings=scalings)
 
 
-def test_sky_keeps_what_the_tiles_have(sky, tmp_path):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return checkpoint(tmp_path_factory.mktemp("trained") / "checkpoint")
+
+
+@pytest.fixture(scope="module")
+def co(sky, trained):
+    return synthesise(sky, trained, batch_size=500, progress=False, skysha="abc")
+
+
+def test_sky_keeps_what_the_tiles_have(sky, trained, co):
     """The synthesised sky, cut into tiles again, equals the translated tiles (away from their
     borders), although every cell came from another, shifted tile."""
-    trained = checkpoint(tmp_path / "checkpoint")
-    co = synthesise(sky, trained, batch_size=500, progress=False)
     centres = np.array([[10.0, 3.0], [200.0, -40.0], [77.0, 80.0], [300.0, 20.0]])
     inputs = np.stack(
         [cut_tiles(map_to_alm(sky.maps[name]), GEOMETRY, centres) for name in ("DUST", "N_HI")], 1
@@ -39,9 +47,7 @@ def test_sky_keeps_what_the_tiles_have(sky, tmp_path):
     assert 0.94 < again.var() / bare.var() < 1.06
 
 
-def test_sky_file_of_the_result(sky, tmp_path):
-    trained = checkpoint(tmp_path / "checkpoint")
-    co = synthesise(sky, trained, batch_size=500, progress=False, skysha="abc")
+def test_sky_file_of_the_result(sky, trained, co, tmp_path):
     back = read_sky(write_sky(tmp_path / "co.fits", co))
     assert back.units == {"W_CO21": "K km/s"} and back.nside == NSIDE
     assert back.meta["weights"] == trained.content["weights_sha256"]["generator_ab"]
@@ -59,8 +65,7 @@ def test_enlarged_tiles_hold_their_cell_and_context(geometry):
     assert geometry.side_deg / 4 <= spare < geometry.side_deg
 
 
-def test_skies_that_do_not_fit_are_refused(sky, tmp_path):
-    trained = checkpoint(tmp_path / "checkpoint")
+def test_skies_that_do_not_fit_are_refused(sky, trained):
     for change, sentence in (
         ({"maps": {"DUST": sky.maps["DUST"]}}, "needs the column N_HI"),
         ({"units": {"DUST": "MJy/sr", "N_HI": "cm-2"}}, "trained on DUST in mag"),

@@ -82,16 +82,6 @@ def fresh_python(code, **environment):
     )  # fmt: skip
 
 
-def test_importing_the_library_settles_openmp_itself():
-    """What libgomp says that it has read, and what torch then uses."""
-    code = "import cogan_lib, torch; print(torch.get_num_threads(), cogan_lib.base.threads.cores())"
-    done = fresh_python(code, OMP_DISPLAY_ENV="true")
-    used, usable = map(int, done.stdout.split())
-    assert "OMP_WAIT_POLICY = 'PASSIVE'" in done.stderr
-    assert f"OMP_NUM_THREADS = '{used}'" in done.stderr
-    assert used <= usable and (usable > 2 or used == 1)
-
-
 def test_a_notebooks_own_number_of_threads(tmp_path):
     code = (
         "import os, sys; os.chdir(sys.argv[1])\n"

@@ -10,17 +10,23 @@ from cogan_lib.base.files import CoganError
 from cogan_lib.beyond import members
 from cogan_lib.beyond.calibration import calibration
 from cogan_lib.gan import recipes
-from cogan_lib.gan.checkpoint import load_checkpoint, save_checkpoint
+from cogan_lib.gan.checkpoint import load_checkpoint
 from cogan_lib.gan.losses import crps
-from cogan_lib.gan.networks import Generator
 from cogan_lib.gan.recipes import TrainingSettings
 from cogan_lib.gan.training import train
 from cogan_lib.sky.skyfile import read_sky, write_sky
 from cogan_lib.synthesis import synthesise
-from cogan_lib.tiles.tiling import cut_tiles, map_to_alm
+from cogan_lib.tiles.tiling import Geometry, cut_tiles, map_to_alm
 from cogan_lib.validation.amplitude import middle_of
-from tests.test_synthesis import GEOMETRY, NSIDE, checkpoint, sky  # noqa: F401 - a fixture
-from tests.toys import toy_patches
+from tests.toys import steep_sky, toy_patches, untrained
+
+NSIDE, FWHM = 32, 240.0
+GEOMETRY = Geometry(16, 60.0)
+
+
+@pytest.fixture(scope="module")
+def sky():
+    return steep_sky(NSIDE, FWHM)
 
 
 def test_the_score_is_best_for_the_true_spread_where_l1_wants_none():
@@ -85,16 +91,11 @@ def test_members_that_do_not_fit_are_refused():
 
 
 def with_noise(folder, seed=1):
-    """The test generator of the synthesis tests, with fields of noise that it listens to."""
-    plain = checkpoint(folder)
-    settings = dataclasses.replace(plain.settings, noise=(8.0, 30.0))
-    torch.manual_seed(seed)
-    networks = Generator(2, 1, settings, noise=2), Generator(1, 2, settings)
-    save_checkpoint(folder, *networks, settings, plain.meta, training={"seed": seed})
-    return load_checkpoint(folder)
+    """An untrained generator with fields of noise that it listens to."""
+    return untrained(folder, GEOMETRY, FWHM, seed, noise=(8.0, 30.0))
 
 
-def test_a_member_is_one_sky_wherever_tiles_overlap(sky, tmp_path):  # noqa: F811
+def test_a_member_is_one_sky_wherever_tiles_overlap(sky, tmp_path):
     """Tiles of one sky of noise agree in what they share, as they do for the inputs."""
     trained = with_noise(tmp_path / "checkpoint")
     assert trained.settings.noise == (8.0, 30.0)
@@ -112,14 +113,14 @@ def test_a_member_is_one_sky_wherever_tiles_overlap(sky, tmp_path):  # noqa: F81
     assert fine < 0.5
 
 
-def test_mean_and_spread_are_those_of_the_members(sky, tmp_path):  # noqa: F811
+def test_mean_and_spread_are_those_of_the_members(sky, tmp_path):
     """Of two trainings, which take turns."""
     trainings = [with_noise(tmp_path / f"checkpoint-{seed}", seed) for seed in (1, 2)]
     options = {"batch_size": 500, "progress": False}
     seen = []
     made = members.synthesise_members(sky, trainings, 3, 5, seen.append, **options)
     each = np.stack([one.maps["W_CO21"] for one in seen])
-    for i, (seed, which) in enumerate(((5, 0), (6, 1), (7, 0))):
+    for i, (seed, which) in ((1, (6, 1)), (2, (7, 0))):
         alone = synthesise(sky, trainings[which], member=seed, **options)
         np.testing.assert_array_equal(alone.maps["W_CO21"], each[i])
     maps = made.maps
@@ -134,7 +135,7 @@ def test_mean_and_spread_are_those_of_the_members(sky, tmp_path):  # noqa: F811
     with pytest.raises(CoganError, match="at least two members"):
         members.synthesise_members(sky, trainings, 1, seed=5)
     with pytest.raises(CoganError, match="trained with noise"):
-        members.synthesise_members(sky, [checkpoint(tmp_path / "plain")], 3, seed=5)
+        members.synthesise_members(sky, [untrained(tmp_path / "plain", GEOMETRY, FWHM)], 3, seed=5)
 
 
 def test_trainings_take_turns_on_tiles_too(tmp_path):
@@ -156,7 +157,7 @@ def test_a_generator_of_members_learns_that_the_input_leaves_things_open(tmp_pat
     targets = scaling.inverse(scaling.forward(patches.targets.astype(float)) + 0.8 * level)
     patches = dataclasses.replace(patches, targets=targets.astype(np.float32))
     base = TrainingSettings(
-        paired=True, batch_size=4, max_epochs=30, learning_rate=2e-3, device="cpu"
+        paired=True, batch_size=4, max_epochs=6, learning_rate=2e-3, device="cpu"
     )
     settings = recipes.member_settings(base)
     small = dataclasses.replace(settings.network, features=8, blocks=1, discriminator_features=4)
@@ -164,7 +165,7 @@ def test_a_generator_of_members_learns_that_the_input_leaves_things_open(tmp_pat
     trained, tiles = load_checkpoint(result.checkpoint), patches.select("train")
     made = members.member_tiles([trained], tiles.inputs, 8, seed=1)[:, :, 0]
     y = scaling.forward(made.astype(float)).mean((2, 3))  # level of each tile of each member
-    assert 0.2 < y.std(axis=0).mean() < 1.2  # 0.8 in the end; untrained below 0.1
+    assert 0.2 < y.std(axis=0).mean() < 1.2  # 0.3 of the 0.8 so early; untrained below 0.1
 
 
 def test_members_need_pairs():

@@ -193,17 +193,25 @@ def test_variants_run(change, tmp_path):
 def test_gradients_are_shortened_to_their_limit(tmp_path):
     """Adam forgets the length of a gradient unless it is far below its own 1e-8."""
     start = CycleGan(2, 2, SETTINGS, Fabric(accelerator="cpu", devices=1)).networks.state_dict()
+    patches = toy_patches(n=20, targets=2)
     for clip, moves in ((1e-15, False), (1e6, True)):
         settings = replace(SETTINGS, max_epochs=1, clip=clip)
-        train(toy_patches(targets=2), settings, tmp_path / str(clip))
+        train(patches, settings, tmp_path / str(clip))
         trained = load_state(tmp_path / str(clip) / "state.pt")["networks"]
         change = max(float((trained[key] - start[key]).abs().max()) for key in start)
         assert (change > 1e-4) == moves
 
 
 def test_per_patch_scaling_takes_the_amplitude_from_the_real_tile(tmp_path):
-    result = train(toy_patches(scaling="minmax"), replace(SETTINGS, max_epochs=1), tmp_path)
-    assert np.isfinite(result.history[0]["score"])
+    """Twice the CO is the same training, and as well met."""
+    patches = toy_patches(scaling="minmax")
+    rows = []
+    for factor in (1, 2):
+        bright = replace(patches, targets=factor * patches.targets)
+        result = train(bright, replace(SETTINGS, max_epochs=1), tmp_path / str(factor))
+        rows.append(result.history[0])
+    assert rows[0]["cycle"] == rows[1]["cycle"] and rows[0]["r2"] != rows[1]["r2"]
+    assert rows[0]["r2"] == pytest.approx(rows[1]["r2"], abs=0.1)
 
 
 def broken(patches, **arrays):

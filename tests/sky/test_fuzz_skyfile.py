@@ -1,6 +1,6 @@
 """The sky reader on broken bytes: a sky, or one sentence; no hang, no memory to speak of.
 
-`make test` tries two hundred files, ``python -m pytest -m slow tests/sky/test_fuzz_skyfile.py -s``
+`make test` tries one hundred files, ``python -m pytest -m slow tests/sky/test_fuzz_skyfile.py -s``
 ten thousand and prints what became of them.
 """
 
@@ -146,8 +146,8 @@ def test_a_good_file_takes_less_than_four_times_its_size(tmp_path, columns, orde
 
 
 def test_broken_bytes_are_a_sky_or_a_sentence(whole, tmp_path):
-    found = fuzz(whole, tmp_path, 200, seed=1)
-    assert 10 < found["read"] < 190
+    found = fuzz(whole, tmp_path, 100, seed=1)
+    assert 5 < found["read"] < 95
 
 
 @pytest.mark.slow

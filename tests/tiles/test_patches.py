@@ -4,6 +4,7 @@ import healpy as hp
 import numpy as np
 import pytest
 import torch
+from scipy.spatial import cKDTree
 
 from cogan_lib.base.files import CoganError
 from cogan_lib.sky.skyfile import Sky
@@ -101,11 +102,11 @@ def test_no_test_pixel_is_within_a_tile_of_a_training_one():
     split = assign_split(lon[:, edge], lat[:, edge], GEOMETRY.side_deg)
     assert all((split == label).sum() > 5 for label in (TRAIN, VALIDATION, TEST, UNUSED))
     border = tile_vectors(GEOMETRY, centres)[:, edge]
-    train = border[split == TRAIN].reshape(-1, 3)
+    tree = cKDTree(border[split == TRAIN].reshape(-1, 3))
     for label, blocks in ((TEST, TEST_BLOCKS), (VALIDATION, VALIDATION_BLOCKS)):
         held_out = border[split == label].reshape(-1, 3)
-        nearest = max((train @ part.T).max() for part in np.array_split(held_out, 50))
-        assert np.degrees(np.arccos(nearest)) >= GEOMETRY.side_deg
+        nearest = tree.query(held_out)[0].min()  # a chord
+        assert np.degrees(2 * np.arcsin(nearest / 2)) >= GEOMETRY.side_deg
         lons = lon[split == label].ravel()
         assert np.logical_or.reduce([(lons >= a) & (lons <= b) for a, b in blocks]).all()
 
@@ -141,8 +142,12 @@ def toy_sky():
     return Sky(maps, units, 90.0)
 
 
-def test_patches_round_trip_and_scale(toy_sky, tmp_path):
-    patches = make_patches(toy_sky, GEOMETRY, 16, sky_sha256="abc")
+@pytest.fixture(scope="module")
+def patches(toy_sky):
+    return make_patches(toy_sky, GEOMETRY, 16, sky_sha256="abc")
+
+
+def test_patches_round_trip_and_scale(patches, tmp_path):
     back = Patches.load(patches.save(tmp_path / "patches.npz"))
     np.testing.assert_array_equal(back.inputs, patches.inputs)
     assert back.meta == patches.meta and back.meta["provenance"]["sky_sha256"] == "abc"
@@ -160,14 +165,14 @@ def test_minmax_patches_reach_from_minus_one_to_one(toy_sky):
     np.testing.assert_allclose(b.max((2, 3)), 1, atol=1e-5)
 
 
-def test_signal_to_noise_selects(toy_sky):
+def test_signal_to_noise_selects(toy_sky, patches):
     few = make_patches(toy_sky, GEOMETRY, 16, snr_min=90.0)
-    assert len(few.split) < len(make_patches(toy_sky, GEOMETRY, 16).split)
+    assert len(few.split) < len(patches.split)
     with pytest.raises(CoganError, match="tiles are left"):
         make_patches(toy_sky, GEOMETRY, 16, snr_min=1e6)
 
 
-def test_bad_skies_and_files_get_a_sentence(toy_sky, tmp_path):
+def test_bad_skies_and_files_get_a_sentence(toy_sky, patches, tmp_path):
     without = {k: v for k, v in toy_sky.maps.items() if k != "N_HI"}
     with pytest.raises(CoganError, match="are needed"):
         make_patches(Sky(without, toy_sky.units, 90.0), GEOMETRY, 16)
@@ -176,7 +181,7 @@ def test_bad_skies_and_files_get_a_sentence(toy_sky, tmp_path):
         make_patches(Sky(without, toy_sky.units, 90.0), GEOMETRY, 16)
     with pytest.raises(CoganError, match="chapter 01 makes it"):
         Patches.load(tmp_path / "none.npz")
-    path = make_patches(toy_sky, GEOMETRY, 16).save(tmp_path / "patches.npz")
+    path = patches.save(tmp_path / "patches.npz")
     whole = path.read_bytes()
     for share in (0.0, 0.3, 0.99):
         path.write_bytes(whole[: int(share * len(whole))])

@@ -140,9 +140,10 @@ def test_false_alarms_are_as_rare_as_promised():
     assert np.mean(np.array(by_tile) < 0.05) >= 0.2  # why blocks are exchanged, and not tiles
 
 
-def test_false_alarms_without_pairs():
+@pytest.mark.parametrize("number", [15, pytest.param(40, marks=pytest.mark.slow)])
+def test_false_alarms_without_pairs(number):
     p_values = []
-    for draw in range(40):
+    for draw in range(number):
         tiles, blocks = clouds(log_skies(14, draw, corners=2), draw), blocks_of(14, 2)
         mock = blocks >= 7
         report = verdict_of(
