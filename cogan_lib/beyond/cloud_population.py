@@ -17,8 +17,9 @@ import numpy as np
 
 from ..base.files import CoganError
 from ..base.units import FWHM_PER_SIGMA
-from ..sky.clouds import Clouds, arm_phase, draw_sizes, paint, seen_from_sun
-from ..sky.skyfile import check_beam, check_nside
+from ..sky.clouds import Clouds, draw_sizes, paint, seen_from_sun
+from ..sky.galaxy import arm_phase
+from ..sky.maps import check_beam, check_nside
 
 # pysm3's call (its CO lines model); lengths in kpc, emissivity in K km/s
 N_CLOUDS = 40_000
@@ -54,7 +55,7 @@ def cloud_population(seed: int, n: int = N_CLOUDS) -> Clouds:
     if n < 1 or seed < 0:
         raise CoganError(f"There are {n} clouds of seed {seed}; n must be positive, seed not < 0.")
     rng = np.random.default_rng([seed, 0])
-    base = rng.normal(RING, RING_FWHM / np.sqrt(2 * np.log(2)), n)
+    base = rng.normal(RING, RING_FWHM / (FWHM_PER_SIGMA / 2), n)
     width = 0.30 + 0.10 * (base - BAR).clip(0) / (12.0 - BAR)
     in_ring = rng.random(n) < 0.1
     radius = np.where(in_ring, base, rng.normal(base, width))

@@ -22,7 +22,7 @@ from scipy import ndimage, spatial
 from ..base.checks import check_centres
 from ..base.files import CoganError
 from ..sky.harmonics import ACCURACY, Interpolant, map2alm
-from ..sky.skyfile import check_nside, full_sky
+from ..sky.maps import check_nside, full_sky
 
 #: Points evaluated at once: bounds the memory beside the tiles themselves.
 _CHUNK_POINTS = 1_000_000
