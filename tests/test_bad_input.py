@@ -70,7 +70,7 @@ def validate(**changes):
 
 
 def sharp(**changes):
-    given = {"real": TILES, "mock": TILES, "blocks": BLOCKS, "seed": 1} | BEAM
+    given = {"real": TILES, "generated": TILES, "blocks": BLOCKS, "seed": 1} | BEAM
     return two_sample.sharp_verdict(**given | changes)
 
 
@@ -339,7 +339,7 @@ TABLE = {
     ),
     "verdict of few draws": (lambda: sharp(draws=5), "use >= 99"),
     "verdict of one block": (lambda: sharp(blocks=0 * BLOCKS), "blocks"),
-    "verdict of shared blocks": (lambda: sharp(mock_blocks=BLOCKS), "both real and mock tiles"),
+    "verdict of shared blocks": (lambda: sharp(generated_blocks=BLOCKS), "both real and generated"),
     "verdict of infinities": (lambda: sharp(real=spoilt(TILES, INF)), "The real tiles hold NaN"),
     "Minkowski of tiny tiles": (
         lambda: morphology.minkowski(TILES[:, :4, :4], pixel_arcmin=15.0),

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from .checks import check_sampling, check_side
 from .files import CoganError
 from .threads import default_threads
 
@@ -102,7 +103,31 @@ class Settings(BaseModel):
 
     @classmethod
     def check(cls, **parameters: object) -> Settings:
-        """Settings from notebook parameters, or a `CoganError` that says what is wrong."""
+        """Check notebook parameters.
+
+        Parameters
+        ----------
+        **parameters : object
+            Fields of this class; the others keep their defaults.
+
+        Returns
+        -------
+        Settings
+
+        Raises
+        ------
+        CoganError
+            If a parameter does not exist, is out of range, or does not fit the others.
+
+        Examples
+        --------
+        >>> Settings.check(nside=64, fwhm_arcmin=60.0, tile_pixel_arcmin=30.0, tile_npix=16).nside
+        64
+        >>> Settings.check(nsides=64)
+        Traceback (most recent call last):
+            ...
+        cogan_lib.base.files.CoganError: There is no parameter 'nsides'; did you mean 'nside'?
+        """
         try:
             return cls(**parameters)
         except ValidationError as error:
@@ -129,11 +154,7 @@ class Settings(BaseModel):
                 f"companion_npix must be a multiple of 8, because the networks halve a cube three "
                 f"times, but is {self.companion_npix}."
             )
-        if self.tile_npix % 4:
-            raise ValueError(
-                f"tile_npix must be a multiple of 4, because the networks halve a tile twice, "
-                f"but is {self.tile_npix}."
-            )
+        check_side(self.tile_npix)
         if self.tile_side_deg >= BLOCK_WIDTH_DEG:
             raise ValueError(
                 f"A tile would be {self.tile_side_deg:g} degrees wide, but must fit into a "
@@ -151,18 +172,14 @@ class Settings(BaseModel):
         return self
 
     def _check_embedded_sky(self) -> None:
-        """The embedded sky's beam must be resolved by its own pixels and by those of the tiles."""
+        """Check that its pixels and those of the tiles resolve the embedded sky's beam."""
         pixel = _pixel_arcmin(self.nside)
         if self.fwhm_arcmin < pixel:
             raise ValueError(
                 f"A beam of fwhm_arcmin {self.fwhm_arcmin:g} is narrower than a pixel of nside "
                 f"{self.nside} ({pixel:.1f} arcmin); raise one of the two."
             )
-        if self.tile_pixel_arcmin > self.fwhm_arcmin / 2:
-            raise ValueError(
-                f"Tile pixels of {self.tile_pixel_arcmin:g} arcmin do not sample a beam of "
-                f"{self.fwhm_arcmin:g} arcmin, which takes two a beam; lower tile_pixel_arcmin."
-            )
+        check_sampling(self.tile_pixel_arcmin, self.fwhm_arcmin)
 
     @property
     def tile_side_deg(self) -> float:
@@ -176,7 +193,7 @@ class Settings(BaseModel):
 
 
 def load_profile(name: str | Path, /, **overrides: object) -> Settings:
-    """Settings of a named profile (``ci/profiles/<name>.yaml``) or of a profile file.
+    """Read the settings of a named profile (``ci/profiles/<name>.yaml``) or of a profile file.
 
     Parameters
     ----------
@@ -189,6 +206,16 @@ def load_profile(name: str | Path, /, **overrides: object) -> Settings:
     -------
     Settings
         ``settings.model_dump(exclude_unset=True)`` holds what the profile and overrides have set.
+
+    Raises
+    ------
+    CoganError
+        If there is no such profile, it is not readable, or its settings are not valid.
+
+    Examples
+    --------
+    >>> load_profile("smoke", seed=7).seed
+    7
     """
     path = Path(name) if str(name).endswith(".yaml") else PROFILE_FOLDER / f"{name}.yaml"
     try:
@@ -208,7 +235,27 @@ def load_profile(name: str | Path, /, **overrides: object) -> Settings:
 
 
 def from_command_line(pairs: list[tuple[str, str]]) -> dict[str, object]:
-    """Parameters that were given as text: each value is read as YAML, which is data only."""
+    """Read parameters that were given as text; each value is read as YAML, which is data only.
+
+    Parameters
+    ----------
+    pairs : list of (str, str)
+        Names and texts.
+
+    Returns
+    -------
+    dict of str to object
+
+    Raises
+    ------
+    CoganError
+        If a text is not readable.
+
+    Examples
+    --------
+    >>> from_command_line([("nside", "64"), ("paired", "false")])
+    {'nside': 64, 'paired': False}
+    """
     try:
         return {name: yaml.safe_load(text) for name, text in pairs}
     except (ValueError, RecursionError, yaml.YAMLError) as error:
@@ -222,7 +269,7 @@ def _pixel_arcmin(nside: int) -> float:
 
 
 def _sentence(item: dict) -> str:
-    """One of pydantic's errors as a sentence."""
+    """Write one of pydantic's errors as a sentence."""
     name = ".".join(map(str, item["loc"]))
     if item["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, Settings.model_fields, n=1)

@@ -19,14 +19,14 @@ from datetime import UTC, datetime
 from glob import escape
 from pathlib import Path
 
-#: Reasons of a failed write that more room mends; astropy gives none when a disk is full.
+#: Reasons of a failed write that more room cures; astropy gives none when a disk is full.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)
 #: A temporary file that nobody has written to for so long has lost its writer.
 _LEFT_SECONDS = 3600.0
 
 
 class CoganError(ValueError):
-    """A problem that the user can mend: the message says what is wrong, where, and what to do."""
+    """A problem that the user can fix: the message says what is wrong, where, and what to do."""
 
 
 @contextmanager
@@ -35,10 +35,29 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
     Whatever happens, a power cut included, `path` is the old file or the new one, and whole.
 
+    Parameters
+    ----------
+    path : path
+        Its folder is made if need be.
+
+    Yields
+    ------
+    Path
+        The temporary name, beside `path`.
+
     Raises
     ------
     CoganError
         If the folder cannot be made or written to, or the disk is full.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with atomic_path(Path(folder) / "a.txt") as temporary:
+    ...         _ = temporary.write_text("whole")
+    ...     (Path(folder) / "a.txt").read_text()
+    'whole'
     """
     path = Path(path)
     prefix, suffix = f".{path.name}.", f".new{path.suffix}"
@@ -58,12 +77,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
         _fsync_folder(path.parent)
     except OSError as error:
-        mend = (
+        fix = (
             "Make room on the disk and run it again; nothing that was there is lost."
             if error.errno in _FULL
             else "Choose a run folder that you may write to."
         )
-        raise CoganError(f"Cannot write {path}: {error.strerror or error}. {mend}") from error
+        raise CoganError(f"Cannot write {path}: {error.strerror or error}. {fix}") from error
     finally:
         if temporary is not None:
             with suppress(OSError):
@@ -89,8 +108,8 @@ def _fsync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def reading(path: str | Path, what: str, mend: str) -> Iterator[None]:
-    """Whatever goes wrong in the block, which only reads `path`, becomes one sentence.
+def reading(path: str | Path, what: str, fix: str) -> Iterator[None]:
+    """Turn whatever goes wrong in a block that only reads `path` into one sentence.
 
     Parsers raise nearly everything on a broken file, and warn of what is refused here anyway.
 
@@ -99,8 +118,17 @@ def reading(path: str | Path, what: str, mend: str) -> Iterator[None]:
     path : path
     what : str
         What the file should be, for example ``"patches file"``.
-    mend : str
+    fix : str
         What to do about a missing or damaged one, for example ``"run chapter 01 again"``.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    CoganError
+        In place of every exception of the block.
     """
     try:
         with warnings.catch_warnings():
@@ -109,23 +137,55 @@ def reading(path: str | Path, what: str, mend: str) -> Iterator[None]:
     except CoganError:
         raise
     except FileNotFoundError as error:
-        raise CoganError(f"There is no {what} {path}; {mend}.") from error
+        raise CoganError(f"There is no {what} {path}; {fix}.") from error
     except PermissionError as error:
-        raise CoganError(f"You may not read {path}; ask its owner, or {mend}.") from error
+        raise CoganError(f"You may not read {path}; ask its owner, or {fix}.") from error
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise CoganError(f"{path} is damaged or no {what} ({reason}); {mend}.") from error
+        raise CoganError(f"{path} is damaged or no {what} ({reason}); {fix}.") from error
 
 
 def write_bytes(path: str | Path, content: bytes | memoryview) -> Path:
-    """Write a file, whole or not at all."""
+    """Write a file, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+    content : bytes-like
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    CoganError
+        If it cannot be written.
+    """
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
     return Path(path)
 
 
 def write_json(path: str | Path, content: dict) -> Path:
-    """Write `content` as JSON, whole or not at all; NaN and infinities are refused."""
+    """Write `content` as JSON, whole or not at all; NaN and infinities are refused.
+
+    Parameters
+    ----------
+    path : path
+    content : dict
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    CoganError
+        If it cannot be written, or a value is none of JSON's.
+    """
     try:
         text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
@@ -133,16 +193,25 @@ def write_json(path: str | Path, content: dict) -> Path:
     return write_bytes(path, text.encode())
 
 
-def read_json(path: str | Path, mend: str = "delete it and make it again") -> dict:
+def read_json(path: str | Path, fix: str = "delete it and make it again") -> dict:
     """Read a JSON object; a missing or broken file, NaN and infinities are a `CoganError`.
 
     Parameters
     ----------
     path : path
-    mend : str
+    fix : str
         As for `reading`.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    CoganError
+        If the file is missing, broken, or holds something else than an object.
     """
-    with reading(path, "JSON file", mend):
+    with reading(path, "JSON file", fix):
         content = parse_json(Path(path).read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError("it holds no JSON object")
@@ -150,7 +219,26 @@ def read_json(path: str | Path, mend: str = "delete it and make it again") -> di
 
 
 def parse_json(text: str) -> object:
-    """What a JSON text says; NaN and infinities, which JSON has not, are a ValueError."""
+    """Read a JSON text; NaN and infinities, which JSON has not, are refused.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    ValueError
+        If it is not JSON.
+
+    Examples
+    --------
+    >>> parse_json('{"a": [1, 2.5]}')
+    {'a': [1, 2.5]}
+    """
 
     def finite(number: str) -> float:
         if not math.isfinite(float(number)):
@@ -161,7 +249,17 @@ def parse_json(text: str) -> object:
 
 
 def sha256(path: str | Path) -> str:
-    """SHA-256 of a file as a hexadecimal string."""
+    """Compute the SHA-256 of a file.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    str
+        Hexadecimal.
+    """
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -171,6 +269,20 @@ def write_weights(card: str | Path, content: dict, weights: dict[str, bytes]) ->
 
     The first digits of its checksum stand in the name of each file of weights. So the new ones lie
     beside the old ones, which are valid until the JSON file is renamed and are removed after that.
+
+    Parameters
+    ----------
+    card : path
+        The JSON file.
+    content : dict
+        For the JSON file, to which ``weights_sha256`` is added.
+    weights : dict of str to bytes
+        safetensors, by name.
+
+    Returns
+    -------
+    Path
+        `card`.
     """
     card = Path(card)
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in weights.items()}
@@ -190,9 +302,21 @@ def _weights_name(name: str, checksum: str) -> str:
 
 
 def weights_file(card: str | Path, content: dict, name: str) -> Path:
-    """The file of the weights `name` that a JSON file with this content describes.
+    """Find the file of the weights `name` that a JSON file with this content describes.
 
     The digits may be missing from its name, as they are where the weights came with the package.
+
+    Parameters
+    ----------
+    card : path
+        The JSON file.
+    content : dict
+        What stands in it.
+    name : str
+
+    Returns
+    -------
+    Path
 
     Raises
     ------
@@ -212,7 +336,13 @@ def weights_file(card: str | Path, content: dict, name: str) -> Path:
 
 
 def git_commit() -> str:
-    """Commit of this package's checkout ('-dirty' if changed), or 'not a checkout'."""
+    """Find the commit of this package's checkout ('-dirty' if changed).
+
+    Returns
+    -------
+    str
+        Or 'not a checkout'.
+    """
     folder = Path(__file__).parent
     command = [
         "git",
@@ -232,7 +362,7 @@ def git_commit() -> str:
 
 
 def provenance(seed: int | None = None, **inputs: str) -> dict:
-    """Who made an artefact: commit, library versions, machine, seed, checksums of the inputs.
+    """Note who made an artefact: commit, versions, machine, seed, checksums of the inputs.
 
     Parameters
     ----------
@@ -240,6 +370,11 @@ def provenance(seed: int | None = None, **inputs: str) -> dict:
         The seed of the step.
     **inputs : str
         Named facts on the inputs, for example ``sky_sha256=sha256(path)``.
+
+    Returns
+    -------
+    dict
+        JSON-ready.
     """
     versions = {}
     for name in ("cogan", "numpy", "scipy", "torch", "healpy", "ducc0", "astropy"):
