@@ -25,7 +25,7 @@ from ..gan.losses import discriminator_loss, real_loss
 from ..gan.networks import Discriminator, Generator, count_parameters, layout, translate
 from ..gan.recipes import TrainingSettings
 from ..gan.training import check
-from ..tiles.patches import Patches, scale, turn
+from ..tiles.patches import Patches, rotate, scale
 from ..tiles.scaling import Scaling, to_physical
 from .baselines import checked_inputs, one_target
 
@@ -213,8 +213,8 @@ def _train(
         while not history or used() < 1:
             network.train()
             for part in torch.randperm(len(x)).split(batch)[:steps_an_epoch]:
-                turned, part = int(torch.randint(8, ())), part.to(device)
-                a, b = (turn(each[part], turned >= 4, turned % 4) for each in (x, y))
+                number, part = int(torch.randint(8, ())), part.to(device)
+                a, b = (rotate(each[part], number >= 4, number % 4) for each in (x, y))
                 a = a + settings.jitter * torch.randn(*a.shape[:2], 1, 1, device=device)
                 rate = settings.learning_rate * min(1.0, max(2 * (1 - used()), 0.0))
                 for optimiser, loss in zip(optimisers, losses(a, b), strict=True):

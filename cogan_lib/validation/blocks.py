@@ -144,19 +144,19 @@ def swap_p_value(
     """Permutation p-value of a mean difference between paired real and generated statistics.
 
     Null hypothesis: in every block of sky the labels "real" and "generated" could be exchanged, for
-    all of its tiles at once, without changing the distribution of the statistics. Neighbouring tiles
-    overlap and a generated tile has the same sky behind it as its real partner, so single tiles, or
-    tiles of different places, are *not* exchangeable; a block wider than a tile swapped as a whole
-    is, up to the tiles that straddle two blocks. The test statistic is
+    all of its tiles at once, without changing the distribution of the statistics. Neighbouring
+    tiles overlap and a generated tile has the same sky behind it as its real partner, so single
+    tiles, or tiles of different places, are *not* exchangeable; a block wider than a tile swapped
+    as a whole is, up to the tiles that straddle two blocks. The test statistic is
 
         T = sum_j (sum_i d_ij)^2 / sum_i d_ij^2,    d = generated - real, i: tiles, j: features,
 
     large when the generated tiles deviate in the same sense all over the sky (features whose
-    differences are below a thousandth of the tiles' own scatter are left out). Its reference distribution
-    comes from all 2^k swaps for k <= 10 blocks, from random ones for more. With k blocks no p can
-    be below 2 / 2^k. Because the pairing removes the variety of the sky, a small p may go with
-    tiles well inside the real 2-sigma interval: the interval asks whether a generated tile could be
-    a real one, p asks whether there is any systematic difference.
+    differences are below a thousandth of the tiles' own scatter are left out). Its reference
+    distribution comes from all 2^k swaps for k <= 10 blocks, from random ones for more. With k
+    blocks no p can be below 2 / 2^k. Because the pairing removes the variety of the sky, a small p
+    may go with tiles well inside the real 2-sigma interval: the interval asks whether a generated
+    tile could be a real one, p asks whether there is any systematic difference.
 
     Parameters
     ----------

@@ -18,8 +18,9 @@ other places) whole blocks are dealt out anew as real or generated.
 
 **What chance gives.** Each test is computed for the labels as they are and for the same up to 999
 exchanged sets; the share of sets that do as well as the labels as they are is a p-value, exact
-under the null whatever the distribution of the features. The classifier is trained anew for each set: the scores
-of fixed classifiers would not do, since each block also trains the classifiers of the others.
+under the null whatever the distribution of the features. The classifier is trained anew for each
+set: the scores of fixed classifiers would not do, since each block also trains the classifiers of
+the others.
 
 **One p-value.** The smallest of the four p-values is compared with the smallest of four in every
 exchanged set (min-p: Tippett; Westfall & Young 1993). That costs the false alarm rate nothing, 5 %
@@ -356,10 +357,11 @@ def _sentence(report: dict) -> str:
     if report["passes"]:
         passes, found = "passes", "no difference between generated and real tiles was found"
     each = ", ".join(f"{name} {report[name]['p_value']:.2g}" for name in TESTS)
+    places = "the same" if report["paired"] else "other"
     return (
         f"The generated sky {passes} the sharp verdict: {found} (p = {report['p_value']:.2g} for "
-        f"all tests together; {each}). {report['tiles']['mock']} generated tiles were compared with "
-        f"{report['tiles']['real']} real ones of {'the same' if report['paired'] else 'other'} "
+        f"all tests together; {each}). {report['tiles']['mock']} generated tiles were compared "
+        f"with {report['tiles']['real']} real ones of {places} "
         f"places, their labels exchanged in {report['blocks']} blocks of sky; a classifier tells "
         f"them apart in blocks it has not seen with AUC {report['classifier']['auc']:.2f} "
         "(0.5: guessing)."

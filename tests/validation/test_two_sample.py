@@ -58,7 +58,7 @@ def rescaled(tiles):
 @pytest.mark.parametrize("wrong", [with_random_phases, smoothed, rescaled])
 @pytest.mark.parametrize("same_sky", [True, False], ids=["same sky", "another sky"])
 def test_a_wrong_sky_fails(wrong, same_sky):
-    """Even if the generated, before it was spoilt, was only another sky given the same dust and HI."""
+    """Even if the sky, before it was spoilt, was only another sky given the same dust and HI."""
     common, rest, other = (log_skies(10, seed) for seed in (1, 2, 3))
     real = clouds(common + 0.3 * rest, 4)
     generated = wrong(real if same_sky else clouds(common + 0.3 * other, 5))
@@ -124,7 +124,7 @@ def test_a_mean_map_is_no_member_of_the_population():
 
 
 def test_false_alarms_are_as_rare_as_promised():
-    """Real and generated of the same dust and HI; the tiles of a block overlap, so they err together."""
+    """Real and generated share dust and HI; the tiles of a block overlap, so they err together."""
     p_values, by_tile = [], []
     for draw in range(60):
         common, *rest = (log_skies(10, 3 * draw + i, corners=3) for i in range(3))
