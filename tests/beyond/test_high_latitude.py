@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from cogan_lib.base.files import CoganError
-from cogan_lib.beyond import extrapolation
+from cogan_lib.beyond import extrapolation, rotations
 from cogan_lib.beyond import high_latitude as high
 from cogan_lib.plots.high_latitude import (
     extrapolation_maps,
@@ -64,7 +64,7 @@ def curve_of(real, other, weight, monkeypatch):
     """All 1,440 numbers that `correlation` hands to `significance`."""
     kept = []
     monkeypatch.setattr(high, "significance", lambda sums: kept.append(sums) or {})
-    high.correlation(real, other, weight)
+    rotations.correlation(real, other, weight)
     return kept[0]
 
 
@@ -77,7 +77,7 @@ def test_turning_by_phases_is_turning_the_map(mirror, monkeypatch):
     x, y = (np.where(good, v - np.average(v, weights=weight), 0) for v in (real, smooth))
     scale = np.sqrt((weight @ x**2) * (weight @ y**2)) / weight.sum()
     for angle in (0, 90, 137, 301):
-        place = (angle, *high.MIRRORS[mirror])
+        place = (angle, *rotations.MIRRORS[mirror])
         common = weight @ rotated(good.astype(float), *place)
         expected = (weight * x) @ rotated(y, *place) / common / scale
         assert curve[mirror, angle] == pytest.approx(expected, abs=0.01)
@@ -86,9 +86,9 @@ def test_turning_by_phases_is_turning_the_map(mirror, monkeypatch):
 def test_r_is_pearsons_and_knows_no_zero_level():
     real, mock, weight = noisy(field(1), 2), field(1), np.where(HIGH, 2.0, 0)
     weight[LON > 180] *= 0.3
-    found = high.correlation(real, mock, weight)
+    found = rotations.correlation(real, mock, weight)
     assert found["value"] == pytest.approx(direct_r(real, mock, weight), rel=1e-9)
-    shifted = high.correlation(real + 7, 2 * mock, weight)
+    shifted = rotations.correlation(real + 7, 2 * mock, weight)
     assert shifted["value"] == pytest.approx(found["value"], rel=1e-6)
     assert shifted["slope"] == pytest.approx(found["slope"] / 2, rel=1e-6)
 
@@ -96,7 +96,7 @@ def test_r_is_pearsons_and_knows_no_zero_level():
 def test_a_correlated_mock_is_found_and_its_slope():
     truth = field(3)
     weight = HIGH.astype(float)
-    found = high.correlation(noisy(truth, 4, sd=1.5), 0.5 * truth, weight)
+    found = rotations.correlation(noisy(truth, 4, sd=1.5), 0.5 * truth, weight)
     assert found["z"] > 5 and found["p_value"] <= 3 / 1440
     assert abs(found["slope"] - 2) < 4 * found["slope_sd"] < 0.8
     assert abs(found["null_mean"]) < 0.1 * found["value"]
@@ -108,14 +108,14 @@ def test_what_happens_near_the_plane_does_not_count():
     """A plane a thousand times brighter, the same in both maps, changes nothing."""
     real, mock, weight = noisy(field(5), 6), field(7), HIGH.astype(float)
     plane = np.where(HIGH, 0, 1e3 * field(8))
-    alone = high.correlation(real, mock, weight)
-    beside = high.correlation(real + plane, mock + plane, weight)
+    alone = rotations.correlation(real, mock, weight)
+    beside = rotations.correlation(real + plane, mock + plane, weight)
     assert [beside[k] for k in ("value", "z", "sd")] == pytest.approx(
         [alone[k] for k in ("value", "z", "sd")]
     )
     options = {"b_min_deg": 20.0, "fwhm_arcmin": FWHM}
-    bare = high.cross_spectrum(real, mock, HIGH, **options)
-    with_plane = high.cross_spectrum(real + plane, mock + plane, HIGH, **options)
+    bare = rotations.cross_spectrum(real, mock, HIGH, **options)
+    with_plane = rotations.cross_spectrum(real + plane, mock + plane, HIGH, **options)
     assert with_plane["value"] == pytest.approx(bare["value"])
 
 
@@ -123,7 +123,7 @@ def test_independent_mocks_give_p_values_all_over():
     """20 mocks that know nothing: p is uniform (largest gap of the distribution below 0.3, which
     chance exceeds in 4 % of such draws), and z is of order one."""
     real, weight = noisy(field(10), 11), HIGH.astype(float)
-    found = [high.correlation(real, field(100 + i), weight) for i in range(20)]
+    found = [rotations.correlation(real, field(100 + i), weight) for i in range(20)]
     p = np.sort([f["p_value"] for f in found])
     steps = np.arange(21) / 20
     assert max(np.abs(p - steps[1:]).max(), np.abs(p - steps[:-1]).max()) < 0.3
@@ -139,7 +139,7 @@ def test_cross_spectrum_is_anafasts_and_finds_the_scale_that_agrees():
     real = noisy(2 * fine + hp.smoothing(field(21), fwhm=0.2), 22, sd=0.1)
     mock = fine + hp.smoothing(field(23), fwhm=0.2)
     good = HIGH & (LON > 15)
-    found = high.cross_spectrum(real, mock, good, 20.0, FWHM)
+    found = rotations.cross_spectrum(real, mock, good, 20.0, FWHM)
     depth = np.clip((np.abs(LAT) - 20) / 5, 0, 1)
     mask = np.where(good, np.sin(np.pi / 2 * depth) ** 2, 0)
     cut = [mask * (v - np.average(v, weights=mask)) for v in (real, mock)]
@@ -163,7 +163,7 @@ def test_a_mock_that_only_knows_the_dust_has_nothing_beyond_it():
         copies, knows = asinh_scale(dust**1.5), asinh_scale(dust**1.5 + texture)
         left = [high.beyond(v, [dust], HIGH) for v in (real, copies, knows)]
         pairs = ((real, copies), (left[0], left[1]), (left[0], left[2]))
-        found.append([high.correlation(a, b, weight)["z"] for a, b in pairs])
+        found.append([rotations.correlation(a, b, weight)["z"] for a, b in pairs])
     follows, copied, knowing = np.mean(found, axis=0)
     assert follows > 3 and abs(copied) < 1.5 and knowing > 3
     assert (left[0][~HIGH] == 0).all() and abs(left[0][HIGH].mean()) < 1e-12
@@ -296,4 +296,4 @@ def test_bad_input_gets_a_sentence(case):
     with pytest.raises(CoganError, match="constant in its region"):
         run(mock=np.ones(NPIX))
     with pytest.raises(CoganError, match="no band"):
-        high.cross_spectrum(case.mock, case.mock, HIGH, 20.0, 3000.0)
+        rotations.cross_spectrum(case.mock, case.mock, HIGH, 20.0, 3000.0)

@@ -64,7 +64,7 @@ def test_terms_without_weight_are_not_computed():
 def test_weights_that_cannot_be_are_refused():
     with pytest.raises(CoganError, match="identity loss .* 2 input and 1 target"):
         LossWeights(identity=5).check(2, 1, paired=False)
-    with pytest.raises(CoganError, match="pair loss needs true pairs"):
+    with pytest.raises(CoganError, match="pair loss needs real pairs"):
         LossWeights(pair=1).check(2, 2, paired=False)
     with pytest.raises(CoganError, match="zero or positive"):
         LossWeights(cycle=-1)
