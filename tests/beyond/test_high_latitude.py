@@ -63,7 +63,7 @@ def direct_r(x, y, weight):
 def curve_of(real, other, weight, monkeypatch):
     """All 1,440 numbers that `correlation` hands to `significance`."""
     kept = []
-    monkeypatch.setattr(high, "significance", lambda sums: kept.append(sums) or {})
+    monkeypatch.setattr(rotations, "significance", lambda sums: kept.append(sums) or {})
     rotations.correlation(real, other, weight)
     return kept[0]
 
