@@ -163,8 +163,8 @@ def fit_resunet(
     Raises
     ------
     CoganError
-        Also for tiles that cannot be halved twice, a scaling by each patch's own extremes, and a
-        loss that is no longer finite.
+        If there is no such target, a split without tiles, tiles that cannot be halved twice, a
+        scaling by each patch's own extremes, or a loss that is no longer finite.
     """
     tiles = one_target(patches, column, "train", "validation")
     with torch.random.fork_rng():

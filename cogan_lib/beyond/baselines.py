@@ -198,7 +198,7 @@ def fit_quadratic(patches: Patches, column: str | None = None) -> Quadratic:
     Raises
     ------
     CoganError
-        Also for inputs that have no logarithm.
+        If there is no such target, no training tile, or an input has no logarithm.
     """
     start = time.perf_counter()
     tiles = one_target(patches, column, "train").select("train")
@@ -283,8 +283,8 @@ def fit_excess(patches: Patches, column: str | None = None) -> Excess:
     Raises
     ------
     CoganError
-        Also for inputs other than DUST and N_HI [cm-2], and where hardly a pixel is dominated by
-        atoms.
+        If there is no such target, no training tile, an input other than DUST and N_HI [cm-2], or
+        hardly a pixel that is dominated by atoms.
     """
     start = time.perf_counter()
     names = patches.meta["input_columns"]

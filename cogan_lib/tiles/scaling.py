@@ -19,8 +19,6 @@ from ..base.files import CoganError
 class Scaling:
     """(f(x) - mean) / std, f being log10 (floored at `softening`) or asinh(x / softening).
 
-    `low` and `high` are the extremes, in physical units, of what it was fitted to; see `bound`.
-
     Attributes
     ----------
     kind : {'log', 'asinh'}
@@ -30,7 +28,7 @@ class Scaling:
     mean, std : float
         Of f over the values that it was fitted to.
     low, high : float, optional
-        The extremes, in physical units, of what it was fitted to.
+        The extremes, in physical units, of what it was fitted to; see `bound`.
 
     Examples
     --------
