@@ -111,7 +111,7 @@ def excursion_sets(
     figure = Figure(figsize=(6.6, 6.9), layout="constrained")
     first, *others = figure.subplots(2, 2).ravel()
     _co_picture(figure, first, tile, target)
-    first.setcolumn_title("the tile")
+    first.set_title("the tile")
     flat = standardise(tile[None])
     for axes, nu in zip(others, thresholds, strict=True):
         step = np.array([nu - 0.1, nu, nu + 0.1])
@@ -120,7 +120,7 @@ def excursion_sets(
         axes.contourf(flat[0], [nu, np.inf], colors=[GENERATED])
         axes.contour(flat[0], [nu], colors=REAL, linewidths=1)
         axes.set_aspect("equal")
-        axes.setcolumn_title(f"$\\nu$ = {nu:g}: $V_0$ {v0:.2f}, $V_1$ {v1:.2f}, $V_2$ {v2:.2f}")
+        axes.set_title(f"$\\nu$ = {nu:g}: $V_0$ {v0:.2f}, $V_1$ {v1:.2f}, $V_2$ {v2:.2f}")
     for axes in (first, *others):
         axes.set(xticks=[], yticks=[])
         axes.grid(False)
@@ -239,7 +239,7 @@ def excursion_pair(
             axes.contour(flat, [threshold], colors=REAL, linewidths=1)
         edge = (0, len(tile) - 1)  # pixel centres, where the veil ends
         axes.set(xlim=edge, ylim=edge, xticks=[], yticks=[], aspect="equal")
-        axes.setcolumn_title(label, color=colour)
+        axes.set_title(label, color=colour)
         axes.spines[:].set(visible=True, color="0.7")
         axes.grid(False)
     colour_bar(upper, image, list(pictures), target, "K km/s", shrink=0.85)
@@ -255,7 +255,7 @@ def excursion_pair(
             axes.plot(nu, values[i][0], color=colour, lw=1.3, label=label)
             axes.plot(threshold, np.interp(threshold, nu, values[i][0]), "o", color=colour, ms=5)
         axes.set(xlabel=r"threshold $\nu$ [sd]", xlim=(nu[0], nu[-1]))
-        axes.setcolumn_title(name, fontsize=9)
+        axes.set_title(name, fontsize=9)
     panels[0].legend(fontsize=9)
     return figure
 

@@ -190,7 +190,7 @@ def amplitude_planes(
             axes.hist2d(x, y, bins=80, range=[ends, ends], cmap="magma_r", norm="log")
             axes.plot(ends, ends, color=BASE, lw=1)
             score = r2_score(w, tiles[target])
-            axes.setcolumn_title(f"{label}\n{column_title(target)}: $R^2$ = {score:.2f}")
+            axes.set_title(f"{label}\n{column_title(target)}: $R^2$ = {score:.2f}")
             axes.set(aspect="equal", xlabel="real W [K km/s]", ylabel="predicted W [K km/s]")
             for axis in (axes.xaxis, axes.yaxis):
                 _asinh_axis(axis, *ends)
