@@ -20,7 +20,7 @@ def draw_growth(stage: Path) -> None:
     grown = read_json(stage / "results" / "bench" / "bench.json")["growth"]
     style.use()
     figure = Figure(figsize=(8, 3.4))
-    colours = dict(zip(GROWING, (style.BASE, style.REAL, style.MOCK), strict=True))
+    colours = dict(zip(GROWING, (style.BASE, style.REAL, style.GENERATED), strict=True))
     panels = zip(figure.subplots(1, 2), ("seconds", "peak_mb"), strict=True)
     for axes, key in panels:
         for name, label in GROWING.items():

@@ -18,7 +18,7 @@ from cogan_lib.gan import networks, noise, pretrained
 from cogan_lib.gan.checkpoint import load_checkpoint
 from cogan_lib.gan.networks import NetworkSettings
 from cogan_lib.gan.recipes import TrainingSettings
-from cogan_lib.sky import embedded, prepare, pysm, skyfile
+from cogan_lib.sky import embedded, maps, prepare, pysm, skyfile
 from cogan_lib.sky.skyfile import Sky
 from cogan_lib.tiles import patches, scaling, tiling
 from cogan_lib.tiles.scaling import Scaling
@@ -70,7 +70,7 @@ def validate(**changes):
 
 
 def sharp(**changes):
-    given = {"real": TILES, "mock": TILES, "blocks": BLOCKS, "seed": 1} | BEAM
+    given = {"real": TILES, "generated": TILES, "blocks": BLOCKS, "seed": 1} | BEAM
     return two_sample.sharp_verdict(**given | changes)
 
 
@@ -126,27 +126,27 @@ TABLE = {
         "cannot stand in a FITS header",
     ),
     "sky path a folder": (lambda: skyfile.read_sky("."), "There is no file"),
-    "nside 3.5": (lambda: skyfile.check_nside(3.5), "power of two from 1 to 8192"),
-    "nside infinite": (lambda: skyfile.check_nside(INF), "power of two from 1 to 8192"),
-    "beam finer than a pixel": (lambda: skyfile.check_beam(8, 1.0), "raise nside or fwhm_arcmin"),
-    "beam NaN for a pixel": (lambda: skyfile.check_beam(8, NAN), "raise nside or fwhm_arcmin"),
-    "rotation from nowhere": (lambda: skyfile.rotate_map(MAP, "J2000"), "no frame 'J2000'"),
+    "nside 3.5": (lambda: maps.check_nside(3.5), "power of two from 1 to 8192"),
+    "nside infinite": (lambda: maps.check_nside(INF), "power of two from 1 to 8192"),
+    "beam finer than a pixel": (lambda: maps.check_beam(8, 1.0), "raise nside or fwhm_arcmin"),
+    "beam NaN for a pixel": (lambda: maps.check_beam(8, NAN), "raise nside or fwhm_arcmin"),
+    "rotation from nowhere": (lambda: maps.rotate_map(MAP, "J2000"), "no frame 'J2000'"),
     "rotation of half a map": (
-        lambda: skyfile.rotate_map(MAP[:-1], "C"),
+        lambda: maps.rotate_map(MAP[:-1], "C"),
         "no full-sky HEALPix map",
     ),
     "grid from infinities": (
-        lambda: skyfile.to_grid(spoilt(MAP, INF), 8, 0, 600),
+        lambda: maps.to_grid(spoilt(MAP, INF), 8, 0, 600),
         "infinite pixels",
     ),
-    "grid with a beam NaN": (lambda: skyfile.to_grid(MAP, 8, 300.0, NAN), "cannot be sharpened"),
+    "grid with a beam NaN": (lambda: maps.to_grid(MAP, 8, 300.0, NAN), "cannot be sharpened"),
     "grid with a beam below zero": (
-        lambda: skyfile.to_grid(MAP, 8, -1.0, 600.0),
+        lambda: maps.to_grid(MAP, 8, -1.0, 600.0),
         "cannot be sharp",
     ),
-    "grid of NSIDE 7": (lambda: skyfile.to_grid(MAP, 7, 300.0, 600.0), "power of two"),
-    "holes everywhere": (lambda: skyfile.fill_missing(MAP * NAN), "of the sky is missing"),
-    "holes in no map": (lambda: skyfile.fill_missing(MAP[:5]), "no full-sky HEALPix map"),
+    "grid of NSIDE 7": (lambda: maps.to_grid(MAP, 7, 300.0, 600.0), "power of two"),
+    "holes everywhere": (lambda: maps.fill_missing(MAP * NAN), "of the sky is missing"),
+    "holes in no map": (lambda: maps.fill_missing(MAP[:5]), "no full-sky HEALPix map"),
     "embedded sky of NSIDE 100": (lambda: embedded.make_sky(100), "power of two"),
     "embedded sky of NSIDE 4096": (lambda: embedded.make_sky(4096), "up to NSIDE 2048"),
     "embedded sky seed 1.5": (lambda: embedded.make_sky(64, 90.0, 1.5), "whole number"),
@@ -339,7 +339,7 @@ TABLE = {
     ),
     "verdict of few draws": (lambda: sharp(draws=5), "use >= 99"),
     "verdict of one block": (lambda: sharp(blocks=0 * BLOCKS), "blocks"),
-    "verdict of shared blocks": (lambda: sharp(mock_blocks=BLOCKS), "both real and mock tiles"),
+    "verdict of shared blocks": (lambda: sharp(generated_blocks=BLOCKS), "both real and generated"),
     "verdict of infinities": (lambda: sharp(real=spoilt(TILES, INF)), "The real tiles hold NaN"),
     "Minkowski of tiny tiles": (
         lambda: morphology.minkowski(TILES[:, :4, :4], pixel_arcmin=15.0),

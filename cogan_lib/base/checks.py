@@ -12,14 +12,44 @@ from .files import CoganError
 
 
 def check_positive(**numbers: float) -> None:
-    """Raise `CoganError` unless each named number is positive and finite."""
+    """Check that numbers are positive and finite.
+
+    Parameters
+    ----------
+    **numbers : float
+        What the function was given, by the names of its parameters.
+
+    Raises
+    ------
+    CoganError
+        If one of them is not.
+
+    Examples
+    --------
+    >>> check_positive(pixel_arcmin=7.5)
+    """
     for name, value in numbers.items():
         if not isinstance(value, int | float | np.number) or not 0 < value < np.inf:
             raise CoganError(f"The number {name} is {value!r}; it must be positive and finite.")
 
 
 def check_lonlat(lon_deg: np.ndarray, lat_deg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Longitudes and latitudes as float64, if they are points of the sphere."""
+    """Check that longitudes and latitudes are points of the sphere.
+
+    Parameters
+    ----------
+    lon_deg, lat_deg : array_like of one shape
+        In degrees; |lat| <= 90.
+
+    Returns
+    -------
+    lon, lat : ndarray, float64
+
+    Raises
+    ------
+    CoganError
+        If shapes differ, a value is not finite, or a latitude is beyond a pole.
+    """
     lon, lat = np.asarray(lon_deg), np.asarray(lat_deg)
     good = lon.shape == lat.shape and lon.dtype.kind in "fiu" and lat.dtype.kind in "fiu"
     if not (good and np.isfinite(lon).all() and (np.abs(lat) <= 90).all()):
@@ -31,7 +61,22 @@ def check_lonlat(lon_deg: np.ndarray, lat_deg: np.ndarray) -> tuple[np.ndarray, 
 
 
 def check_centres(lonlat_deg: np.ndarray) -> np.ndarray:
-    """Centres of tiles, shape (n, 2), as float64."""
+    """Check the centres of tiles.
+
+    Parameters
+    ----------
+    lonlat_deg : array_like, shape (n, 2) or (2,)
+        Longitude and latitude in degrees.
+
+    Returns
+    -------
+    ndarray, shape (n, 2), float64
+
+    Raises
+    ------
+    CoganError
+        If the shape is another one, or a pair is no point of the sphere.
+    """
     centres = np.atleast_2d(lonlat_deg)
     if centres.ndim != 2 or centres.shape[1] != 2:
         raise CoganError(
@@ -41,7 +86,23 @@ def check_centres(lonlat_deg: np.ndarray) -> np.ndarray:
 
 
 def check_alike(what: str, one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two arrays as float64, if they have the same shape and finite values."""
+    """Check that two arrays have the same shape and finite values.
+
+    Parameters
+    ----------
+    what : str
+        What needs them, for the sentence of the error.
+    one, other : array_like
+
+    Returns
+    -------
+    one, other : ndarray, float64
+
+    Raises
+    ------
+    CoganError
+        If shapes differ, there are no values, or one is not finite.
+    """
     one, other = np.asarray(one), np.asarray(other)
     if one.shape != other.shape or one.size == 0:
         raise CoganError(
@@ -53,3 +114,52 @@ def check_alike(what: str, one: np.ndarray, other: np.ndarray) -> tuple[np.ndarr
                 f"{what} needs real numbers; there are NaN or infinite values, or none."
             )
     return one.astype(np.float64, copy=False), other.astype(np.float64, copy=False)
+
+
+def check_side(npix: int) -> None:
+    """Check the side of tiles that a network shall see; it halves them twice.
+
+    Parameters
+    ----------
+    npix : int
+        Pixels along a side.
+
+    Raises
+    ------
+    CoganError
+        If it is no multiple of 4.
+
+    Examples
+    --------
+    >>> check_side(64)
+    """
+    if npix % 4:
+        raise CoganError(
+            f"Tiles of {npix} pixels cannot be halved twice, as the networks do; tile_npix "
+            "must be a multiple of 4."
+        )
+
+
+def check_sampling(pixel_arcmin: float, fwhm_arcmin: float) -> None:
+    """Check that a tile's pixels sample a beam: at least 2 pixels per FWHM.
+
+    Parameters
+    ----------
+    pixel_arcmin, fwhm_arcmin : float
+        Side of a pixel, and full width at half maximum of the beam [arcmin].
+
+    Raises
+    ------
+    CoganError
+        If the pixels are too wide.
+
+    Examples
+    --------
+    >>> check_sampling(7.5, 20.0)
+    """
+    if pixel_arcmin > fwhm_arcmin / 2:
+        raise CoganError(
+            f"Tile pixels of {pixel_arcmin:g} arcmin do not sample the sky's beam of "
+            f"{fwhm_arcmin:g} arcmin, which needs at least 2 pixels per FWHM; lower "
+            "tile_pixel_arcmin."
+        )

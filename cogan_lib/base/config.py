@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from .checks import check_sampling, check_side
 from .files import CoganError
 from .threads import default_threads
 
@@ -119,11 +120,7 @@ class Settings(Checked):
             value = getattr(self, name)
             if value & (value - 1):
                 raise ValueError(f"{name} must be a power of two, but is {value}.")
-        if self.tile_npix % 4:
-            raise ValueError(
-                f"tile_npix must be a multiple of 4, because the networks halve a tile twice, "
-                f"but is {self.tile_npix}."
-            )
+        check_side(self.tile_npix)
         if self.tile_side_deg >= BLOCK_WIDTH_DEG:
             raise ValueError(
                 f"A tile would be {self.tile_side_deg:g} degrees wide, but must fit into a "
@@ -141,18 +138,14 @@ class Settings(Checked):
         return self
 
     def _check_embedded_sky(self) -> None:
-        """The embedded sky's beam must be resolved by its own pixels and by those of the tiles."""
+        """Check that its pixels and those of the tiles resolve the embedded sky's beam."""
         pixel = _pixel_arcmin(self.nside)
         if self.fwhm_arcmin < pixel:
             raise ValueError(
                 f"A beam of fwhm_arcmin {self.fwhm_arcmin:g} is narrower than a pixel of nside "
                 f"{self.nside} ({pixel:.1f} arcmin); raise one of the two."
             )
-        if self.tile_pixel_arcmin > self.fwhm_arcmin / 2:
-            raise ValueError(
-                f"Tile pixels of {self.tile_pixel_arcmin:g} arcmin do not sample a beam of "
-                f"{self.fwhm_arcmin:g} arcmin, which takes two a beam; lower tile_pixel_arcmin."
-            )
+        check_sampling(self.tile_pixel_arcmin, self.fwhm_arcmin)
 
     @property
     def tile_side_deg(self) -> float:
@@ -166,7 +159,7 @@ class Settings(Checked):
 
 
 def load_profile(name: str | Path, /, **overrides: object) -> Settings:
-    """Settings of a named profile (``ci/profiles/<name>.yaml``) or of a profile file.
+    """Read the settings of a named profile (``ci/profiles/<name>.yaml``) or of a profile file.
 
     Parameters
     ----------
@@ -179,6 +172,16 @@ def load_profile(name: str | Path, /, **overrides: object) -> Settings:
     -------
     Settings
         ``settings.model_dump(exclude_unset=True)`` holds what the profile and overrides have set.
+
+    Raises
+    ------
+    CoganError
+        If there is no such profile, it is not readable, or its settings are not valid.
+
+    Examples
+    --------
+    >>> load_profile("smoke", seed=7).seed
+    7
     """
     content, _ = read_profile(name)
     return Settings.check(**{**content, **overrides})
@@ -216,7 +219,27 @@ def read_profile(name: str | Path) -> tuple[dict, dict[str, dict]]:
 
 
 def from_command_line(pairs: list[tuple[str, str]]) -> dict[str, object]:
-    """Parameters that were given as text: each value is read as YAML, which is data only."""
+    """Read parameters that were given as text; each value is read as YAML, which is data only.
+
+    Parameters
+    ----------
+    pairs : list of (str, str)
+        Names and texts.
+
+    Returns
+    -------
+    dict of str to object
+
+    Raises
+    ------
+    CoganError
+        If a text is not readable.
+
+    Examples
+    --------
+    >>> from_command_line([("nside", "64"), ("paired", "false")])
+    {'nside': 64, 'paired': False}
+    """
     try:
         return {name: yaml.safe_load(text) for name, text in pairs}
     except (ValueError, RecursionError, yaml.YAMLError) as error:
@@ -230,7 +253,7 @@ def _pixel_arcmin(nside: int) -> float:
 
 
 def _sentence(item: dict, settings: type[Checked]) -> str:
-    """One of pydantic's errors as a sentence."""
+    """Write one of pydantic's errors as a sentence."""
     name = ".".join(map(str, item["loc"]))
     if item["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, settings.model_fields, n=1)

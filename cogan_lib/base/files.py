@@ -19,14 +19,14 @@ from datetime import UTC, datetime
 from glob import escape
 from pathlib import Path
 
-#: Reasons of a failed write that more room mends; astropy gives none when a disk is full.
+#: Reasons of a failed write that more room cures; astropy gives none when a disk is full.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)
 #: A temporary file that nobody has written to for so long has lost its writer.
 _LEFT_SECONDS = 3600.0
 
 
 class CoganError(ValueError):
-    """A problem that the user can mend: the message says what is wrong, where, and what to do."""
+    """A problem that the user can fix: the message says what is wrong, where, and what to do."""
 
 
 @contextmanager
@@ -35,10 +35,29 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
     Whatever happens, a power cut included, `path` is the old file or the new one, and whole.
 
+    Parameters
+    ----------
+    path : path
+        Its folder is made if need be.
+
+    Yields
+    ------
+    Path
+        The temporary name, beside `path`.
+
     Raises
     ------
     CoganError
         If the folder cannot be made or written to, or the disk is full.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with atomic_path(Path(folder) / "a.txt") as temporary:
+    ...         _ = temporary.write_text("whole")
+    ...     (Path(folder) / "a.txt").read_text()
+    'whole'
     """
     path = Path(path)
     prefix, suffix = f".{path.name}.", f".new{path.suffix}"
@@ -94,8 +113,8 @@ def _fsync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def reading(path: str | Path, what: str, mend: str) -> Iterator[None]:
-    """Whatever goes wrong in the block, which only reads `path`, becomes one sentence.
+def reading(path: str | Path, what: str, fix: str) -> Iterator[None]:
+    """Turn whatever goes wrong in a block that only reads `path` into one sentence.
 
     Parsers raise nearly everything on a broken file, and warn of what is refused here anyway.
 
@@ -104,8 +123,17 @@ def reading(path: str | Path, what: str, mend: str) -> Iterator[None]:
     path : path
     what : str
         What the file should be, for example ``"patches file"``.
-    mend : str
+    fix : str
         What to do about a missing or damaged one, for example ``"run chapter 01 again"``.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    CoganError
+        In place of every exception of the block.
     """
     try:
         with warnings.catch_warnings():
@@ -114,23 +142,55 @@ def reading(path: str | Path, what: str, mend: str) -> Iterator[None]:
     except CoganError:
         raise
     except FileNotFoundError as error:
-        raise CoganError(f"There is no {what} {path}; {mend}.") from error
+        raise CoganError(f"There is no {what} {path}; {fix}.") from error
     except PermissionError as error:
-        raise CoganError(f"You may not read {path}; ask its owner, or {mend}.") from error
+        raise CoganError(f"You may not read {path}; ask its owner, or {fix}.") from error
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise CoganError(f"{path} is damaged or no {what} ({reason}); {mend}.") from error
+        raise CoganError(f"{path} is damaged or no {what} ({reason}); {fix}.") from error
 
 
 def write_bytes(path: str | Path, content: bytes | memoryview) -> Path:
-    """Write a file, whole or not at all."""
+    """Write a file, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+    content : bytes-like
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    CoganError
+        If it cannot be written.
+    """
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
     return Path(path)
 
 
 def write_json(path: str | Path, content: dict) -> Path:
-    """Write `content` as JSON, whole or not at all; NaN and infinities are refused."""
+    """Write `content` as JSON, whole or not at all; NaN and infinities are refused.
+
+    Parameters
+    ----------
+    path : path
+    content : dict
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    CoganError
+        If it cannot be written, or a value is none of JSON's.
+    """
     try:
         text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
@@ -138,16 +198,25 @@ def write_json(path: str | Path, content: dict) -> Path:
     return write_bytes(path, text.encode())
 
 
-def read_json(path: str | Path, mend: str = "delete it and make it again") -> dict:
+def read_json(path: str | Path, fix: str = "delete it and make it again") -> dict:
     """Read a JSON object; a missing or broken file, NaN and infinities are a `CoganError`.
 
     Parameters
     ----------
     path : path
-    mend : str
+    fix : str
         As for `reading`.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    CoganError
+        If the file is missing, broken, or holds something else than an object.
     """
-    with reading(path, "JSON file", mend):
+    with reading(path, "JSON file", fix):
         content = parse_json(Path(path).read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError("it holds no JSON object")
@@ -155,7 +224,26 @@ def read_json(path: str | Path, mend: str = "delete it and make it again") -> di
 
 
 def parse_json(text: str) -> object:
-    """What a JSON text says; NaN and infinities, which JSON has not, are a ValueError."""
+    """Read a JSON text; NaN and infinities, which JSON has not, are refused.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    ValueError
+        If it is not JSON.
+
+    Examples
+    --------
+    >>> parse_json('{"a": [1, 2.5]}')
+    {'a': [1, 2.5]}
+    """
 
     def finite(number: str) -> float:
         if not math.isfinite(float(number)):
@@ -166,13 +254,29 @@ def parse_json(text: str) -> object:
 
 
 def sha256(path: str | Path) -> str:
-    """SHA-256 of a file as a hexadecimal string."""
+    """Compute the SHA-256 of a file.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    str
+        Hexadecimal.
+    """
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def git_commit() -> str:
-    """Commit of this package's checkout ('-dirty' if changed), or 'not a checkout'."""
+    """Find the commit of this package's checkout ('-dirty' if changed).
+
+    Returns
+    -------
+    str
+        Or 'not a checkout'.
+    """
     folder = Path(__file__).parent
     command = [
         "git",
@@ -192,7 +296,7 @@ def git_commit() -> str:
 
 
 def provenance(seed: int | None = None, **inputs: str) -> dict:
-    """Who made an artefact: commit, library versions, machine, seed, checksums of the inputs.
+    """Note who made an artefact: commit, versions, machine, seed, checksums of the inputs.
 
     Parameters
     ----------
@@ -200,6 +304,11 @@ def provenance(seed: int | None = None, **inputs: str) -> dict:
         The seed of the step.
     **inputs : str
         Named facts on the inputs, for example ``sky_sha256=sha256(path)``.
+
+    Returns
+    -------
+    dict
+        JSON-ready.
     """
     versions = {}
     for name in ("cogan", "numpy", "scipy", "torch", "healpy", "ducc0", "astropy"):

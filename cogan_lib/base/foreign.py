@@ -39,10 +39,10 @@ class Table:
         Of each column, in the file's order; empty where the file has none.
     """
 
-    def __init__(self, path: Path, mend: str = "download or make it again") -> None:
+    def __init__(self, path: Path, fix: str = "download or make it again") -> None:
         from astropy.io import fits
 
-        self._source = path, "FITS file", mend
+        self._source = path, "FITS file", fix
         with reading(*self._source):
             headers = fits_headers(path)
             number = min(1, len(headers) - 1)
@@ -61,7 +61,7 @@ class Table:
                     self._formats = {name: str(column.format) for name, column in columns}
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """A column's numbers as a flat array."""
+        """Return a column's numbers as a flat array."""
         with reading(*self._source):
             if not re.fullmatch(r"\d*[BIJKED]", self._formats.get(name, "E")):
                 raise ValueError(f"its column {name} holds no real numbers")
@@ -69,9 +69,20 @@ class Table:
 
 
 def fits_headers(path: Path) -> list:
-    """Headers of a FITS file, plain or .gz, of which all bytes are there.
+    """Read the headers of a FITS file, plain or .gz, of which all bytes are there.
 
-    Raises what astropy raises on broken headers, and ValueError.
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    list of astropy.io.fits.Header
+
+    Raises
+    ------
+    ValueError
+        If it is no FITS file or not all of it is there; and what astropy raises on broken headers.
     """
     from astropy.io.fits import Header
 
@@ -138,9 +149,18 @@ def _check_table(header) -> None:
 
 
 def check_npz(path: str | Path) -> None:
-    """Raise ValueError if an .npz file's arrays are compressed, objects, or larger than the file.
+    """Refuse an .npz file with compressed arrays, objects, or arrays larger than the file.
 
     Compressed ones may be a thousand times as large in memory; the files of a run are not.
+
+    Parameters
+    ----------
+    path : path
+
+    Raises
+    ------
+    ValueError
+        For such a file.
     """
     with zipfile.ZipFile(path) as whole:
         for member in whole.infolist():

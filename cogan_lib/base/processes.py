@@ -19,13 +19,18 @@ from torch import Tensor, distributed
 
 
 def open_fabric(accelerator: str, precision: str = "32-true") -> Fabric:
-    """A Fabric, ready for use, over all processes that torchrun has started, or this one alone.
+    """Open a Fabric over all processes that torchrun has started, or for this one alone.
 
     Parameters
     ----------
     accelerator : {'cpu', 'cuda'}
         Processes talk through gloo or NCCL; on CUDA each has a device of its own.
     precision : {'32-true', 'bf16-mixed'}
+
+    Returns
+    -------
+    Fabric
+        Ready for use.
     """
     every = here = 1
     if distributed.is_available() and distributed.is_torchelastic_launched():
@@ -46,7 +51,21 @@ def _together() -> bool:
 
 
 def share(n: int) -> slice:
-    """This process's part of n things in a row; all of them, if it is alone."""
+    """Choose this process's part of n things in a row; all of them, if it is alone.
+
+    Parameters
+    ----------
+    n : int
+
+    Returns
+    -------
+    slice
+
+    Examples
+    --------
+    >>> share(10)  # one process
+    slice(0, 10, None)
+    """
     rank, count = 0, 1
     if _together():
         rank, count = distributed.get_rank(), distributed.get_world_size()
@@ -54,7 +73,17 @@ def share(n: int) -> slice:
 
 
 def of_all(tiles: Tensor) -> Tensor:
-    """The shares of all processes, equally long, behind each other; no gradient goes back."""
+    """Join the shares of all processes, equally long, in a row; no gradient goes back.
+
+    Parameters
+    ----------
+    tiles : Tensor, shape (n, ...)
+        This process's share.
+
+    Returns
+    -------
+    Tensor, shape (processes * n, ...)
+    """
     if not _together():
         return tiles
     whole = tiles.new_empty((distributed.get_world_size() * len(tiles), *tiles.shape[1:]))
@@ -63,7 +92,13 @@ def of_all(tiles: Tensor) -> Tensor:
 
 
 def add_up(*arrays: np.ndarray) -> None:
-    """Replace each array by its sum over all processes."""
+    """Replace each array by its sum over all processes.
+
+    Parameters
+    ----------
+    *arrays : ndarray
+        Of equal shapes in all processes; changed in place.
+    """
     if not _together():
         return
     device = "cuda" if distributed.get_backend() == "nccl" else "cpu"

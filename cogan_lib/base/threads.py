@@ -20,7 +20,14 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def cores() -> int:
-    """CPUs that this process may use: of the machine, its affinity and its container's limit."""
+    """Count the CPUs that this process may use.
+
+    The machine's, within its affinity and its container's limit.
+
+    Returns
+    -------
+    int
+    """
     affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     allowed = len(affinity(0)) if affinity else os.cpu_count() or 1
     return max(1, math.floor(min(allowed, _quota())))
@@ -39,11 +46,15 @@ def _quota() -> float:
 
 
 def default_threads() -> int:
-    """Number of CPU threads that suits this process.
+    """Choose a number of CPU threads that suits this process.
 
     OMP_NUM_THREADS if set; otherwise one per physical core, but a single one on two cores or fewer,
     where a second OpenMP thread gains little and loses much. Processes that torchrun has started
     side by side share the cores, whatever OMP_NUM_THREADS says.
+
+    Returns
+    -------
+    int
     """
     usable, processes = cores(), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     share = max(1, usable // processes)
@@ -54,13 +65,18 @@ def default_threads() -> int:
         import psutil
 
         usable = min(usable, psutil.cpu_count(logical=False) or usable)
-    except ImportError:  # a bare GPU machine: most CPUs run two threads a core
+    except ImportError:  # a bare GPU machine: most CPUs run two threads per core
         usable = max(1, usable // 2)
     return min(usable, share) if usable > 2 else 1
 
 
 def settle(threads: int) -> None:
-    """Let the libraries that are loaded from now on use so many threads, and wait asleep."""
+    """Let libraries that are loaded from now on use so many threads, and wait asleep.
+
+    Parameters
+    ----------
+    threads : int
+    """
     os.environ["OMP_NUM_THREADS"] = str(threads)
     os.environ.setdefault("NUMBA_NUM_THREADS", str(threads))  # may not change once numba runs
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,5 +1,6 @@
-"""What the Cycle-GAN has to beat with a network: a ResUNet regression and a pix2pix, both of them
-earlier attempts of the paper's authors.
+"""What the Cycle-GAN has to beat with a network: a ResUNet regression and a pix2pix.
+
+Both are earlier attempts of the paper's authors.
 
 As `baselines`, and trained like the Cycle-GAN: they look at the validation tiles after each epoch
 and keep the weights of the best one.
@@ -22,7 +23,7 @@ from ..gan.recipes import TrainingSettings
 from ..gan.training import check
 from ..learn.blocks import Residual, UNet, count_parameters
 from ..learn.fit import Plan, fit, late_linear, seeded
-from ..tiles.patches import Patches, scale, turn
+from ..tiles.patches import Patches, rotate, scale
 from ..tiles.scaling import Scaling, to_physical
 from .baselines import checked_inputs, one_target
 
@@ -43,7 +44,7 @@ class Network:
     seconds : float
         Training and checks.
     history : list of dict
-        One row an epoch: steps, and the numbers of `training.check`.
+        One row per epoch: steps, and the numbers of `training.check`.
     best : dict
         The row whose weights were kept.
     """
@@ -58,16 +59,26 @@ class Network:
     best: dict
 
     def predict(self, inputs: np.ndarray, seed: int = 0) -> np.ndarray:
-        """W in K km/s, shape (n, npix, npix), from inputs (n, channels, npix, npix).
+        """Predict W [K km/s] from dust and HI.
 
         Inputs and outputs are cut off at the range of the training tiles. Another `seed` is another
         member, where there is noise.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (n, channels, npix, npix)
+            Physical units.
+        seed : int
+
+        Returns
+        -------
+        ndarray, shape (n, npix, npix), float64
         """
         inputs = checked_inputs(inputs, len(self.input_scalings))
         known = [s.bound(inputs[:, i]) for i, s in enumerate(self.input_scalings)]
         tiles = scale(np.stack(known, axis=1), self.input_scalings)
-        made = translate(self.network, _with_noise(tiles, self.noise, seed))
-        return to_physical(made[:, 0], self.target_scaling)
+        generated = translate(self.network, _with_noise(tiles, self.noise, seed))
+        return to_physical(generated[:, 0], self.target_scaling)
 
 
 def _with_noise(tiles: np.ndarray, noise: float, seed: int) -> np.ndarray:
@@ -101,14 +112,30 @@ def resunet(inputs: int, width: int) -> UNet:
 def fit_resunet(
     patches: Patches, settings: TrainingSettings, column: str | None = None, width: int = 8
 ) -> Network:
-    """Regression by a ResUNet: mean squared error in scaled units.
+    """Fit a ResUNet by the mean squared error in scaled units.
 
-    The epoch with the highest R^2 on the validation tiles is kept. `width` is the number of
-    channels at full resolution. Of the settings count the budget, batch_size, learning_rate (1e-3
-    suits this network), jitter, seed and device.
+    The epoch with the highest R^2 on the validation tiles is kept.
 
-    Raises `CoganError`, too, for tiles that cannot be halved twice, a scaling by each patch's own
-    extremes, and a loss that is no longer finite.
+    Parameters
+    ----------
+    patches : Patches
+    settings : TrainingSettings
+        Of them count the budget, batch_size, learning_rate (1e-3 suits this network), jitter, seed
+        and device.
+    column : str, optional
+        The target; by default the patches' first.
+    width : int
+        Channels at full resolution.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    CoganError
+        If there is no such target, a split without tiles, tiles that cannot be halved twice, a
+        scaling by each patch's own extremes, or a loss that is no longer finite.
     """
     tiles = one_target(patches, column, "train", "validation")
     with seeded(settings.seed):
@@ -122,30 +149,46 @@ def fit_resunet(
 
 
 def fit_pix2pix(patches: Patches, settings: TrainingSettings, column: str | None = None) -> Network:
-    """pix2pix (Isola et al. 2017, arXiv:1611.07004): L = adversarial + 100 L1, true pairs only.
+    """pix2pix (Isola et al. 2017, arXiv:1611.07004): L = adversarial + 100 L1, real pairs only.
 
     A generator of the Cycle-GAN's kind, with one more channel of noise, against a PatchGAN that
     sees the inputs beside the CO; the adversarial loss is least squares. The epoch with the best
-    score of `training.check` is kept. Only the generator counts as `parameters`. Of the settings
-    `network` counts too; all else is as in `fit_resunet`.
+    score of `training.check` is kept. Only the generator counts as `parameters`.
+
+    Parameters
+    ----------
+    patches : Patches
+    settings : TrainingSettings
+        As in `fit_resunet`; `network` counts too.
+    column : str, optional
+        The target; by default the patches' first.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    CoganError
+        As `fit_resunet`.
     """
     tiles = one_target(patches, column, "train", "validation")
     inputs, shape = tiles.inputs.shape[1], settings.network
     with seeded(settings.seed):
         generator = Generator(inputs + 1, 1, shape)
-        judge = Discriminator(inputs + 1, shape)
+        discriminator = Discriminator(inputs + 1, shape)
 
         def losses(batch: tuple[Tensor, Tensor]) -> Iterator[Tensor]:
             x, y = batch
-            made = generator(torch.cat([x, NOISE * torch.randn_like(y)], dim=1))
-            judge.requires_grad_(False)  # the generator's step needs no gradients for it
-            adversarial = real_loss(judge(torch.cat([x, made], dim=1)))
-            yield adversarial + L1_WEIGHT * functional.l1_loss(made, y)
-            judge.requires_grad_(True)
-            real, fake = (torch.cat([x, co], dim=1) for co in (y, made.detach()))
-            yield discriminator_loss(judge, real, fake)
+            generated = generator(torch.cat([x, NOISE * torch.randn_like(y)], dim=1))
+            discriminator.requires_grad_(False)  # the generator's step needs no gradients for it
+            adversarial = real_loss(discriminator(torch.cat([x, generated], dim=1)))
+            yield adversarial + L1_WEIGHT * functional.l1_loss(generated, y)
+            discriminator.requires_grad_(True)
+            real, fake = (torch.cat([x, co], dim=1) for co in (y, generated.detach()))
+            yield discriminator_loss(discriminator, real, fake)
 
-        networks = {"generator": generator, "discriminator": judge}
+        networks = {"generator": generator, "discriminator": discriminator}
         return _train(networks, losses, tiles, settings, lambda row: -row["score"], NOISE)
 
 
@@ -163,7 +206,7 @@ class _Pairs:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for part in torch.randperm(len(self.x)).split(self.batch)[: len(self)]:
             number, part = int(torch.randint(8, ())), part.to(self.x.device)
-            a, b = (turn(each[part], number >= 4, number % 4) for each in (self.x, self.y))
+            a, b = (rotate(each[part], number >= 4, number % 4) for each in (self.x, self.y))
             yield a + self.jitter * torch.randn(*a.shape[:2], 1, 1, device=a.device), b
 
 
@@ -175,7 +218,10 @@ def _train(
     worth: Callable[[dict], float],
     noise: float = 0.0,
 ) -> Network:
-    """The best epoch of the first of the networks; Adam and its rate are as in `training`."""
+    """Train until the budget is used; the best epoch of the first of the networks.
+
+    Adam and its rate are as in `training`.
+    """
     network = next(iter(networks.values()))
     for each in networks.values():
         each.to(settings.accelerator)

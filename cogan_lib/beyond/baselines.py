@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import least_squares
 
+from ..base.checks import check_side
 from ..base.files import CoganError
 from ..base.units import CO_SOFTENING
 from ..sky.lines import X_CO
@@ -30,13 +31,36 @@ ATOMIC_SHARE = 0.05  # 2 X_CO W is less than this share of N_HI there
 
 @dataclass(frozen=True)
 class LogLinear:
-    """The fit a network must beat: asinh(W / 0.3) = c_0 + sum_i c_i log10(max(x_i, floor_i))."""
+    """The fit a network must beat: asinh(W / 0.3) = c_0 + sum_i c_i log10(max(x_i, floor_i)).
 
-    coefficients: tuple[float, ...]  # c_0, then one an input
-    floors: tuple[float, ...]  # in the inputs' units; keeps the logarithm finite
+    Attributes
+    ----------
+    coefficients : tuple of float
+        c_0, then one per input.
+    floors : tuple of float
+        In the inputs' units; keeps the logarithm finite.
+    """
+
+    coefficients: tuple[float, ...]
+    floors: tuple[float, ...]
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
-        """W in K km/s, shape (n, npix, npix), from inputs (n, channels, npix, npix)."""
+        """Predict W [K km/s] from dust and HI.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (n, channels, npix, npix)
+            Physical units.
+
+        Returns
+        -------
+        ndarray, shape (n, npix, npix), float64
+
+        Raises
+        ------
+        CoganError
+            If the number of channels is another one.
+        """
         inputs = np.asarray(inputs, dtype=np.float64)
         if inputs.ndim != 4 or inputs.shape[1] != len(self.floors):
             raise CoganError(
@@ -49,9 +73,9 @@ class LogLinear:
 
 
 def fit_loglinear(
-    inputs: np.ndarray, targets: np.ndarray, most_pixels: int = 2_000_000
+    inputs: np.ndarray, targets: np.ndarray, most_pixels: int = MOST_PIXELS
 ) -> LogLinear:
-    """Least squares of asinh(W / 0.3 K km/s) on log10 of the inputs over training tiles.
+    """Fit asinh(W / 0.3 K km/s) to log10 of the inputs over training tiles, by least squares.
 
     Parameters
     ----------
@@ -63,10 +87,21 @@ def fit_loglinear(
     most_pixels : int
         Of more pixels than this, every k-th is used.
 
+    Returns
+    -------
+    LogLinear
+
     Raises
     ------
     CoganError
         If shapes differ, a value is not finite, or an input is not positive in most pixels.
+
+    Examples
+    --------
+    >>> inputs = np.random.default_rng(1).uniform(1, 9, (2, 1, 16, 16))
+    >>> fit = fit_loglinear(inputs, 0.3 * np.sinh(1 + 2 * np.log10(inputs[:, 0])))
+    >>> np.round(fit.coefficients, 2)
+    array([1., 2.])
     """
     inputs, targets = np.asarray(inputs), check_tiles("training", targets)
     if inputs.ndim != 4 or inputs[:, 0].shape != targets.shape:
@@ -98,12 +133,22 @@ def fit_loglinear(
 class Quadratic:
     """asinh(W / 0.3 K km/s) = c_0 + sum_i c_i u_i + sum_i<=j c_ij u_i u_j, u_i = log10(x_i) - m_i.
 
-    Inputs are cut off at the range it was fitted in: a parabola turns round.
+    Inputs are cut off at the range it was fitted in: a parabola bends back.
+
+    Attributes
+    ----------
+    coefficients : tuple of float
+        c_0, c_i, c_ij.
+    centres : tuple of float
+        m_i.
+    lows, highs : tuple of float
+        Range of the fit, in the inputs' units.
+    seconds : float
     """
 
     coefficients: tuple[float, ...]
-    centres: tuple[float, ...]  # m_i
-    lows: tuple[float, ...]  # in the inputs' units, as `highs`
+    centres: tuple[float, ...]
+    lows: tuple[float, ...]
     highs: tuple[float, ...]
     seconds: float
 
@@ -113,7 +158,17 @@ class Quadratic:
         return len(self.coefficients)
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
-        """W in K km/s, shape (n, npix, npix), from inputs (n, channels, npix, npix)."""
+        """Predict W [K km/s] from dust and HI.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (n, channels, npix, npix)
+            Physical units.
+
+        Returns
+        -------
+        ndarray, shape (n, npix, npix), float64
+        """
         inputs = checked_inputs(inputs, len(self.lows))
         terms = _quadratic_terms(inputs.swapaxes(0, 1), self.centres, self.lows, self.highs)
         return CO_SOFTENING * np.sinh(np.tensordot(self.coefficients, terms, axes=1))
@@ -128,9 +183,22 @@ def _quadratic_terms(values: np.ndarray, centres, lows, highs) -> np.ndarray:
 
 
 def fit_quadratic(patches: Patches, column: str | None = None) -> Quadratic:
-    """Least squares of asinh(W / 0.3 K km/s) on all terms up to the second order, pixel by pixel.
+    """Fit asinh(W / 0.3 K km/s) with all terms up to the second order, pixel by pixel.
 
-    Raises `CoganError`, too, for inputs that have no logarithm.
+    Parameters
+    ----------
+    patches : Patches
+    column : str, optional
+        The target; by default the patches' first.
+
+    Returns
+    -------
+    Quadratic
+
+    Raises
+    ------
+    CoganError
+        If there is no such target, no training tile, or an input has no logarithm.
     """
     start = time.perf_counter()
     tiles = one_target(patches, column, "train").select("train")
@@ -150,12 +218,25 @@ class Excess:
     """W = max(0, slope (DUST - ratio N_HI) + offset): dust that belongs to no atom is molecular.
 
     With N_H = N_HI + 2 X_CO W and DUST = ratio N_H, the slope is 1 / (2 X_CO ratio).
+
+    Attributes
+    ----------
+    ratio : float
+        Dust per N_HI [dust unit / cm-2].
+    slope : float
+        In K km/s per dust unit.
+    offset : float
+        In K km/s, for dust in gas seen in neither line, and for zero levels.
+    dust, hi : int
+        Channels of the inputs.
+    seconds : float
+    parameters : int
     """
 
-    ratio: float  # [dust unit / cm-2]
-    slope: float  # [K km/s / dust unit]
-    offset: float  # [K km/s], for dust in gas seen in neither line, and for zero levels
-    dust: int  # channels of the inputs
+    ratio: float
+    slope: float
+    offset: float
+    dust: int
     hi: int
     seconds: float
     parameters: int = 3
@@ -166,21 +247,44 @@ class Excess:
         return 1 / (2 * self.slope * self.ratio)
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
-        """W in K km/s, shape (n, npix, npix), from inputs (n, channels, npix, npix)."""
+        """Predict W [K km/s] from dust and HI.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (n, 2, npix, npix)
+            Physical units.
+
+        Returns
+        -------
+        ndarray, shape (n, npix, npix), float64
+        """
         inputs = checked_inputs(inputs, 2)
         excess = inputs[:, self.dust] - self.ratio * inputs[:, self.hi]
         return np.maximum(0.0, self.slope * excess + self.offset)
 
 
 def fit_excess(patches: Patches, column: str | None = None) -> Excess:
-    """Dust-to-HI ratio where atoms dominate, then slope and offset of CO against the excess.
+    """Fit the dust-to-HI ratio where atoms dominate, then CO against the dust in excess of it.
 
     The ratio is the median of DUST / N_HI over pixels where 2 X_CO W is below a twentieth of N_HI
-    (X_CO = 2e20). Slope and offset minimise the squared difference of asinh(W / 0.3 K km/s), by
-    which all are judged: in K km/s, the few brightest pixels alone would decide.
+    (`lines.X_CO`). Slope and offset minimise the squared difference of asinh(W / 0.3 K km/s), by
+    which all are compared: in K km/s, the few brightest pixels alone would decide.
 
-    Raises `CoganError`, too, for inputs other than DUST and N_HI [cm-2], and where hardly a pixel
-    is dominated by atoms.
+    Parameters
+    ----------
+    patches : Patches
+    column : str, optional
+        The target; by default the patches' first.
+
+    Returns
+    -------
+    Excess
+
+    Raises
+    ------
+    CoganError
+        If there is no such target, no training tile, an input other than DUST and N_HI [cm-2], or
+        hardly a pixel that is dominated by atoms.
     """
     start = time.perf_counter()
     names = patches.meta["input_columns"]
@@ -207,7 +311,25 @@ def fit_excess(patches: Patches, column: str | None = None) -> Excess:
 
 
 def one_target(patches: Patches, column: str | None, *splits: str) -> Patches:
-    """The patches with one target alone, after refusing what cannot be learnt from."""
+    """Reduce patches to one target, after refusing what cannot be learnt from.
+
+    Parameters
+    ----------
+    patches : Patches
+    column : str or None
+        The target; None: the first.
+    *splits : str
+        Those that must have tiles; with 'validation', the tiles must suit a network.
+
+    Returns
+    -------
+    Patches
+
+    Raises
+    ------
+    CoganError
+        If there is no such target, no tile in a split, or no network could learn from them.
+    """
     columns = patches.meta["target_columns"]
     column = column or columns[0]
     if column not in columns:
@@ -223,20 +345,34 @@ def one_target(patches: Patches, column: str | None, *splits: str) -> Patches:
                 "These patches are scaled by their own extremes (minmax), which nobody knows where "
                 "CO is unknown; make them with target_scaling='asinh'."
             )
-        side = patches.inputs.shape[-1]
-        if side % 4:
-            raise CoganError(f"Tiles of {side} pixels cannot be halved twice; use a multiple of 4.")
+        check_side(patches.inputs.shape[-1])
     return one
 
 
 def _pixels(tiles: Patches) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs (channels, m) and target (m,) of every k-th pixel, float64."""
+    """Return inputs (channels, m) and target (m,) of every k-th pixel, float64."""
     stride = -(-tiles.targets.size // MOST_PIXELS)
     inputs = [channel.ravel()[::stride] for channel in tiles.inputs.swapaxes(0, 1)]
     return np.array(inputs, np.float64), tiles.targets.ravel()[::stride].astype(np.float64)
 
 
 def checked_inputs(inputs: np.ndarray, channels: int) -> np.ndarray:
+    """Check the inputs of a prediction.
+
+    Parameters
+    ----------
+    inputs : array_like, shape (n, channels, npix, npix)
+    channels : int
+
+    Returns
+    -------
+    ndarray, float64
+
+    Raises
+    ------
+    CoganError
+        If the shape is another one.
+    """
     inputs = np.asarray(inputs, dtype=np.float64)
     if inputs.ndim != 4 or inputs.shape[1] != channels:
         raise CoganError(f"Give inputs (n, {channels}, npix, npix), not {inputs.shape}.")

@@ -17,8 +17,9 @@ import numpy as np
 
 from ..base.files import CoganError
 from ..base.units import FWHM_PER_SIGMA
-from ..sky.clouds import Clouds, arm_phase, draw_sizes, paint, seen_from_sun
-from ..sky.skyfile import check_beam, check_nside
+from ..sky.clouds import Clouds, draw_sizes, paint, seen_from_sun
+from ..sky.galaxy import arm_phase
+from ..sky.maps import check_beam, check_nside
 
 # pysm3's call (its CO lines model); lengths in kpc, emissivity in K km/s
 N_CLOUDS = 40_000
@@ -50,11 +51,22 @@ def cloud_population(seed: int, n: int = N_CLOUDS) -> Clouds:
     -------
     Clouds
         `sigma_rad` is L / (6 d); hence `size_pc`, four of them, is 2/3 of MCMole3D's L.
+
+    Raises
+    ------
+    CoganError
+        If n or the seed is impossible.
+
+    Examples
+    --------
+    >>> clouds = cloud_population(seed=1, n=200)
+    >>> clouds.lon_deg.size <= 200
+    True
     """
     if n < 1 or seed < 0:
         raise CoganError(f"There are {n} clouds of seed {seed}; n must be positive, seed not < 0.")
     rng = np.random.default_rng([seed, 0])
-    base = rng.normal(RING, RING_FWHM / np.sqrt(2 * np.log(2)), n)
+    base = rng.normal(RING, RING_FWHM / (FWHM_PER_SIGMA / 2), n)
     width = 0.30 + 0.10 * (base - BAR).clip(0) / (12.0 - BAR)
     in_ring = rng.random(n) < 0.1
     radius = np.where(in_ring, base, rng.normal(base, width))
@@ -137,10 +149,25 @@ def cloud_map(
 
 
 def plane_total(w_co: np.ndarray) -> float:
-    """Integral of a HEALPix map (RING) within 2 deg of the plane, all longitudes [K km/s sr].
+    """Integrate a map within 2 deg of the plane, over all longitudes.
 
     The pixels whose centres lie inside, as in MCMole3D's `integrate_intensity_map`, which adds them
     up in 499 steps of longitude and in other units; missing pixels (NaN, UNSEEN) count as zero.
+
+    Parameters
+    ----------
+    w_co : ndarray, shape (12 * nside**2,)
+        W in K km/s, RING.
+
+    Returns
+    -------
+    float
+        In K km/s sr.
+
+    Raises
+    ------
+    CoganError
+        If it is no map.
     """
     w_co = np.asarray(w_co, dtype=np.float64)
     if w_co.ndim != 1 or not hp.isnpixok(w_co.size):

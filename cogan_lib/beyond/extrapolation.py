@@ -1,5 +1,7 @@
-"""How far from its training must a generator reach? Dust and HI of a sky against those of the tiles
-that it has learnt from.
+"""How far from its training a generator must reach, by dust and HI of a sky and of its tiles.
+
+The one definition of "outside the training": `extrapolation`. (`Scaling.bound` is another thing: it
+cuts each column off at its own extremes, so that no network computes with what it has never seen.)
 """
 
 from __future__ import annotations
@@ -17,23 +19,62 @@ LATITUDE_BANDS = ((0, 5), (5, 10), (10, 20), (20, 30), (30, 45), (45, 60), (60, 
 
 
 def latitude(nside: int) -> np.ndarray:
-    """Distance from the plane of every pixel in degrees, shape (12 * nside**2,)."""
+    """Compute the distance of every pixel from the plane.
+
+    Parameters
+    ----------
+    nside : int
+
+    Returns
+    -------
+    ndarray, shape (12 * nside**2,)
+        In degrees.
+    """
     return np.abs(hp.pix2ang(nside, np.arange(hp.nside2npix(nside)), lonlat=True)[1])
 
 
 def log10(maps: list[np.ndarray]) -> np.ndarray:
-    """log10; what is not positive counts as the map's smallest positive value."""
+    """Take log10; what is not positive counts as the map's smallest positive value.
+
+    Parameters
+    ----------
+    maps : list of ndarray, shape (n,)
+
+    Returns
+    -------
+    ndarray, shape (maps, n)
+
+    Examples
+    --------
+    >>> log10([np.array([10.0, -1.0, 1000.0])])
+    array([[1., 1., 3.]])
+    """
     return np.log10([np.maximum(v, np.min(v[v > 0])) for v in np.asarray(maps, np.float64)])
 
 
 def training_region(train_inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The cells of (log10 dust, log10 N_HI) in which training pixels lie.
+    """Find the cells of (log10 dust, log10 N_HI) in which training pixels lie.
 
     Of all cells of 0.1 dex, the fewest that together hold 99.8 % of the training pixels (their
-    highest-density region): joint, because dust and HI each within its extremes may be a pair
-    that was never seen, and without the few stray pixels that stretch extremes.
-    Takes dust and N_HI of training tiles in physical units, shape (n, 2, npix, npix). Returns the
-    lower corner of the grid of cells, dex, and which of them are the region, shape (n_dust, n_hi).
+    highest-density region): joint, because dust and HI each within its extremes may be a pair that
+    was never seen, and without the few stray pixels that stretch extremes.
+
+    Parameters
+    ----------
+    train_inputs : ndarray, shape (n, 2, npix, npix)
+        Dust and N_HI of training tiles, in physical units.
+
+    Returns
+    -------
+    low : ndarray, shape (2,)
+        Lower corner of the grid of cells [dex].
+    region : ndarray of bool, shape (n_dust, n_hi)
+        Which cells are the region.
+
+    Raises
+    ------
+    CoganError
+        If no pixel has positive dust and N_HI.
     """
     pixels = np.moveaxis(np.asarray(train_inputs, np.float64), 1, 0).reshape(2, -1)
     logs = np.log10(pixels[:, (pixels > 0).all(axis=0)])
@@ -51,12 +92,27 @@ def training_region(train_inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def extrapolation(
     maps: Mapping[str, np.ndarray], train_inputs: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How far each pixel's dust and HI lie outside the training region.
+    """Compute how far each pixel's dust and HI lie outside the training region.
 
-    Takes full-sky maps DUST and N_HI (values that are not positive count as the smallest positive
-    one) and the inputs of the training tiles, as `training_region` does. Returns ``flag`` (int16):
-    0 inside, 2 with both inputs beyond the region's extent, 1 else (one of them, or an unusual
-    pair); and ``distance`` (float32) to the nearest cell, in dex of (dust, N_HI), 0 inside.
+    Parameters
+    ----------
+    maps : dict with DUST and N_HI, shape (12 * nside**2,)
+        Values that are not positive count as the smallest positive one.
+    train_inputs : ndarray, shape (n, 2, npix, npix)
+        As in `training_region`.
+
+    Returns
+    -------
+    flag : ndarray, shape (12 * nside**2,), int16
+        0 inside, 2 with both inputs beyond the region's extent, 1 else (one of them, or an unusual
+        pair).
+    distance : ndarray, shape (12 * nside**2,), float32
+        To the nearest cell, in dex of (dust, N_HI); 0 inside.
+
+    Raises
+    ------
+    CoganError
+        If a map is missing, or no training pixel is positive.
     """
     if not {"DUST", "N_HI"} <= set(maps):
         raise CoganError(
@@ -76,7 +132,18 @@ def extrapolation(
 
 
 def by_latitude(flag: np.ndarray, distance: np.ndarray, maps: Mapping[str, np.ndarray]) -> list:
-    """For bands of latitude: shares of the flags, median and 95 % distance, means of the maps."""
+    """Summarise bands of latitude: shares of flags, median and 95 % distance, means of maps.
+
+    Parameters
+    ----------
+    flag, distance : ndarray, shape (12 * nside**2,)
+        From `extrapolation`.
+    maps : dict of str to ndarray, shape (12 * nside**2,)
+
+    Returns
+    -------
+    list of dict
+    """
     b, rows = latitude(hp.npix2nside(flag.size)), []
     for low, high in LATITUDE_BANDS:
         good = (b >= low) & (b < high)

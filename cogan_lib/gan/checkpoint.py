@@ -83,6 +83,11 @@ def save_checkpoint(
     **content : dict
         Further sections of checkpoint.json: metrics, training, provenance.
 
+    Returns
+    -------
+    Path
+        `folder`.
+
     Raises
     ------
     CoganError
@@ -99,23 +104,38 @@ def save_checkpoint(
 def load_checkpoint(folder: str | Path) -> Checkpoint:
     """Read a checkpoint folder.
 
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    Checkpoint
+
     Raises
     ------
     CoganError
         If a file is missing, damaged, not the one that the JSON file describes, or of another
         version of this package.
+
+    Examples
+    --------
+    >>> from cogan_lib.gan.pretrained import WEIGHTS
+    >>> trained = load_checkpoint(WEIGHTS / "embedded-nside256" / "cycle-gan")
+    >>> trained.meta["input_columns"], trained.meta["target_columns"]
+    (['DUST', 'N_HI'], ['W_CO10', 'W_CO21'])
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise CoganError(f"There is no checkpoint folder {folder}; chapter 03 makes it.")
-    mend = "get the whole checkpoint folder again, or train again (chapter 03)"
-    content = read_json(folder / "checkpoint.json", mend)
+    fix = "get the whole checkpoint folder again, or train again (chapter 03)"
+    content = read_json(folder / "checkpoint.json", fix)
     if content.get("format") != FORMAT:
         raise CoganError(
             f"{folder} is of checkpoint format {content.get('format')}, this package reads "
             f"{FORMAT}; train again."
         )
-    with reading(folder, "valid checkpoint", mend):
+    with reading(folder, "valid checkpoint", fix):
         settings = NetworkSettings(**content["network"])
         meta = {key: content[key] for key in META}
         check_meta(meta)
@@ -139,31 +159,42 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
 
 
 def check_matches(checkpoint: Checkpoint, patches: Patches) -> None:
-    """Raise `CoganError` unless the patches are of the kind that the checkpoint was trained on."""
+    """Check that patches are of the kind that a checkpoint was trained on.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    patches : Patches
+
+    Raises
+    ------
+    CoganError
+        If columns, geometry, beam or scalings differ.
+    """
     ours, theirs = checkpoint.meta, patches.meta
-    mend = "make such patches (chapter 01) or train again on these (chapter 03)."
+    fix = "make such patches (chapter 01) or train again on these (chapter 03)."
     for what, key in (("inputs", "input_columns"), ("targets", "target_columns")):
         if ours[key] != theirs[key]:
             raise CoganError(
                 f"The checkpoint's {what} are {', '.join(ours[key])}, those of the patches are "
-                f"{', '.join(theirs[key])}; {mend}"
+                f"{', '.join(theirs[key])}; {fix}"
             )
     if ours["geometry"] != theirs["geometry"]:
         raise CoganError(
             f"The checkpoint was trained on tiles of {_words(ours['geometry'])}, the patches are "
-            f"tiles of {_words(theirs['geometry'])}; {mend}"
+            f"tiles of {_words(theirs['geometry'])}; {fix}"
         )
     if not math.isclose(ours["fwhm_arcmin"], theirs["fwhm_arcmin"], rel_tol=1e-3):
         raise CoganError(
             f"The checkpoint was trained at a beam of {ours['fwhm_arcmin']:g} arcmin, the patches "
-            f"have {theirs['fwhm_arcmin']:g} arcmin; {mend}"
+            f"have {theirs['fwhm_arcmin']:g} arcmin; {fix}"
         )
     for name in (*ours["input_columns"], *ours["target_columns"]):
         one, other = ours["scalings"][name], theirs["scalings"][name]
         if not _same_scaling(one, other):
             raise CoganError(
                 f"The checkpoint scales {name} by {json.dumps(one)}, the patches by "
-                f"{json.dumps(other)}; {mend}"
+                f"{json.dumps(other)}; {fix}"
             )
 
 
@@ -182,14 +213,39 @@ def _same_scaling(one: dict, other: dict) -> bool:
 
 
 def save_state(path: str | Path, state: dict) -> Path:
-    """Write a run's state (tensors and plain types), whole or not at all."""
+    """Write a run's state (tensors and plain types), whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+    state : dict
+
+    Returns
+    -------
+    Path
+        `path`.
+    """
     buffer = io.BytesIO()  # torch's own errors do not say that a disk is full
     torch.save(state, buffer)
     return write_bytes(path, buffer.getbuffer())
 
 
 def load_state(path: str | Path) -> dict:
-    """Read what `save_state` wrote, onto the CPU; a damaged or foreign file is a `CoganError`."""
+    """Read what `save_state` wrote, onto the CPU.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    CoganError
+        If the file is missing, damaged, or holds something else.
+    """
     with reading(path, "training state", "delete it and train from the start"):
         state = torch.load(path, map_location="cpu", weights_only=True)
         if not (isinstance(state, dict) and {"fingerprint", "history"} <= state.keys()):

@@ -22,7 +22,7 @@ class CycleGan:
     Attributes
     ----------
     networks : ModuleDict
-        g_ab (inputs to targets), g_ba, d_a (judges inputs), d_b.
+        g_ab (inputs to targets), g_ba, d_a (discriminates inputs), d_b.
     generators, averages : ModuleList
         g_ab and g_ba as they are trained, and their running averages.
     optimisers : list
@@ -58,35 +58,48 @@ class CycleGan:
         self.buffers = [ReplayBuffer(), ReplayBuffer()]
 
     def step(self, real_a: Tensor, real_b: Tensor, random: torch.Generator) -> dict[str, Tensor]:
-        """Generators, then discriminators, then the average; the losses, cut off from the graph.
+        """Take one step: generators, then discriminators, then the average.
 
         Several processes are given the same whole batch and the same `random`. Each works on its
-        share of the tiles; gradients are averaged, and every process replays what all have made.
+        share of the tiles; gradients are averaged, and every process replays what all have
+        generated.
+
+        Parameters
+        ----------
+        real_a, real_b : Tensor, shape (b, channels, h, w)
+            Scaled tiles of inputs and targets, the whole batch.
+        random : torch.Generator
+            On the CPU.
+
+        Returns
+        -------
+        dict of str to scalar Tensor
+            The losses, cut off from the graph.
         """
         nets, autocast = self.networks, self.fabric.autocast
-        judges, weights = (nets["d_a"], nets["d_b"]), self.settings.weights
-        for judge in judges:
-            judge.requires_grad_(False)  # the generators' step needs no gradients for them
+        discriminators, weights = (nets["d_a"], nets["d_b"]), self.settings.weights
+        for discriminator in discriminators:
+            discriminator.requires_grad_(False)  # the generators' step needs no gradients for them
         real_a, real_b = (x.contiguous(memory_format=self.layout) for x in (real_a, real_b))
         mine, widths = share(len(real_a)), self.settings.network.noise
         if widths:  # of two members of each tile
             noise = flat_noise(2 * len(real_a), real_a.shape[-1], widths, random)
             noise = noise.unflatten(0, (2, -1))[:, mine].flatten(0, 1).to(real_a, non_blocking=True)
         real_a, real_b = real_a[mine], real_b[mine]
-        arguments = [nets["g_ab"], nets["g_ba"], *judges, real_a, real_b]
+        arguments = [nets["g_ab"], nets["g_ba"], *discriminators, real_a, real_b]
         with autocast():
             if widths:
                 terms, *fakes = member_losses(*arguments, noise, weights)
             else:
                 terms, *fakes = generator_losses(*arguments, weights)
         self._descend(self.optimisers[0], terms["generator"])
-        sides = zip(judges, (real_a, real_b), fakes, self.buffers, strict=True)
-        for i, (judge, real, fake, buffer) in enumerate(sides):
-            judge.requires_grad_(True)
+        sides = zip(discriminators, (real_a, real_b), fakes, self.buffers, strict=True)
+        for i, (discriminator, real, fake, buffer) in enumerate(sides):
+            discriminator.requires_grad_(True)
             past = buffer.exchange(of_all(fake), random)[mine]
             past = past.contiguous(memory_format=self.layout)
             with autocast():
-                loss = discriminator_loss(judge, real, past)
+                loss = discriminator_loss(discriminator, real, past)
             self._descend(self.optimisers[1 + i], loss)
             terms["discriminator_" + "ab"[i]] = loss
         self.steps += 1
@@ -110,13 +123,23 @@ class CycleGan:
         optimiser.step()
 
     def set_rate(self, rate: float) -> None:
-        """Learning rate of all optimisers."""
+        """Set the learning rate of all optimisers.
+
+        Parameters
+        ----------
+        rate : float
+        """
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = rate
 
     def state_dict(self) -> dict:
-        """All that changes from step to step."""
+        """Give all that changes from step to step.
+
+        Returns
+        -------
+        dict
+        """
         return {
             "steps": self.steps,
             "networks": self.networks.state_dict(),
@@ -126,7 +149,12 @@ class CycleGan:
         }
 
     def load_state_dict(self, state: dict) -> None:
-        """Take over what `state_dict` gave."""
+        """Take over what `state_dict` gave.
+
+        Parameters
+        ----------
+        state : dict
+        """
         self.steps = state["steps"]
         self.networks.load_state_dict(state["networks"])
         self.averages.load_state_dict(state["averages"])
@@ -137,7 +165,15 @@ class CycleGan:
 
 
 def clip_gradients(optimiser: torch.optim.Optimizer, clip: float) -> None:
-    """Shorten the gradient of all that an optimiser moves, if it is longer than `clip`."""
+    """Shorten the gradient of all that an optimiser moves, if it is longer than `clip`.
+
+    Parameters
+    ----------
+    optimiser : Optimizer
+        Its gradients are changed in place.
+    clip : float
+        Longest norm; infinite: no limit.
+    """
     if math.isfinite(clip):
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         nn.utils.clip_grad_norm_(parameters, clip)

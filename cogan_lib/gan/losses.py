@@ -1,7 +1,7 @@
 """The terms of the Cycle-GAN objective, and the replay buffer of generated tiles.
 
 A is the domain of the inputs (dust, HI), B that of the targets (CO); G_AB and G_BA translate, D_A
-and D_B judge. With the paper's weights the generators minimise
+and D_B discriminate. With the paper's weights the generators minimise
 
     L = (adv_AB + adv_BA)/2 + 10 (cycle_A + cycle_B)/2 + 5 (identity_A + identity_B)/2
 
@@ -35,7 +35,7 @@ class LossWeights:
         L1 between a tile of the output domain and its translation; needs as many input as target
         channels. The paper: 5.
     pair : float
-        L1 between a translated tile and its true counterpart. An extension of ours: the paper has
+        L1 between a translated tile and its real counterpart. An extension of ours: the paper has
         none, and a run with it is no longer unpaired.
     """
 
@@ -44,11 +44,24 @@ class LossWeights:
     pair: float = 0.0
 
     def __post_init__(self) -> None:
+        """Refuse negative weights."""
         if not min(self.cycle, self.identity, self.pair) >= 0:
             raise CoganError(f"{self}: a loss weight must be zero or positive.")
 
     def check(self, inputs: int, targets: int, paired: bool) -> None:
-        """Raise `CoganError` if a term is asked for that does not exist here."""
+        """Check that all terms exist for such tiles.
+
+        Parameters
+        ----------
+        inputs, targets : int
+            Channels.
+        paired : bool
+
+        Raises
+        ------
+        CoganError
+            If a term is asked for that does not exist here.
+        """
         if self.identity and inputs != targets:
             raise CoganError(
                 f"The identity loss feeds one domain to the generator of the other, but there are "
@@ -56,27 +69,60 @@ class LossWeights:
             )
         if self.pair and not paired:
             raise CoganError(
-                "The pair loss needs true pairs: set paired to true or its weight to 0."
+                "The pair loss needs real pairs: set paired to true or its weight to 0."
             )
 
 
-def real_loss(judged: Tensor) -> Tensor:
-    """LSGAN: mean squared distance of a discriminator's answers from 1 (Mao et al. 2017)."""
-    return (judged.float() - 1).square().mean()
+def real_loss(answers: Tensor) -> Tensor:
+    """Compute LSGAN's mean squared distance of answers from 1 (Mao et al. 2017).
+
+    Parameters
+    ----------
+    answers : Tensor
+        Of a discriminator.
+
+    Returns
+    -------
+    Tensor, scalar
+
+    Examples
+    --------
+    >>> real_loss(torch.tensor([1.0, 0.0])).item()
+    0.5
+    """
+    return (answers.float() - 1).square().mean()
 
 
-def fake_loss(judged: Tensor) -> Tensor:
-    """LSGAN: mean squared distance of a discriminator's answers from 0."""
-    return judged.float().square().mean()
+def fake_loss(answers: Tensor) -> Tensor:
+    """Compute LSGAN's mean squared distance of answers from 0.
+
+    Parameters
+    ----------
+    answers : Tensor
+        Of a discriminator.
+
+    Returns
+    -------
+    Tensor, scalar
+    """
+    return answers.float().square().mean()
 
 
 def discriminator_loss(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """(real_loss + fake_loss)/2, both halves judged in one pass.
+    """Compute (real_loss + fake_loss)/2, both halves in one pass.
 
-    `real` and `fake` have the same shape; `fake` must be cut off from its generator's graph.
+    Parameters
+    ----------
+    discriminator : Module
+    real, fake : Tensor, shape (b, channels, h, w)
+        `fake` must be cut off from its generator's graph.
+
+    Returns
+    -------
+    Tensor, scalar
     """
-    judged_real, judged_fake = discriminator(torch.cat([real, fake])).chunk(2)
-    return (real_loss(judged_real) + fake_loss(judged_fake)) / 2
+    answers_real, answers_fake = discriminator(torch.cat([real, fake])).chunk(2)
+    return (real_loss(answers_real) + fake_loss(answers_fake)) / 2
 
 
 def generator_losses(
@@ -88,7 +134,15 @@ def generator_losses(
     real_b: Tensor,
     weights: LossWeights,
 ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-    """All terms of one step of the generators.
+    """Compute all terms of one step of the generators.
+
+    Parameters
+    ----------
+    g_ab, g_ba, d_a, d_b : Module
+        Generators and discriminators.
+    real_a, real_b : Tensor, shape (b, channels, h, w)
+        Scaled tiles of inputs and targets.
+    weights : LossWeights
 
     Returns
     -------
@@ -115,18 +169,32 @@ def generator_losses(
     return terms, fake_a.detach().to(real_a), fake_b.detach().to(real_b)
 
 
-def crps(one: Tensor, other: Tensor, truth: Tensor) -> Tensor:
+def crps(one: Tensor, other: Tensor, real: Tensor) -> Tensor:
     """Continuous ranked probability score of two members, on pixels and on means of 4 and 16.
 
-    With d the absolute difference, (d(one, truth) + d(other, truth) - d(one, other))/2: on average
-    lowest if truth and members come from one distribution (Gneiting & Raftery 2007; fair for two
+    With d the absolute difference, (d(one, real) + d(other, real) - d(one, other))/2: on average
+    lowest if real and members come from one distribution (Gneiting & Raftery 2007; fair for two
     members, Ferro 2014). Against it, L1 alone is lowest for the median of that distribution, whose
     power is too low. Means over squares make the members differ together over wide regions, not
     pixel by pixel alone.
+
+    Parameters
+    ----------
+    one, other, real : Tensor, shape (b, channels, h, w)
+
+    Returns
+    -------
+    Tensor, scalar
+
+    Examples
+    --------
+    >>> tiles = torch.zeros(1, 1, 16, 16)
+    >>> crps(tiles + 1, tiles - 1, tiles).item()
+    0.0
     """
-    score = torch.zeros((), device=truth.device)
+    score = torch.zeros((), device=real.device)
     for side in CRPS_SIDES:
-        x, y, t = (functional.avg_pool2d(tiles, side) for tiles in (one, other, truth))
+        x, y, t = (functional.avg_pool2d(tiles, side) for tiles in (one, other, real))
         score = score + ((x - t).abs() + (y - t).abs() - (x - y).abs()).mean() / 2
     return score / len(CRPS_SIDES)
 
@@ -141,15 +209,24 @@ def member_losses(
     noise: Tensor,
     weights: LossWeights,
 ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-    """As `generator_losses`, for a generator that is given noise: two members of every tile.
+    """Compute the terms for a generator that is given noise: two members of every tile.
 
-    Their score against the true tile takes the place of the L1 term. The cycle runs from A to B to
+    Their score against the real tile takes the place of the L1 term. The cycle runs from A to B to
     A only: B to A to B would ask the members to be equal.
 
     Parameters
     ----------
+    g_ab, g_ba, d_a, d_b : Module
+        As in `generator_losses`.
+    real_a, real_b : Tensor, shape (b, channels, h, w)
     noise : Tensor, shape (2 b, channels, h, w)
         For the first and the second member of each of the b tiles.
+    weights : LossWeights
+
+    Returns
+    -------
+    terms, fake_a, fake_b
+        As `generator_losses`.
     """
     members = g_ab(torch.cat([real_a.repeat(2, 1, 1, 1), noise], dim=1))
     one, other = members.chunk(2)
@@ -191,6 +268,10 @@ class ReplayBuffer:
             Cut off from any graph.
         random : torch.Generator
             On the CPU, so that a GPU run draws the same exchanges and never has to wait.
+
+        Returns
+        -------
+        Tensor, shape (b, channels, h, w)
         """
         if self.tiles is None:
             self.tiles = torch.zeros_like(fresh[:1]).repeat(self.size, 1, 1, 1)
@@ -209,10 +290,22 @@ class ReplayBuffer:
         return out
 
     def state_dict(self) -> dict:
-        """Content, for a resumable run."""
+        """Give the content, for a resumable run.
+
+        Returns
+        -------
+        dict
+        """
         return {"tiles": self.tiles, "count": self.count}
 
     def load_state_dict(self, state: dict, device: torch.device | str = "cpu") -> None:
-        """Take over a saved content."""
+        """Take over a saved content.
+
+        Parameters
+        ----------
+        state : dict
+            From `state_dict`.
+        device : torch.device or str
+        """
         tiles = state["tiles"]
         self.tiles, self.count = tiles if tiles is None else tiles.to(device), state["count"]

@@ -29,6 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..base.checks import check_side
 from ..base.files import CoganError
 
 
@@ -68,6 +69,7 @@ class NetworkSettings:
     noise: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        """Refuse shapes that are no network for tiles."""
         object.__setattr__(self, "noise", tuple(self.noise))  # a list, if it comes from JSON
         sizes = (self.features, self.discriminator_features, self.discriminator_layers)
         whole = all(type(size) is int for size in (*sizes, self.blocks))
@@ -92,7 +94,7 @@ class Halve(nn.Module):
         self.register_buffer("kernel", kernel, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, c, h, w) to (b, c, h/2, w/2)."""
+        """Halve (b, c, h, w) to (b, c, h/2, w/2)."""
         padded = functional.pad(x, (1, 1, 1, 1), mode="reflect")
         return functional.conv2d(padded, self.kernel, stride=2, groups=x.shape[1])
 
@@ -107,7 +109,7 @@ class Double(nn.Module):
         self.register_buffer("kernel", kernel, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, c, h, w) to (b, c, 2h, 2w)."""
+        """Double (b, c, h, w) to (b, c, 2h, 2w)."""
         padded = functional.pad(x, (1, 1, 1, 1), mode="replicate")
         return functional.conv_transpose2d(
             padded, self.kernel, stride=2, padding=3, groups=x.shape[1]
@@ -115,10 +117,19 @@ class Double(nn.Module):
 
 
 def norm_relu(channels: int, instance_norm: bool) -> list[nn.Module]:
-    """Instance normalisation and ReLU, or a leaky ReLU alone.
+    """Make instance normalisation and ReLU, or a leaky ReLU alone.
 
     Nothing brings the features back to mean zero without normalisation. A plain ReLU then dies
     easily: it did, for a whole layer, on the real sky.
+
+    Parameters
+    ----------
+    channels : int
+    instance_norm : bool
+
+    Returns
+    -------
+    list of Module
     """
     return [nn.InstanceNorm2d(channels), nn.ReLU()] if instance_norm else [nn.LeakyReLU(0.2)]
 
@@ -139,7 +150,7 @@ class ResidualBlock(nn.Module):
             self.body.append(nn.InstanceNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Same shape in and out."""
+        """Add the block's answer to its input; (b, c, h, w) in and out."""
         return x + self.body(x)
 
 
@@ -156,7 +167,7 @@ class Generator(nn.Module):
 
     Notes
     -----
-    A tile's side must be a multiple of four pixels.
+    A tile's side must be a multiple of four pixels (`checks.check_side`).
     """
 
     def __init__(
@@ -197,7 +208,7 @@ class Generator(nn.Module):
         return [Double(inputs), nn.ReflectionPad2d(1), nn.Conv2d(inputs, outputs, 3)]
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, inputs + noise, npix, npix) to (b, outputs, npix, npix)."""
+        """Translate (b, inputs + noise, npix, npix) to (b, outputs, npix, npix)."""
         full = self.first(x)
         half = self.down[0](full)
         quarter = self.blocks(self.down[1](half))
@@ -231,7 +242,13 @@ class Discriminator(nn.Sequential):
 
 
 def initialise_normal(module: nn.Module) -> None:
-    """Weights from a normal of standard deviation 0.02, biases zero: CycleGAN's way."""
+    """Draw weights from a normal of standard deviation 0.02, biases zero: CycleGAN's way.
+
+    Parameters
+    ----------
+    module : Module
+        Changed in place.
+    """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(layer.weight, 0.0, 0.02)
@@ -243,6 +260,13 @@ def initialise_amplitude(module: nn.Module, output: nn.Conv2d) -> None:
 
     Residual blocks start as identities (their second convolution is zero), and the `output`
     layer, which no ReLU follows, gets half the variance.
+
+    Parameters
+    ----------
+    module : Module
+        Changed in place.
+    output : Conv2d
+        The layer of `module` that no ReLU follows.
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
@@ -255,11 +279,25 @@ def initialise_amplitude(module: nn.Module, output: nn.Conv2d) -> None:
 
 
 def receptive_field(module: nn.Module) -> int:
-    """Side, in input pixels, of the square that one output pixel can see (the largest such).
+    """Find the side, in input pixels, of the square that one output pixel can see.
 
     The interval of pixels behind one output pixel is followed backwards through the layers:
     a convolution of kernel k, stride s and padding p needs [s a - p, s b - p + k - 1] for [a, b].
     Instance normalisation, which lets each pixel see the whole tile a little, is not counted.
+
+    Parameters
+    ----------
+    module : Module
+
+    Returns
+    -------
+    int
+        The largest of the phases.
+
+    Examples
+    --------
+    >>> receptive_field(nn.Sequential(nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 3)))
+    5
     """
     layers = [x for x in module.modules() if not list(x.children())]  # 1x1 skips change nothing
     widest = 0
@@ -286,11 +324,19 @@ def _kernel(layer: nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, int, int]:
 
 
 def layout(network: nn.Module) -> torch.memory_format:
-    """The order of a tile's numbers in memory with which a network runs fastest.
+    """Choose the order of a tile's numbers in memory with which a network runs fastest.
 
     Convolutions want a pixel's channels side by side, by a tenth to a half. Instance normalisation
-    wants whole channels instead, and would rotate every feature map twice: a training step of the
+    wants whole channels instead, and would reorder every feature map twice: a training step of the
     paper's preset is a quarter faster without (CPU, and H100 in 16 bits).
+
+    Parameters
+    ----------
+    network : Module
+
+    Returns
+    -------
+    torch.memory_format
     """
     normalised = any(isinstance(module, nn.InstanceNorm2d) for module in network.modules())
     return torch.contiguous_format if normalised else torch.channels_last
@@ -305,23 +351,26 @@ def translate(generator: nn.Module, tiles: np.ndarray, batch_size: int = 64) -> 
     generator : Module
         On any device; its mode is left alone (no layer of ours depends on it).
     tiles : ndarray, shape (n, inputs + noise, npix, npix)
+    batch_size : int
 
     Returns
     -------
     ndarray, shape (n, outputs, npix, npix), float32
+
+    Raises
+    ------
+    CoganError
+        If the tiles have other channels than the generator takes, or a side that it cannot halve.
     """
     if isinstance(generator, Generator):
         channels = generator.inputs + generator.noise
-        if (
-            tiles.ndim != 4
-            or tiles.shape[1] != channels
-            or tiles.shape[2] % 4
-            or tiles.shape[3] % 4
-        ):
+        if tiles.ndim != 4 or tiles.shape[1] != channels:
             raise CoganError(
-                f"The generator takes tiles of {channels} channels and a multiple of 4 pixels a "
-                f"side, shape (n, {channels}, npix, npix), not {tiles.shape}."
+                f"The generator takes tiles of {channels} channels, shape (n, {channels}, npix, "
+                f"npix), not {tiles.shape}."
             )
+        for side in tiles.shape[2:]:
+            check_side(side)
     device, order = next(generator.parameters()).device, layout(generator)
     out = []
     for start in range(0, len(tiles), batch_size):

@@ -39,6 +39,17 @@ def flat_noise(n: int, npix: int, widths: tuple[float, ...], random: torch.Gener
     -------
     Tensor, shape (n, len(widths), npix, npix)
         Variance 1.
+
+    Raises
+    ------
+    CoganError
+        If a width is not positive and finite.
+
+    Examples
+    --------
+    >>> fields = flat_noise(2, 16, (3.0, 12.0), torch.Generator().manual_seed(1))
+    >>> tuple(fields.shape)
+    (2, 2, 16, 16)
     """
     if not all(0 < width < math.inf for width in widths):
         raise CoganError(f"The widths of the noise, {widths}, must be positive and finite.")
@@ -72,6 +83,11 @@ def noise_alm(nside: int, width_arcmin: float, seed: tuple[int, ...]) -> np.ndar
     -------
     ndarray of complex
         healpy's order.
+
+    Raises
+    ------
+    CoganError
+        If the width is not positive, or the seed not made of whole numbers.
     """
     import healpy as hp
 

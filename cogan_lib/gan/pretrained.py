@@ -25,9 +25,20 @@ LOG = "training_log.csv"
 
 
 def fitting(patches: Patches, network: NetworkSettings, paired: bool = True) -> list[Path]:
-    """Folders of weights of this network that were trained on such tiles, in order of their names.
+    """Find the weights of this network that were trained on such tiles.
 
     Such tiles: same columns, scalings, geometry and beam. Why a folder does not fit is logged.
+
+    Parameters
+    ----------
+    patches : Patches
+    network : NetworkSettings
+    paired : bool
+
+    Returns
+    -------
+    list of Path
+        Folders, in order of their names.
     """
     found = []
     for folder in sorted(WEIGHTS.glob("*/*/")):

@@ -42,7 +42,7 @@ class TrainingSettings:
     paired : bool
         Draw input and target tiles of the same place; otherwise independently.
     batch_size : int
-        Tiles a step; several processes share them.
+        Tiles per step; several processes share them.
     max_epochs, max_minutes : int, float
         The budget; an epoch is one pass over the training tiles.
     learning_rate : float
@@ -77,9 +77,10 @@ class TrainingSettings:
     precision: str = "32-true"
 
     def __post_init__(self) -> None:
+        """Refuse settings with which nothing can be trained."""
         if self.network.noise and not self.paired:
             raise CoganError(
-                "A generator of members is scored against the true tile: set paired to true."
+                "A generator of members is scored against the real tile: set paired to true."
             )
         for name in ("batch_size", "max_epochs", "max_minutes", "learning_rate", "clip"):
             if not getattr(self, name) > 0:
@@ -101,14 +102,19 @@ class TrainingSettings:
         return "cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu"
 
     def to_dict(self) -> dict:
-        """Plain types, for JSON; no limit is null."""
+        """Give plain types, for JSON; no limit is null.
+
+        Returns
+        -------
+        dict
+        """
         limits = {"max_minutes": self.max_minutes, "clip": self.clip}
         endless = {name: None for name, limit in limits.items() if math.isinf(limit)}
         return {**asdict(self), **endless}
 
 
 #: The cogan preset's weight of the cycle term, and of the L1 term between a generated tile and its
-#: true counterpart in paired training. The paper's 10 leaves the adversarial term, which alone
+#: real counterpart in paired training. The paper's 10 leaves the adversarial term, which alone
 #: asks for the right power on every scale, too little say.
 COGAN_WEIGHT = 4.0
 #: FWHM of the noise in tile pixels: texture, clouds, regions.
@@ -135,10 +141,25 @@ VARIANTS = {
 
 
 def training_settings(settings: Settings, n_inputs: int, n_targets: int) -> TrainingSettings:
-    """The preset's losses and learning rate, with the run's budget.
+    """Choose the preset's losses and learning rate, with the run's budget.
 
     The paper's preset has the paper's weights, but for the identity loss, which exists only where
     there are as many target as input channels.
+
+    Parameters
+    ----------
+    settings : Settings
+    n_inputs, n_targets : int
+        Channels.
+
+    Returns
+    -------
+    TrainingSettings
+
+    Examples
+    --------
+    >>> training_settings(Settings(), 2, 2).weights
+    LossWeights(cycle=4.0, identity=0.0, pair=4.0)
     """
     if settings.preset == "paper":
         weights = LossWeights(cycle=10.0, identity=5.0 if n_inputs == n_targets else 0.0)
@@ -162,7 +183,16 @@ def training_settings(settings: Settings, n_inputs: int, n_targets: int) -> Trai
 
 
 def member_settings(settings: TrainingSettings) -> TrainingSettings:
-    """The settings of a Cycle-GAN training, changed to those of a generator of members."""
+    """Change the settings of a Cycle-GAN training to those of a generator of members.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+
+    Returns
+    -------
+    TrainingSettings
+    """
     network = replace(PRESETS["cogan"], noise=MEMBER_WIDTHS)
     return replace(
         settings,

@@ -36,7 +36,7 @@ from tqdm import tqdm
 
 from ..base.files import CoganError, atomic_path, provenance, reading
 from ..base.processes import open_fabric
-from ..tiles.patches import Patches, turn
+from ..tiles.patches import Patches, rotate
 from ..tiles.scaling import to_physical
 from ..validation.amplitude import middle_of, r2_score
 from ..validation.report import per_epoch_check
@@ -266,7 +266,7 @@ def _epoch(
 
 def _turned(tiles: Tensor, turn_number: int) -> Tensor:
     """One of the eight flips and quarter turns of a square, the same for a whole batch."""
-    return turn(tiles, turn_number >= 4, turn_number % 4)
+    return rotate(tiles, turn_number >= 4, turn_number % 4)
 
 
 class _Schedule:

@@ -12,7 +12,7 @@ from matplotlib import colors
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from .style import BASE, COLUMNS, MOCK, REAL, VIOLET, colour_bar, column_norm, sky_panels
+from .style import BASE, COLUMNS, GENERATED, REAL, VIOLET, colour_bar, column_norm, sky_panels
 
 GREEN = "#5f7f2f"
 
@@ -23,31 +23,35 @@ def guesses_and_scores(
     width: np.ndarray,
     scores: Mapping[str, np.ndarray],
 ) -> Figure:
-    """Left: power of a member and of the best guess over the true one. Right: what scores reward.
+    """Left: power of a member and of the best guess over the real one. Right: what scores reward.
 
     Parameters
     ----------
     ell : ndarray, shape (n_bins,)
     power : dict of label to ndarray, shape (n_bins,)
     width : ndarray, shape (m,)
-        Standard deviation of the members over the true one.
+        Standard deviation of the members over the real one.
     scores : dict of label to ndarray, shape (m,)
         Mean score of such members; the lowest is marked.
+
+    Returns
+    -------
+    Figure
     """
     figure = Figure(figsize=(8.6, 3.7), layout="constrained")
     left, right = figure.subplots(1, 2)
-    looks = (("o-", MOCK), ("s-", BASE), (":", REAL))
+    looks = (("o-", GENERATED), ("s-", BASE), (":", REAL))
     for (label, share), (line, colour) in zip(power.items(), looks, strict=False):
         left.plot(ell, share, line, color=colour, ms=4, label=label)
-    left.set(xscale="log", ylim=(0, 1.25), xlabel=r"multipole $\ell$", ylabel="power over true")
+    left.set(xscale="log", ylim=(0, 1.25), xlabel=r"multipole $\ell$", ylabel="power over real")
     left.set_xticks(ell, labels=[f"{value:.0f}" for value in ell])
     left.minorticks_off()
-    for (label, score), colour in zip(scores.items(), (BASE, MOCK), strict=False):
+    for (label, score), colour in zip(scores.items(), (BASE, GENERATED), strict=False):
         best = np.argmin(score)
         right.plot(width, score, color=colour, label=label)
         right.plot(width[best], score[best], "o", color=colour, ms=8)
     right.axvline(1, color="0.5", lw=0.8)
-    right.set(xlabel="spread of the members / true spread", ylabel="mean score (low is good)")
+    right.set(xlabel="spread of the members / real spread", ylabel="mean score (low is good)")
     for axes in (left, right):
         axes.legend(fontsize=9)
     return figure
@@ -62,9 +66,13 @@ def noise_tiles(
     ----------
     tiles : dict of label to ndarray, shape (n, npix, npix)
     titles : sequence of str
-        One a column.
+        One per column.
     shared : dict of label to slice
         Pixel columns that show the same sky in all rows.
+
+    Returns
+    -------
+    Figure
     """
     n = len(titles)
     figure = Figure(figsize=(2.3 * n + 0.9, 2.4 * len(tiles)), layout="constrained")
@@ -94,6 +102,12 @@ def one_place(
     ----------
     pictures : dict of title to (ndarray of shape (npix, npix), column of the sky file)
     units : dict of column to str
+    columns : int
+        Pictures in a row.
+
+    Returns
+    -------
+    Figure
     """
     rows = -(-len(pictures) // columns)
     figure = Figure(figsize=(2.3 * columns, 2.75 * rows), layout="constrained")
@@ -118,32 +132,38 @@ def calibration_panels(
     levels: np.ndarray,
     covered: np.ndarray,
 ) -> Figure:
-    """Rank histogram, error against spread, and share of the truth within each interval.
+    """Rank histogram, error against spread, and share of the real values within each interval.
 
     Parameters
     ----------
     rank : sequence of float, length m + 1
-        Share of the true values at each place among m members.
+        Share of the real values at each place among m members.
     spread, error : ndarray, shape (k,)
         rms spread of the members, and rms error of their mean, in classes of spread.
     levels, covered : ndarray, shape (n,)
         Nominal and actual share within the central intervals.
+
+    Returns
+    -------
+    Figure
     """
     figure = Figure(figsize=(9.4, 3.5), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     m = len(rank) - 1
-    left.bar(np.arange(m + 1), np.array(rank) * (m + 1), width=1.0, color=MOCK, alpha=0.75)
+    left.bar(np.arange(m + 1), np.array(rank) * (m + 1), width=1.0, color=GENERATED, alpha=0.75)
     left.axhline(1, color=REAL, lw=1.2)
-    left.set(xlabel="members below the truth", ylabel="frequency over that of a flat histogram")
+    left.set(
+        xlabel="members below the real value", ylabel="frequency over that of a flat histogram"
+    )
     ends = [0, 1.1 * max(spread.max(), error.max())]
     middle.plot(ends, ends, color=REAL, lw=1)
-    middle.plot(spread, error, "o-", color=MOCK, ms=4)
+    middle.plot(spread, error, "o-", color=GENERATED, ms=4)
     middle.set(xlim=ends, ylim=ends, aspect="equal")
     middle.set(xlabel="spread of the members (asinh)", ylabel="error of their mean (asinh)")
     right.plot([0, 1], [0, 1], color=REAL, lw=1)
-    right.plot(levels, covered, "o-", color=MOCK, ms=4)
+    right.plot(levels, covered, "o-", color=GENERATED, ms=4)
     right.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    right.set(xlabel="interval of the members", ylabel="share of the truth inside")
+    right.set(xlabel="interval of the members", ylabel="share of the real values inside")
     return figure
 
 
@@ -152,14 +172,18 @@ def accuracy_and_power(points: Mapping[str, tuple[float, float]]) -> Figure:
 
     Parameters
     ----------
-    points : dict of label to (R^2, mock / real power)
+    points : dict of label to (R^2, generated / real power)
+
+    Returns
+    -------
+    Figure
     """
     figure = Figure(figsize=(6.8, 4.4), layout="constrained")
     axes = figure.add_subplot()
     looks = zip("so^vDPX*", (BASE, VIOLET, GREEN, REAL) * 2, strict=True)
     for (label, point), (marker, colour) in zip(points.items(), looks, strict=False):
         if "member" in label:
-            marker, colour = ("*" if "mean" in label else "o"), MOCK
+            marker, colour = ("*" if "mean" in label else "o"), GENERATED
         axes.plot(*point, marker, color=colour, ms=10, label=label)
     axes.axhline(1, color="0.5", lw=0.8)
     low, high = (f(y for _, y in points.values()) for f in (min, max))
@@ -168,7 +192,7 @@ def accuracy_and_power(points: Mapping[str, tuple[float, float]]) -> Figure:
     ticks = [t for t in ticks if t <= max(high, 1) * 1.5]
     axes.set_yticks(ticks, labels=[f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
-    axes.set(xlabel="$R^2$ on held-out tiles", ylabel="power at the beam, mock / real")
+    axes.set(xlabel="$R^2$ on held-out tiles", ylabel="power at the beam, generated / real")
     axes.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
@@ -177,6 +201,14 @@ def ratio_maps(ratios: Mapping[str, np.ndarray]) -> Figure:
     """Mollweide maps of W_CO21 / W_CO10; NaN where the lines are too faint.
 
     Without any (a sky with one line) the figure says so, and so does `ratio_shares`.
+
+    Parameters
+    ----------
+    ratios : dict of label to ndarray, shape (12 * nside**2,)
+
+    Returns
+    -------
+    Figure
     """
     if not ratios:
         return _one_line()
@@ -197,18 +229,22 @@ def ratio_shares(ratios: Mapping[str, np.ndarray], weights: Mapping[str, np.ndar
     ----------
     ratios, weights : dict of label to ndarray, shape (12 * nside**2,)
         The ratio, and W of the line that the emission is counted in.
+
+    Returns
+    -------
+    Figure
     """
     if not ratios:
         return _one_line()
     figure = Figure(figsize=(6.0, 3.4), layout="constrained")
     axes = figure.add_subplot()
     bins = np.linspace(0, 1.5, 46)
-    for (title, ratio), colour in zip(ratios.items(), (REAL, MOCK), strict=False):
+    for (title, ratio), colour in zip(ratios.items(), (REAL, GENERATED), strict=False):
         good = np.isfinite(ratio)
         weight = weights[title][good] / weights[title][good].sum()
         options = {"histtype": "step", "color": colour, "lw": 1.6, "label": title}
         axes.hist(np.clip(ratio[good], 0, 1.5), bins, weights=weight, **options)
-    axes.set(xlabel="$W_{21}/W_{10}$", ylabel="share of the emission a bin")
+    axes.set(xlabel="$W_{21}/W_{10}$", ylabel="share of the emission per bin")
     axes.legend()
     return figure
 

@@ -11,7 +11,8 @@ import numpy as np
 from matplotlib import colors
 from matplotlib.figure import Figure
 
-from .style import BASE, MOCK, REAL, band
+from ..validation.amplitude import asinh_scale
+from .style import BASE, GENERATED, REAL, band
 
 
 def landscapes(
@@ -30,6 +31,12 @@ def landscapes(
         Row: second weight.
     paths : dict of title to ndarray, shape (steps, m, 2)
         m descents; their ends are drawn orange where the first weight is negative.
+    labels : (str, str)
+        Of the two weights.
+
+    Returns
+    -------
+    Figure
     """
     figure = Figure(figsize=(2.6 * len(losses), 3.1), layout="constrained")
     line = figure.subplots(1, len(losses), squeeze=False, sharey=True)[0]
@@ -37,7 +44,7 @@ def landscapes(
         levels = np.geomspace(max(loss.min(), 0.2), loss.max(), 16)
         axes.contourf(x, x, loss, levels, norm=colors.LogNorm(), cmap="Greys", extend="min")
         for path in paths[title].transpose(1, 0, 2):
-            colour = MOCK if path[-1, 0] < 0 else BASE
+            colour = GENERATED if path[-1, 0] < 0 else BASE
             axes.plot(*path.T, color=colour, lw=0.8, alpha=0.8)
             axes.plot(*path[-1], "o", color=colour, ms=6, mec="white")
         axes.set(title=title, xlabel=labels[0], aspect="equal", xticks=[-1, 0, 1])
@@ -46,7 +53,19 @@ def landscapes(
 
 
 def training_curves(history: Sequence[Mapping[str, float]], best_epoch: int) -> Figure:
-    """Losses of the four networks, and the validation checks, epoch by epoch."""
+    """Draw losses of the four networks, and the validation checks, epoch by epoch.
+
+    Parameters
+    ----------
+    history : sequence of dict
+        One row per epoch of the training log.
+    best_epoch : int
+        Marked.
+
+    Returns
+    -------
+    Figure
+    """
     epoch = [row["epoch"] for row in history]
     panels = {
         "losses": (
@@ -84,16 +103,21 @@ def spectrum_and_histogram(
 
     Parameters
     ----------
+    ell : ndarray, shape (n_bins,)
     edge : float
         Multipole of the beam; what lies beyond is shaded.
     spectra : dict of label to ndarray, shape (n, n_bins)
     pixels : dict of label to ndarray
         asinh(W / 0.3 K km/s).
+
+    Returns
+    -------
+    Figure
     """
     figure = Figure(figsize=(8, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     bins = np.linspace(*np.percentile(np.concatenate([*pixels.values()]), [0.01, 99.99]), 60)
-    for (label, power), colour in zip(spectra.items(), (REAL, MOCK), strict=True):
+    for (label, power), colour in zip(spectra.items(), (REAL, GENERATED), strict=True):
         low, median, high = np.percentile(power, [2.5, 50, 97.5], axis=0)
         band(left, ell, {"low": low, "median": median, "high": high}, colour, label)
         right.hist(pixels[label].ravel(), bins, density=True, histtype="step", color=colour, lw=1.5)
@@ -104,6 +128,6 @@ def spectrum_and_histogram(
     left.minorticks_off()
     left.legend()
     ticks = (-1, 0, 1, 3, 10, 30, 100)
-    right.set_xticks(np.arcsinh(np.array(ticks) / 0.3), labels=ticks)
+    right.set_xticks(asinh_scale(ticks), labels=ticks)
     right.set(yscale="log", xlim=bins[[0, -1]], xlabel="W [K km/s]", ylabel="density of pixels")
     return figure

@@ -15,21 +15,21 @@ from matplotlib.figure import Figure
 from ..base.units import CO_SOFTENING
 from ..beyond.extrapolation import BIN_DEX, latitude, training_region
 from ..validation.amplitude import asinh_scale
-from .style import BASE, MOCK, REAL, VIOLET, column_label, sky_panels
+from .style import BASE, GENERATED, REAL, VIOLET, column_label, sky_panels
 
 #: Inside the training range, one input outside, both outside: light to dark, apart in grey too.
 FLAGS = ("#f0f0f0", "#e6a15c", "#3b2f7f")
 REGIONS = {
     "all": "training tiles included",
     "unseen": "outside the training tiles",
-    "faint": "outside the tiles, mock below 3 sigma",
+    "faint": "outside the tiles, generated below 3 sigma",
     "outside": "outside the tiles and the training range",
 }
-JUDGED = {
-    "mock": ("mock", MOCK),
+COMPARED = {
+    "mock": ("generated", GENERATED),
     "dust": ("dust", BASE),
-    "mock_beyond_dust": ("mock beyond dust, asinh W", VIOLET),
-    "mock_beyond_dust_hi": ("mock beyond dust and HI, asinh W", REAL),
+    "mock_beyond_dust": ("generated beyond dust, asinh W", VIOLET),
+    "mock_beyond_dust_hi": ("generated beyond dust and HI, asinh W", REAL),
 }
 
 
@@ -45,10 +45,19 @@ def _latitude_lines(figure: Figure, b_min_deg: float, colour: str) -> None:
 
 
 def high_latitude_maps(mean: np.ndarray, spread: np.ndarray | None, b_min_deg: float) -> Figure:
-    """The mean of the members and their standard deviation, on scales that show faint CO.
+    """Draw the members' mean and standard deviation, on scales that show faint CO.
 
-    Both have the same asinh scale, so that colours compare; dashed: +-b_min. Maps in K km/s, shape
-    (12 * nside**2,).
+    Both have the same asinh scale, so that colours compare; dashed: +-b_min.
+
+    Parameters
+    ----------
+    mean, spread : ndarray, shape (12 * nside**2,)
+        In K km/s; `spread` may be None.
+    b_min_deg : float
+
+    Returns
+    -------
+    Figure
     """
     maps = {r"mean $W_\mathrm{CO}$": mean}
     if spread is not None:
@@ -72,6 +81,11 @@ def extrapolation_maps(flag: np.ndarray, distance: np.ndarray, b_min_deg: float)
     ----------
     flag, distance : ndarray, shape (12 * nside**2,)
         From `extrapolation.extrapolation`.
+    b_min_deg : float
+
+    Returns
+    -------
+    Figure
     """
     words = ("inside", "one input outside", "both outside")
     maps = {"training range of dust and HI": flag, "distance from it": distance}
@@ -101,6 +115,11 @@ def training_region_plane(
     train_inputs : ndarray, shape (n, 2, npix, npix)
     unit : str
         Of the dust.
+    b_min_deg : float
+
+    Returns
+    -------
+    Figure
     """
     low, region = training_region(train_inputs)
     dust, hi = (np.asarray(maps[name], np.float64) for name in ("DUST", "N_HI"))
@@ -111,8 +130,8 @@ def training_region_plane(
     *_, image = axes.hist2d(x, y, bins=120, cmap="Blues", norm=colors.LogNorm(1))
     padded = np.kron(np.pad(region, 1), np.ones((12, 12)))  # steps stay steps in the contour
     ends = [low[i] + BIN_DEX * ((np.arange(n) + 0.5) / 12 - 1) for i, n in enumerate(padded.shape)]
-    axes.contour(*ends, padded.T, [0.5], colors=MOCK, linewidths=2)
-    axes.plot([], [], color=MOCK, lw=2, label="training range (99.8 % of pixels)")
+    axes.contour(*ends, padded.T, [0.5], colors=GENERATED, linewidths=2)
+    axes.plot([], [], color=GENERATED, lw=2, label="training range (99.8 % of pixels)")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(ticker.MultipleLocator(1))
         axis.set_major_formatter(ticker.StrMethodFormatter("$10^{{{x:.0f}}}$"))
@@ -124,14 +143,23 @@ def training_region_plane(
 
 
 def high_latitude_pdf(report: Mapping) -> Figure:
-    """Shares of pixels by W beyond b_min: real, mock, and mock with the real map's noise."""
+    """Shares of pixels by W beyond b_min: real, generated, and generated with the real map's noise.
+
+    Parameters
+    ----------
+    report : dict
+
+    Returns
+    -------
+    Figure
+    """
     pdf = report["pdf"]
     figure = Figure(figsize=(6.0, 4.0), layout="constrained")
     axes = figure.add_subplot()
     looks = {
         "real": ("real, zero level taken off", REAL, "-", 1.8),
-        "mock_noise": ("mock with noise", MOCK, "-", 1.8),
-        "mock": ("mock", MOCK, ":", 1.4),
+        "mock_noise": ("generated with noise", GENERATED, "-", 1.8),
+        "mock": ("generated", GENERATED, ":", 1.4),
     }
     for name, (label, colour, line, width) in looks.items():
         axes.stairs(pdf[name], pdf["asinh_edges"], color=colour, ls=line, lw=width, label=label)
@@ -139,21 +167,32 @@ def high_latitude_pdf(report: Mapping) -> Figure:
     ends = CO_SOFTENING * np.sinh([pdf["asinh_edges"][0], pdf["asinh_edges"][-1]])
     ticks = ticks[(ticks >= ends[0]) & (ticks <= ends[1])]
     axes.set_xticks(asinh_scale(ticks), labels=[f"{tick:g}" for tick in ticks])
-    axes.set(yscale="log", xlabel="W [K km/s]", ylabel="share of pixels a bin")
+    axes.set(yscale="log", xlabel="W [K km/s]", ylabel="share of pixels per bin")
     axes.set_title(f"|b| > {report['b_min_deg']:g}°")
     axes.legend()
     return figure
 
 
 def rotation_nulls(report: Mapping, region: str = "unseen") -> Figure:
-    """The correlation with the real map, and that of 1,401 turned and mirrored copies.
+    """Draw correlations with the real map, and those of 1,401 rotated and mirrored copies.
 
-    One panel each for the mock, dust, and what the mock has beyond dust, and beyond dust and HI.
+    One panel each for the generated map, dust, and what that map has beyond dust, and beyond dust
+    and HI.
+
+    Parameters
+    ----------
+    report : dict
+    region : str
+        One of `REGIONS`.
+
+    Returns
+    -------
+    Figure
     """
     section = report["regions"][region]
     figure = Figure(figsize=(6.0, 7.2), layout="constrained")
-    panels = figure.subplots(len(JUDGED), 1, sharex=True)
-    for axes, (key, (label, colour)) in zip(panels, JUDGED.items(), strict=True):
+    panels = figure.subplots(len(COMPARED), 1, sharex=True)
+    for axes, (key, (label, colour)) in zip(panels, COMPARED.items(), strict=True):
         found = section[key]
         axes.stairs(found["null_counts"], found["null_edges"], fill=True, color="0.75")
         axes.axvline(found["value"], color=colour, lw=2.5)
@@ -172,7 +211,7 @@ def rotation_nulls(report: Mapping, region: str = "unseen") -> Figure:
         axes.set(yticks=[])
     panels[-1].set_xlabel("correlation with the real map")
     figure.suptitle(
-        f"|b| > {report['b_min_deg']:g}°, {REGIONS[region]}\ngrey: turned and mirrored skies"
+        f"|b| > {report['b_min_deg']:g}°, {REGIONS[region]}\ngrey: rotated and mirrored skies"
     )
     return figure
 
@@ -183,20 +222,32 @@ def _p(p_value: float) -> str:
 
 
 def high_latitude_spectrum(report: Mapping) -> Figure:
-    """Cross spectrum with the real map beside its null (top), rho_ell of mock and dust (bottom)."""
+    """Draw the cross spectrum with the real map and its null, and rho_ell of generated and dust.
+
+    Parameters
+    ----------
+    report : dict
+
+    Returns
+    -------
+    Figure
+    """
     found, dust = report["cross_spectrum"]["mock"], report["cross_spectrum"]["dust"]
     edges = np.array(found["ell_edges"])
     ell = np.sqrt(edges[1:] * edges[:-1])
     value, mean, sd = (np.array(found[key]) for key in ("value", "null_mean", "null_sd"))
     figure = Figure(figsize=(6.0, 6.6), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(1.3, 1))
-    top.plot(ell, value, "o-", color=MOCK, label=r"real $\times$ mock")
-    top.fill_between(ell, mean + 2 * sd, color="0.8", lw=0, label="turned skies, up to 2 sd")
+    top.plot(ell, value, "o-", color=GENERATED, label=r"real $\times$ generated")
+    top.fill_between(ell, mean + 2 * sd, color="0.8", lw=0, label="rotated skies, up to 2 sd")
     top.set(xscale="log", yscale="log", ylabel=r"$C_\ell$ [(K km/s)$^2$ sr]")
     top.legend()
-    for name, curve, colour, marker in (("mock", found, MOCK, "o"), ("dust", dust, BASE, "s")):
-        bottom.plot(ell, curve["rho"], f"{marker}-", color=colour, label=rf"real $\times$ {name}")
-    bottom.plot(ell, found["slope"], "^--", color=MOCK, label="slope of real on mock")
+    for word, curve, colour, marker in (
+        ("generated", found, GENERATED, "o"),
+        ("dust", dust, BASE, "s"),
+    ):
+        bottom.plot(ell, curve["rho"], f"{marker}-", color=colour, label=rf"real $\times$ {word}")
+    bottom.plot(ell, found["slope"], "^--", color=GENERATED, label="slope of real on generated")
     bottom.axhline(0, color="0.4", lw=0.8)
     bottom.axhline(1, color="0.4", lw=0.8, ls=":")
     bottom.set(xlabel=r"multipole $\ell$", ylabel=r"$\rho_\ell$ (noise included), slope")

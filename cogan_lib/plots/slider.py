@@ -29,7 +29,7 @@ MOVE = (
 
 
 def slider(draw: Callable[[object], Figure], values: Sequence, label: str, alt: str):
-    """A slider over `values` and the picture that `draw` makes of the chosen one.
+    """Show a slider over `values` and the picture that `draw` makes of the chosen one.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def _somebody_is_there() -> bool:
 
 
 def _live(draw, values: list, label: str, alt: str):
-    """The slider for a session with a kernel."""
+    """Make the slider for a session with a kernel."""
     import ipywidgets
 
     options = [(_text(value), i) for i, value in enumerate(values)]
@@ -94,7 +94,7 @@ def _live(draw, values: list, label: str, alt: str):
 
 
 def _pictures(draw, values: list, label: str, alt: str):
-    """The slider for a page: all pictures, one of them shown, and a range input."""
+    """Make the slider for a page: all pictures, one of them shown, and a range input."""
     from IPython.display import HTML
 
     middle = len(values) // 2
@@ -119,7 +119,7 @@ def _pictures(draw, values: list, label: str, alt: str):
 
 
 def _image(draw, value: object, label: str, alt: str, hidden: bool = False) -> str:
-    """The picture of one value as an ``<img>`` that carries its own PNG."""
+    """Make the picture of one value as an ``<img>`` that carries its own PNG."""
     from matplotlib import pyplot
     from PIL import Image
 
@@ -146,5 +146,5 @@ def _image(draw, value: object, label: str, alt: str, hidden: bool = False) -> s
 
 
 def _text(value: object) -> str:
-    """A value as the reader sees it."""
+    """Write a value as the reader sees it."""
     return value if isinstance(value, str) else f"{value:g}".replace("-", "−")

@@ -2,7 +2,8 @@
 
 Every figure is a matplotlib Figure and is not shown.
 
-Colours are safe for colour-blind eyes: real data grey and black, mock data orange, baselines blue.
+Colours are safe for colour-blind eyes: real data grey and black, generated data orange, baselines
+blue.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from matplotlib import colors
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-REAL, MOCK, BASE = "#222222", "#d95f02", "#1b6ca8"
+from ..base.units import CO_SOFTENING
+
+REAL, GENERATED, BASE = "#222222", "#d95f02", "#1b6ca8"
 VIOLET = "#7a5195"
-SPLIT_COLOURS = {"train": BASE, "validation": VIOLET, "test": MOCK}
+SPLIT_COLOURS = {"train": BASE, "validation": VIOLET, "test": GENERATED}
 #: Of curves in one panel.
 LINES = ("-", "--", "-.", ":")
-COLOURS = (MOCK, BASE, REAL, VIOLET)
+COLOURS = (GENERATED, BASE, REAL, VIOLET)
 #: Colour map and label of each column.
 COLUMNS = {
     "DUST": ("cividis", "dust"),
@@ -56,17 +59,40 @@ def use() -> None:
 
 
 def column_norm(name: str, values: np.ndarray) -> colors.Normalize:
-    """Colour scale of a column: logarithmic for dust and HI, asinh for CO (noise stays visible)."""
+    """Choose the colour scale of a column: logarithmic for dust and HI, asinh for CO.
+
+    Parameters
+    ----------
+    name : str
+        Column of a sky file.
+    values : ndarray
+        What will be drawn; NaN is left out.
+
+    Returns
+    -------
+    Normalize
+    """
     values = values[np.isfinite(values)]
     if name.startswith("W_"):
         top = float(np.percentile(values, 99.7))
-        return colors.AsinhNorm(0.3, vmin=-0.3, vmax=max(top, 1.0))
+        return colors.AsinhNorm(CO_SOFTENING, vmin=-CO_SOFTENING, vmax=max(top, 1.0))
     low, high = np.percentile(values[values > 0], [0.5, 99.7])
     return colors.LogNorm(float(low), float(high))
 
 
 def colour_bar(figure: Figure, image, axes, name: str, unit: str, **options) -> None:
-    """A colour bar with few, readable ticks."""
+    """Add a colour bar with few, readable ticks.
+
+    Parameters
+    ----------
+    figure : Figure
+    image : ScalarMappable
+    axes : Axes or list of Axes
+    name, unit : str
+        Column of a sky file, and its unit.
+    **options : object
+        Passed to `Figure.colorbar`.
+    """
     bar = figure.colorbar(image, ax=axes, **options)
     if name.startswith("W_"):
         top = image.norm.vmax
@@ -77,10 +103,63 @@ def colour_bar(figure: Figure, image, axes, name: str, unit: str, **options) -> 
 
 
 def column_label(name: str, unit: str) -> str:
-    """Name and unit of a column for a colour bar."""
+    """Label a colour bar with name and unit of a column.
+
+    Parameters
+    ----------
+    name, unit : str
+
+    Returns
+    -------
+    str
+    """
     unit = unit.replace("cm-2", r"cm$^{-2}$")
     label = COLUMNS.get(name, ("", name))[1]
     return f"{label} [{unit}]" if unit else label
+
+
+def column_title(target: str) -> str:
+    """Name a column in a title.
+
+    Parameters
+    ----------
+    target : str
+        Column of a sky file.
+
+    Returns
+    -------
+    str
+    """
+    return COLUMNS.get(target, ("", target))[1]
+
+
+def target_panels(
+    sections: Mapping, size: tuple[float, float], rows: int = 1, columns: int = 1, **options
+) -> tuple[Figure, dict[str, np.ndarray]]:
+    """Lay out panels for several targets, one below the other.
+
+    Parameters
+    ----------
+    sections : dict of target to anything
+    size : (float, float)
+        Width, and height per target, in inches.
+    rows, columns : int
+        Panels per target.
+    **options : object
+        Passed to `subplots`.
+
+    Returns
+    -------
+    figure : Figure
+    panels : dict of target to ndarray of Axes, shape (rows * columns,)
+    """
+    figure = Figure(figsize=(size[0], size[1] * len(sections)), layout="constrained")
+    parts = figure.subfigures(len(sections), 1, squeeze=False)[:, 0]
+    panels = {}
+    for part, target in zip(parts, sections, strict=True):
+        part.suptitle(column_title(target))
+        panels[target] = part.subplots(rows, columns, squeeze=False, **options).ravel()
+    return figure, panels
 
 
 def sky_panels(
@@ -99,10 +178,16 @@ def sky_panels(
         RING order.
     units : dict or str
         Unit of each map.
+    columns : int
+        Maps in a row.
     norms : dict, optional
         Colour scales; by default `column_norm` of each map.
     column_of : dict, optional
         Sky-file column that a title stands for (default: the title itself).
+
+    Returns
+    -------
+    Figure
     """
     import healpy as hp
 
@@ -140,17 +225,23 @@ def tile_panels(
     units: Mapping[str, str] | str = "",
     shared: Sequence[str] = (),
 ) -> Figure:
-    """Rows of tiles, one colour scale a row.
+    """Rows of tiles, one colour scale per row.
 
     Parameters
     ----------
     rows : dict of label to ndarray, shape (n, npix, npix)
     titles : sequence of str
-        One a column.
+        One per column.
     column_of : dict, optional
         Sky-file column that a label stands for (default: the label itself).
+    units : dict or str
+        Unit of each row.
     shared : sequence of str
         Labels of rows that share the colour scale of the first of them.
+
+    Returns
+    -------
+    Figure
     """
     n = len(next(iter(rows.values())))
     figure = Figure(figsize=(1.75 * n + 1.6, 1.85 * len(rows)), layout="constrained")
@@ -174,7 +265,16 @@ def tile_panels(
 
 
 def band(axes, x, section: Mapping, colour: str, label: str) -> None:
-    """Median line and 2.5-97.5 % band of a report's {median, low, high} section."""
+    """Draw a median line with its 2.5-97.5 % band.
+
+    Parameters
+    ----------
+    axes : Axes
+    x : array_like, shape (n,)
+    section : dict
+        A report's {median, low, high}, each of length n.
+    colour, label : str
+    """
     axes.plot(x, section["median"], color=colour, label=label, marker="o", ms=3, lw=1.3)
     axes.fill_between(x, section["low"], section["high"], color=colour, alpha=0.18, lw=0)
 
@@ -194,10 +294,15 @@ def picture_panels(
     pictures : dict of title to ndarray, shape (h, w)
     label : str
         What the colours mean.
+    cmap : str
     shared : bool
         One colour scale for all, or each its own.
     squares : dict of title to dict of label to int
         Sides in pixels of the squares to draw.
+
+    Returns
+    -------
+    Figure
     """
     figure = Figure(figsize=(2.9 * len(pictures), 3.1), layout="constrained")
     line = figure.subplots(1, len(pictures), squeeze=False)[0]
@@ -208,7 +313,7 @@ def picture_panels(
         axes.set(title=title, xticks=[], yticks=[])
         axes.grid(False)
         for (name, side), colour in zip(
-            ((squares or {}).get(title) or {}).items(), (MOCK, BASE), strict=False
+            ((squares or {}).get(title) or {}).items(), (GENERATED, BASE), strict=False
         ):
             corner = np.array(picture.shape[::-1]) / 2 - side / 2 - 0.5
             box = Rectangle(corner, side, side, fill=False, ec=colour, lw=2, label=name)
@@ -264,7 +369,7 @@ def histories(found: Mapping[str, Sequence[Mapping[str, float]]], what: str) -> 
         minutes = [row["seconds"] / 60 for row in rows]
         for key, split, colour, style in (
             ("loss", "training", BASE, "o-"),
-            ("validation", "validation", MOCK, "s-"),
+            ("validation", "validation", GENERATED, "s-"),
         ):
             values, label = [row[key] for row in rows], f"{split} {what}"
             axes.plot(minutes, values, style, color=colour, ms=3, label=label)
@@ -289,7 +394,17 @@ def cumulative(samples: Mapping[str, np.ndarray], limit: float, label: str) -> F
 
 
 def html_table(header: Sequence[str], rows: Iterable[Sequence[str]]):
-    """A small table for the end of a cell (``IPython.display.HTML``)."""
+    """Make a small table for the end of a cell.
+
+    Parameters
+    ----------
+    header : sequence of str
+    rows : iterable of sequences
+
+    Returns
+    -------
+    IPython.display.HTML
+    """
     from html import escape
 
     from IPython.display import HTML

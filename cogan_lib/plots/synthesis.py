@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from .style import BASE, MOCK, REAL
+from .style import BASE, GENERATED, REAL
 
 
 def cells_and_weights(
@@ -28,6 +28,10 @@ def cells_and_weights(
         Position between two neighbouring centres, in spacings; the border is at 0.
     weights : dict of label to ndarray, shape (m,)
         Share of the first of the two tiles.
+
+    Returns
+    -------
+    Figure
     """
     figure = Figure(figsize=(8.6, 3.7), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
@@ -37,7 +41,7 @@ def cells_and_weights(
     left.grid(False)
     figure.colorbar(image, ax=left, label="share of the strongest tile")
     for (label, weight), line, colour in zip(
-        weights.items(), ("-", "--", "-."), (MOCK, BASE, REAL), strict=False
+        weights.items(), ("-", "--", "-."), (GENERATED, BASE, REAL), strict=False
     ):
         right.plot(distance, weight, ls=line, color=colour, label=label)
     right.axvline(0, color="0.5", lw=0.8)
@@ -59,10 +63,14 @@ def power_kept(
         From `spectra.bin_edges`.
     of : str
         What the share is of, for the axis.
+
+    Returns
+    -------
+    Figure
     """
     figure = Figure(figsize=(6.8, 3.8), layout="constrained")
     axes = figure.add_subplot()
-    colours = (MOCK, BASE, REAL, "#7a5195", "#5f7f2f")
+    colours = (GENERATED, BASE, REAL, "#7a5195", "#5f7f2f")
     looks = zip("osD^v", ("-", "--", "-.", ":", "-"), colours, strict=True)
     for (label, share), (marker, line, colour) in zip(curves.items(), looks, strict=False):
         axes.plot(ell, share, marker=marker, ls=line, color=colour, ms=5, label=label)

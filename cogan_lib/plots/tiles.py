@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib import colors
 from matplotlib.figure import Figure
 
-from .style import BASE, COLUMNS, MOCK, SPLIT_COLOURS, colour_bar, column_norm
+from .style import BASE, COLUMNS, GENERATED, SPLIT_COLOURS, colour_bar, column_norm
 
 
 def density_planes(x: Mapping[str, np.ndarray], y: np.ndarray, y_label: str) -> Figure:
@@ -22,6 +22,11 @@ def density_planes(x: Mapping[str, np.ndarray], y: np.ndarray, y_label: str) -> 
     x : dict of axis label to ndarray, shape (n,)
         One panel each; pixels that are not positive are left out.
     y : ndarray, shape (n,)
+    y_label : str
+
+    Returns
+    -------
+    Figure
     """
     figure = Figure(figsize=(3.4 * len(x) + 0.4, 3.6), layout="constrained")
     for axes, (label, values) in zip(figure.subplots(1, len(x), sharey=True), x.items(),
@@ -37,7 +42,7 @@ def density_planes(x: Mapping[str, np.ndarray], y: np.ndarray, y_label: str) -> 
         axes.plot(
             [10 ** (bins[i] / 2 + bins[i - 1] / 2) for i in filled],
             [10 ** np.median(log_y[which == i]) for i in filled],
-            "o-", color=MOCK, ms=4, label="median",
+            "o-", color=GENERATED, ms=4, label="median",
         )  # fmt: skip
         axes.set(xscale="log", yscale="log", xlabel=label)
         axes.legend(loc="upper left")
@@ -53,7 +58,7 @@ def cutting_panels(
     name: str,
     unit: str,
 ) -> Figure:
-    """A tile with lines of equal longitude and latitude, and errors on one colour scale.
+    """Draw a tile with lines of equal longitude and latitude, and errors on one colour scale.
 
     Parameters
     ----------
@@ -63,6 +68,10 @@ def cutting_panels(
     errors : dict of title to ndarray, shape (npix, npix)
     name, unit : str
         Column of the sky file.
+
+    Returns
+    -------
+    Figure
     """
     figure = Figure(figsize=(2.45 * (1 + len(errors)), 3.3), layout="constrained")
     line = figure.subplots(1, 1 + len(errors))
@@ -71,9 +80,9 @@ def cutting_panels(
                orientation="horizontal")  # fmt: skip
     middle = lonlat[0][len(tile) // 2, len(tile) // 2]
     lon = (lonlat[0] - middle + 180) % 360 - 180 + middle
-    for values, turn, label in ((lon, 360, "{:g}°"), (lonlat[1], None, "{:+g}°")):
+    for values, circle, label in ((lon, 360, "{:g}°"), (lonlat[1], None, "{:+g}°")):
         lines = line[0].contour(values, levels=4, colors="white", linewidths=0.8)
-        names = {v: label.format(v % turn if turn else v) for v in lines.levels}
+        names = {v: label.format(v % circle if circle else v) for v in lines.levels}
         line[0].clabel(lines, fmt=names)
     line[0].set_title("tile with $l$ and $b$")
     top = max(float(np.abs(error).max()) for error in errors.values())
@@ -90,7 +99,18 @@ def cutting_panels(
 
 
 def region(values: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Values of a RING map in the pixels that `points` (unit vectors, shape (..., 3)) fall in."""
+    """Read off the values of a RING map in the pixels that points fall in.
+
+    Parameters
+    ----------
+    values : ndarray, shape (12 * nside**2,)
+    points : ndarray, shape (..., 3)
+        Unit vectors.
+
+    Returns
+    -------
+    ndarray, shape (...)
+    """
     import healpy as hp
 
     return values[hp.vec2pix(hp.npix2nside(values.size), *np.moveaxis(points, -1, 0))]
@@ -104,7 +124,7 @@ def round_trip_panels(
     name: str,
     unit: str,
 ) -> Figure:
-    """A region before and after the round trip, with the cells' borders, and the difference.
+    """Draw a region before and after the round trip, with the cells' borders, and the difference.
 
     Parameters
     ----------
@@ -113,6 +133,12 @@ def round_trip_panels(
         Number of the tile that owns each pixel; its changes are drawn as lines.
     side_deg : float
         Side of the region.
+    name, unit : str
+        Column of the sky file.
+
+    Returns
+    -------
+    Figure
     """
     figure = Figure(figsize=(7.6, 3.7), layout="constrained")
     line = figure.subplots(1, 3, sharey=True)
@@ -143,12 +169,16 @@ def round_trip_panels(
 
 
 def scaling_histograms(values: Mapping[str, np.ndarray]) -> Figure:
-    """Histograms, two a row, counts on a logarithmic axis.
+    """Histograms, two per row, counts on a logarithmic axis.
 
     Parameters
     ----------
     values : dict of label to ndarray
         The label is the axis label, units included.
+
+    Returns
+    -------
+    Figure
     """
     rows = -(-len(values) // 2)
     figure = Figure(figsize=(6.2, 2.4 * rows), layout="constrained")
@@ -164,15 +194,19 @@ def scaling_histograms(values: Mapping[str, np.ndarray]) -> Figure:
 def scaled_tiles(
     rows: Mapping[str, np.ndarray], titles: Sequence[str], name: str, unit: str
 ) -> Figure:
-    """The same tiles in several scalings: the first row in physical units, the others linear.
+    """Draw one set of tiles in several scalings: first in physical units, then linear ones.
 
     Parameters
     ----------
     rows : dict of label to ndarray, shape (n, npix, npix)
     titles : sequence of str
-        One a tile.
+        One per tile.
     name, unit : str
         Column of the sky file, for the first row.
+
+    Returns
+    -------
+    Figure
     """
     n = len(titles)
     figure = Figure(figsize=(2.3 * n + 1.2, 2.15 * len(rows)), layout="constrained")
@@ -200,6 +234,10 @@ def split_map(lonlat: np.ndarray, split: Mapping[str, np.ndarray]) -> Figure:
     ----------
     lonlat : ndarray, shape (n, 2)
     split : dict of name to ndarray of bool, shape (n,)
+
+    Returns
+    -------
+    Figure
     """
     figure = Figure(figsize=(8.5, 2.9), layout="constrained")
     axes = figure.add_subplot()

@@ -1,5 +1,4 @@
-"""The Galaxy's gas in three dimensions: a seeded population of molecular clouds, its painting on
-the sphere with flux conserved, and the layers of atomic and molecular gas between the clouds.
+"""Molecular clouds in three dimensions, and their painting on the sphere with flux conserved.
 
 The clouds of the disc follow MCMole3D (Puglisi, Fabbian & Baccigalupi 2017, arXiv:1701.07856): a
 ring and four logarithmic arms, a layer that flares, a broken power law of sizes, and an emissivity
@@ -15,15 +14,10 @@ from dataclasses import dataclass, fields
 import healpy as hp
 import numpy as np
 
+from .galaxy import R_BAR_KPC, R_SUN_KPC, Z_SUN_KPC, arm_phase, dust_heating, warp_kpc
 from .lines import X_CO
 
-R_SUN_KPC = 8.3
-Z_SUN_KPC = 0.020
-R_HEATING_KPC = 7.0  # dust emissivity per hydrogen atom falls with exp(-R / R_HEATING_KPC)
-CM_PER_KPC = 3.0857e21
-
-_R_BAR_KPC, _R_EMISSIVITY_KPC = 3.0, 6.6
-_PITCH, _ARM_PHASE = np.tan(np.radians(-12.0)), np.radians(25.0)
+_R_EMISSIVITY_KPC = 6.6
 
 
 @dataclass(frozen=True)
@@ -66,34 +60,59 @@ class Clouds:
         return self.brightness * 2 * np.pi * self.sigma_rad**2
 
     def select(self, which: np.ndarray) -> Clouds:
-        """The clouds of a mask or of a list of numbers."""
+        """Select the clouds of a mask or of a list of numbers.
+
+        Parameters
+        ----------
+        which : ndarray of bool, shape (n,), or of int
+
+        Returns
+        -------
+        Clouds
+        """
         return Clouds(*(getattr(self, each.name)[which] for each in fields(self)))
 
     def join(self, other: Clouds) -> Clouds:
-        """These clouds and the others."""
+        """Join these clouds and others.
+
+        Parameters
+        ----------
+        other : Clouds
+
+        Returns
+        -------
+        Clouds
+        """
         pairs = ((getattr(self, each.name), getattr(other, each.name)) for each in fields(self))
         return Clouds(*(np.concatenate(pair) for pair in pairs))
 
 
 def disc_clouds(rng: np.random.Generator, n: int = 40_000) -> Clouds:
-    """Clouds of the Galactic disc: one tenth in a ring, nine tenths on four spiral arms, of all of
-    them 3 % in the central molecular zone (wide lines: bright, and a fourth of the disc's X_CO).
+    """Draw clouds of the Galactic disc.
+
+    One tenth lies in a ring, nine tenths on four spiral arms; of all of them 3 % are in the central
+    molecular zone (wide lines: bright, and a fourth of the disc's X_CO).
 
     Parameters
     ----------
     rng : numpy Generator
     n : int
         Number of clouds.
+
+    Returns
+    -------
+    Clouds
     """
     radius = np.abs(rng.normal(5.8, 2.3, n))
     phi = rng.uniform(0, 2 * np.pi, n)
     on_arm = rng.random(n) < 0.9
     arm = arm_phase(radius) + np.pi / 2 * rng.integers(0, 4, n)
-    width = 0.30 + 0.10 * np.clip((radius - _R_BAR_KPC) / 9.0, 0, None)
+    width = 0.30 + 0.10 * np.clip((radius - R_BAR_KPC) / 9.0, 0, None)
     radius = np.where(on_arm, rng.normal(radius, width), radius)
-    inner = radius < _R_BAR_KPC
+    inner = radius < R_BAR_KPC
     phi = np.where(on_arm & ~inner, arm, phi)
-    radius = np.where(inner, np.abs(rng.normal(0, _R_BAR_KPC / 1.5, n)), radius)
+    radius = np.where(inner, np.abs(rng.normal(0, R_BAR_KPC / 1.5, n)), radius)
+    # 2.355 and not FWHM_PER_SIGMA: another number would be another sky for every seed
     height = rng.normal(0, 0.1 / 2.355 * np.cosh(radius / 10.0)) + warp_kpc(radius, phi)
     central = rng.random(n) < 0.03
     radius = np.where(central, 0.25 * np.sqrt(rng.random(n)), radius)
@@ -107,15 +126,20 @@ def disc_clouds(rng: np.random.Generator, n: int = 40_000) -> Clouds:
 
 
 def local_clouds(rng: np.random.Generator, n_complexes: int = 50) -> Clouds:
-    """Clouds within a kiloparsec, in complexes 100 pc long: two thirds of these on a ring tilted by
-    14 degrees (Gould's belt), the others in a layer of 60 pc scale height; none within 90 pc (the
-    Local Bubble).
+    """Draw clouds within a kiloparsec, in complexes 100 pc long.
+
+    Two thirds of these lie on a ring tilted by 14 degrees (Gould's belt), the others in a layer of
+    60 pc scale height; none within 90 pc (the Local Bubble).
 
     Parameters
     ----------
     rng : numpy Generator
     n_complexes : int
         Number of complexes; each has about 60 clouds.
+
+    Returns
+    -------
+    Clouds
     """
     phi = rng.uniform(0, 2 * np.pi, n_complexes)
     ring = rng.normal(0.35, 0.08, n_complexes)
@@ -146,8 +170,23 @@ def local_clouds(rng: np.random.Generator, n_complexes: int = 50) -> Clouds:
 def draw_sizes(
     rng: np.random.Generator, radius_kpc: np.ndarray, largest_pc: float = 60.0
 ) -> np.ndarray:
-    """Cloud sizes [pc]: density L^0.8 from 0.3 to 20.4 pc and from there to `largest_pc` L^-3.9
-    (L^-3.3 outside the solar circle), by inverting its integral (eq. 4 of Puglisi+ 2017)."""
+    """Draw cloud sizes by inverting the integral of their density (eq. 4 of Puglisi+ 2017).
+
+    The density is L^0.8 from 0.3 to 20.4 pc and from there to `largest_pc` L^-3.9 (L^-3.3 outside
+    the solar circle).
+
+    Parameters
+    ----------
+    rng : numpy Generator
+    radius_kpc : ndarray, shape (n,)
+        Galactocentric radius.
+    largest_pc : float
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Sizes [pc].
+    """
     smallest, typical = 0.3, 20.4
     steep = 1 - np.where(radius_kpc < R_SUN_KPC, 3.9, 3.3)
     below = (typical - smallest**1.8 / typical**0.8) / 1.8
@@ -203,82 +242,21 @@ def paint(clouds: Clouds, fluxes: np.ndarray, nside: int, rng: np.random.Generat
     return maps / hp.nside2pixarea(nside)
 
 
-def gas_columns(
-    near_kpc: float, far_kpc: float, lon_deg: np.ndarray, lat_deg: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Columns of the smooth atomic and molecular layers between two distances from the Sun.
-
-    The atomic layer has the vertical profile of Dickey & Lockman (1990), and the radial fall and
-    flaring of Kalberla & Kerp (2009). The molecular one is a Gaussian in height, densest 5 kpc from
-    the centre and thin in the Local Bubble; 2 % of the atoms' mass, at any height, is translucent
-    molecular gas. Both layers have the clouds' spiral arms and warp.
+def lognormal(rng: np.random.Generator, sigma: float, n: int) -> np.ndarray:
+    """Draw log-normal numbers of mean one.
 
     Parameters
     ----------
-    near_kpc, far_kpc : float
-        The shell.
-    lon_deg, lat_deg : ndarray
-        Galactic coordinates (shapes that broadcast).
+    rng : numpy Generator
+    sigma : float
+        Standard deviation of the logarithm.
+    n : int
 
     Returns
     -------
-    hi, h2 : ndarray
-        N(HI) and N(H2) [cm-2].
-    heating, ratio : ndarray
-        Dust emissivity in solar units (mean over the atoms), W(CO 2-1) / W(CO 1-0) (mean over H2).
+    ndarray, shape (n,)
     """
-    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
-    edges = np.linspace(near_kpc, far_kpc, 9)
-    step = CM_PER_KPC * (edges[1] - edges[0])
-    hi = h2 = heated = excited = 0.0
-    for d in (edges[1:] + edges[:-1]) / 2:
-        x = d * np.cos(lat) * np.cos(lon) - R_SUN_KPC
-        y = d * np.cos(lat) * np.sin(lon)
-        radius, phi = np.hypot(x, y), np.arctan2(y, x)
-        z = d * np.sin(lat) + Z_SUN_KPC - warp_kpc(radius, phi)
-        beyond = np.clip(radius - R_SUN_KPC, 0, None)
-        arms = 1 + 0.35 * np.cos(4 * (phi - arm_phase(radius)))
-        flare = np.exp(beyond / 9.8)
-        h = np.abs(z) / flare
-        height = 0.395 * 2 ** -((h / 0.106) ** 2) + 0.107 * 2 ** -((h / 0.265) ** 2)
-        height += 0.064 * np.exp(-h / 0.403)
-        fall = np.exp(-beyond / 3.15) * (1 - 0.7 * np.exp(-((radius / 3) ** 2))) / flare
-        atoms = 0.95 * height * fall * arms * step
-        thickness = 0.040 * np.cosh(radius / 10) / np.cosh(R_SUN_KPC / 10)
-        ring = np.exp((R_SUN_KPC - 5 - np.abs(radius - 5)) / 1.55)
-        bubble = -np.expm1(-((d / 0.3) ** 3))
-        molecules = 0.14 * bubble * ring * arms * np.exp(-0.5 * (z / thickness) ** 2) * step
-        molecules = molecules + 0.01 * atoms
-        hi, h2 = hi + atoms, h2 + molecules
-        heated = heated + atoms * dust_heating(radius)
-        excited = excited + molecules * line_ratio(radius)
-    return hi, h2, heated / hi, excited / np.maximum(h2, 1e-300)
-
-
-def dust_heating(radius_kpc: np.ndarray) -> np.ndarray:
-    """Dust emission per hydrogen atom at a Galactocentric radius, in units of that at the Sun: more
-    starlight and more metals inside."""
-    return np.exp(-(radius_kpc - R_SUN_KPC) / R_HEATING_KPC)
-
-
-def line_ratio(radius_kpc: np.ndarray) -> np.ndarray:
-    """W(CO 2-1) / W(CO 1-0) at a Galactocentric radius: 0.76 in the centre, 0.62 at the Sun."""
-    return 0.62 * np.exp(-(radius_kpc - R_SUN_KPC) / 40.0)
-
-
-def warp_kpc(radius_kpc: np.ndarray, phi: np.ndarray) -> np.ndarray:
-    """Height of the midplane: a warp of 50 pc a kiloparsec from 9 kpc on."""
-    return 0.05 * np.clip(radius_kpc - 9, 0, None) * np.sin(phi)
-
-
-def lognormal(rng: np.random.Generator, sigma: float, n: int) -> np.ndarray:
-    """Log-normal numbers of mean one."""
     return np.exp(rng.normal(-(sigma**2) / 2, sigma, n))
-
-
-def arm_phase(radius_kpc: np.ndarray) -> np.ndarray:
-    """Galactocentric azimuth of one of the four arms (pitch angle 12 degrees)."""
-    return _ARM_PHASE + np.log(np.maximum(radius_kpc, 0.1) / _R_BAR_KPC) / _PITCH
 
 
 def _disc(nside: int, lon: float, lat: float, radius: float) -> tuple[np.ndarray, ...]:
@@ -293,7 +271,21 @@ def _disc(nside: int, lon: float, lat: float, radius: float) -> tuple[np.ndarray
 def seen_from_sun(
     rng: np.random.Generator, place: np.ndarray, size_pc: np.ndarray, brightness: np.ndarray
 ) -> Clouds:
-    """Clouds at Galactocentric x, y, z [kpc], the Sun at (-R_SUN_KPC, 0, Z_SUN_KPC)."""
+    """Place clouds at Galactocentric x, y, z, and see them from the Sun.
+
+    Parameters
+    ----------
+    rng : numpy Generator
+        For X_CO and heating, which scatter from cloud to cloud.
+    place : ndarray, shape (3, n)
+        In kpc; the Sun is at (-R_SUN_KPC, 0, Z_SUN_KPC).
+    size_pc, brightness : ndarray, shape (n,)
+        As in `Clouds`.
+
+    Returns
+    -------
+    Clouds
+    """
     x, y, z = place - np.array([[-R_SUN_KPC], [0], [Z_SUN_KPC]])
     distance = np.sqrt(x**2 + y**2 + z**2)
     radius = np.hypot(place[0], place[1])

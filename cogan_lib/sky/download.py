@@ -29,11 +29,11 @@ WAIT = 2.0  # s between attempts
 
 
 class Broken(Exception):
-    """This mirror's answer is of no use."""
+    """Error: the mirror's answer is of no use."""
 
 
 class Cut(Exception):
-    """This attempt failed; another may not."""
+    """Error: the attempt failed; another may not."""
 
 
 class ResumingDownloader:
@@ -154,7 +154,17 @@ def _unpack(part: Path, output_file: str) -> None:
 
 
 def check_fits(path: Path) -> None:
-    """Raise `Broken` unless the file is FITS and as long as its headers say."""
+    """Raise `Broken` unless the file is FITS and as long as its headers say.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    Broken
+        If the file is no FITS file, or shorter than its headers say.
+    """
     with open(path, "rb") as stream:
         if stream.read(9) != b"SIMPLE  =":
             raise Broken("it is no FITS file")
@@ -177,7 +187,16 @@ def _size(path: Path) -> int:
 
 
 def in_words(error: Exception) -> str:
-    """A request's failure in a few words."""
+    """Say in a few words why a request failed.
+
+    Parameters
+    ----------
+    error : Exception
+
+    Returns
+    -------
+    str
+    """
     if isinstance(error, Broken | Cut):
         return str(error)
     if isinstance(error, requests.Timeout) or "Read timed out" in str(error):

@@ -1,7 +1,7 @@
-"""The embedded sky: dust, atomic hydrogen and CO of a made-up Galaxy, from a seed and nothing else.
+"""The embedded sky: dust, atomic hydrogen and CO of an invented Galaxy, from a seed alone.
 
 The Galaxy is cut into shells of distance. Each shell holds its clouds and its part of the smooth
-layers (`clouds.py`), both torn into filaments by a log-normal turbulence whose outer scale is fixed
+layers (`clouds`, `galaxy`), torn into filaments by a log-normal turbulence of fixed outer scale
 in parsec: near gas looks large, far gas fine. Dust follows all gas, N_H = N_HI + 2 X_CO W_CO + gas
 without CO, times an emissivity that varies; so dust minus HI holds the CO, but not it alone.
 
@@ -21,10 +21,12 @@ from scipy.ndimage import map_coordinates
 
 from ..base.files import CoganError
 from ..base.units import FWHM_PER_SIGMA
-from .clouds import R_SUN_KPC, disc_clouds, gas_columns, line_ratio, local_clouds, paint
+from .clouds import disc_clouds, local_clouds, paint
+from .galaxy import R_SUN_KPC, gas_columns, line_ratio
 from .harmonics import alm2map, map2alm
 from .lines import X_CO
-from .skyfile import Sky, check_beam, check_nside
+from .maps import check_beam, check_nside
+from .skyfile import Sky
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +69,12 @@ def make_sky(nside: int = 256, fwhm_arcmin: float = 20.0, seed: int = 1) -> Sky:
     ------
     CoganError
         NSIDE, beam or seed is impossible, or the beam is finer than a pixel.
+
+    Examples
+    --------
+    >>> sky = make_sky(nside=8, fwhm_arcmin=600.0, seed=1)
+    >>> sky.inputs, sky.targets, sky.units["W_CO10"]
+    (['DUST', 'N_HI'], ['W_CO10', 'W_CO21'], 'K km/s')
     """
     nside, fwhm_arcmin, seed = _check(nside, fwhm_arcmin, seed)
     grid = _Grid.for_beam(fwhm_arcmin, seed)
@@ -109,9 +117,21 @@ def window(nside: int, fwhm_arcmin: float) -> np.ndarray:
     times a cosine roll-off over the last tenth of ell. A beam of 20 arcmin alone still has 15 % at
     the end of NSIDE 256: bright clouds would be ringed, and the plane would be seen at the poles.
 
+    Parameters
+    ----------
+    nside : int
+    fwhm_arcmin : float
+        Full width at half maximum of the beam [arcmin].
+
     Returns
     -------
     ndarray, shape (3 * nside,)
+
+    Examples
+    --------
+    >>> b_ell = window(64, 60.0)
+    >>> b_ell.shape, float(b_ell[0])
+    ((192,), 1.0)
     """
     lmax = 3 * nside - 1
     fwhm = np.hypot(np.radians(fwhm_arcmin / 60), hp.nside2resol(nside))
@@ -137,6 +157,11 @@ def sky_statistics(sky: Sky, target: str = "W_CO21") -> dict:
         ``percentiles`` (5, 16, 50, 84, 95, 99 of the target by latitude band [K km/s]);
         ``spectrum`` (``ell_min``, ``ell_max``, ``slope``: C_ell ~ ell^slope of the map as it is,
         from 60 to 400 or, with a wider beam, to the beam's 1 / sigma).
+
+    Raises
+    ------
+    CoganError
+        If the sky lacks one of these columns.
     """
     missing = [n for n in ("DUST", "N_HI", target, f"{target}_ERR") if n not in sky.maps]
     if missing:
@@ -183,7 +208,7 @@ def sky_statistics(sky: Sky, target: str = "W_CO21") -> dict:
 
 @dataclass(frozen=True)
 class _Grid:
-    """The internal grid: fine enough for the beam (2.8 pixels a beam), and its random fields."""
+    """The internal grid: fine enough for the beam (2.8 pixels per FWHM), and its random fields."""
 
     nside: int
     lmax: int

@@ -1,6 +1,7 @@
-"""Downloading the public maps of ``registry.toml``: mirrors in order, resume after a cut,
-checksums, and the refusal of a web page or half a file under a FITS name. `prepare.py` turns the
-maps into a sky.
+"""Downloading the public maps of ``registry.toml``.
+
+Mirrors in order, resume after a cut, checksums, and the refusal of a web page or half a file under
+a FITS name. `prepare.py` makes a sky of the maps.
 """
 
 from __future__ import annotations
@@ -28,7 +29,28 @@ REGISTRY = Path(__file__).with_name("registry.toml")
 
 @dataclass(frozen=True)
 class Product:
-    """One remote file; the fields are explained at the head of ``registry.toml``."""
+    """One remote file; the fields are explained at the head of ``registry.toml``.
+
+    Parameters
+    ----------
+    name, role, title, about, page : str
+        What it is, and where a reader finds it.
+    file : str
+        Name of the file in the folder of downloads.
+    urls : list of str
+        Mirrors, in order.
+    checksum : str
+        ``algorithm:digits``; empty where none is published.
+    size : int
+        Bytes; 0 if unknown.
+    citation, licence, confirmed, unconfirmed : str
+    fwhm_arcmin : float
+        Beam of the maps.
+    unit, order, frame, index : str
+        What the file itself does not say.
+    columns : dict of str to list of str
+        Our columns, and their possible names in the file.
+    """
 
     name: str
     role: str
@@ -51,6 +73,7 @@ class Product:
     columns: dict[str, list[str]]
 
     def __post_init__(self) -> None:
+        """Refuse a file name that would lead out of the folder."""
         if not re.fullmatch(r"\w[\w.+-]*", self.file):
             raise CoganError(
                 f"The registry's product {self.name} has the file {self.file!r}; a name without "
@@ -59,12 +82,25 @@ class Product:
 
 
 def products(target: str = "planck-type2") -> list[Product]:
-    """The registry's products that make a sky with this CO target: dust, H I, CO.
+    """List the registry's products that make a sky with this CO target: dust, H I, CO.
+
+    Parameters
+    ----------
+    target : {'planck-type2', 'ghosh-2024'}
+
+    Returns
+    -------
+    list of Product
 
     Raises
     ------
     CoganError
         If there is no such target.
+
+    Examples
+    --------
+    >>> [product.role for product in products("planck-type2")]
+    ['dust', 'hi', 'co']
     """
     registry = tomllib.loads(REGISTRY.read_text())
     targets = registry["targets"]
@@ -77,7 +113,21 @@ def products(target: str = "planck-type2") -> list[Product]:
 def fetch_all(
     folder: str | Path, target: str = "planck-type2", progress: bool = True
 ) -> dict[str, Path]:
-    """`fetch` every product of a target; returns the paths by product name."""
+    """Fetch every product of a target.
+
+    Parameters
+    ----------
+    folder : path
+    target : str
+        As in `products`.
+    progress : bool
+        As in `fetch`.
+
+    Returns
+    -------
+    dict of str to Path
+        By product name.
+    """
     return {product.name: fetch(product, folder, progress) for product in products(target)}
 
 
@@ -93,6 +143,10 @@ def fetch(product: Product, folder: str | Path, progress: bool = True) -> Path:
         Made if need be.
     progress : bool
         Show a progress bar (tqdm, on stderr).
+
+    Returns
+    -------
+    Path
 
     Raises
     ------
@@ -175,6 +229,11 @@ def verify(product: Product, path: Path) -> None:
     Where the registry has none, the first call records the file's SHA-256 in ``<file>.json``
     beside it and says so in the log.
 
+    Parameters
+    ----------
+    product : Product
+    path : Path
+
     Raises
     ------
     CoganError
@@ -202,10 +261,10 @@ def verify(product: Product, path: Path) -> None:
     algorithm, expected = known.split(":")
     if pooch.file_hash(str(path), alg=algorithm) != expected:
         source = "registry.toml" if product.checksum else _record(path).name
-        mend = "correct registry.toml" if product.checksum else f"delete {source}"
+        fix = "correct registry.toml" if product.checksum else f"delete {source}"
         raise CoganError(
             f"{path} has changed or is damaged: its {algorithm} is not the one in {source}. Delete "
-            f"it and fetch it again; if the archive has a new version, {mend} too."
+            f"it and fetch it again; if the archive has a new version, {fix} too."
         )
 
 

@@ -26,7 +26,24 @@ def _rings(nside: int) -> dict[str, np.ndarray]:
 
 
 def alm2map(alm: np.ndarray, nside: int) -> np.ndarray:
-    """The map of `nside` (RING, float64) with these a_lm."""
+    """Synthesise the map of given a_lm.
+
+    Parameters
+    ----------
+    alm : ndarray of complex
+        healpy's order.
+    nside : int
+
+    Returns
+    -------
+    ndarray, shape (12 * nside**2,), float64
+        RING.
+
+    Examples
+    --------
+    >>> alm2map(np.array([1.0 + 0j, 0, 0]), 1).round(4)[:2]  # 1 / sqrt(4 pi)
+    array([0.2821, 0.2821])
+    """
     lmax = hp.Alm.getlmax(alm.size)
     rings = _rings(nside)
     return ducc0.sht.synthesis(alm=alm[None], lmax=lmax, spin=0, nthreads=0, **rings)[0]
@@ -44,6 +61,17 @@ def map2alm(values: np.ndarray, lmax: int, iterations: int = 3, enough: float = 
     enough : float
         End earlier if no more than this is missing, in standard deviations of the map. A map on a
         grid much finer than its beam needs one iteration.
+
+    Returns
+    -------
+    ndarray of complex
+        healpy's order.
+
+    Examples
+    --------
+    >>> alm = map2alm(np.ones(48), lmax=2)
+    >>> round(float(alm[0].real), 4)  # sqrt(4 pi)
+    3.5449
     """
     values = np.asarray(values, dtype=np.float64)
     nside = hp.npix2nside(values.size)
@@ -67,6 +95,21 @@ def beam_lmax(nside: int, fwhm_arcmin: float) -> int:
     """Highest multipole worth computing for a map of this grid and Gaussian beam.
 
     3 nside - 1, or 5/sigma, where the beam has left 4e-6 of the sky's amplitude.
+
+    Parameters
+    ----------
+    nside : int
+    fwhm_arcmin : float
+        Full width at half maximum of the beam [arcmin].
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> beam_lmax(256, 20.0), beam_lmax(256, 60.0)
+    (767, 675)
     """
     sigma = math.radians(fwhm_arcmin / 60) / FWHM_PER_SIGMA
     return min(3 * nside - 1, math.ceil(5 / sigma))

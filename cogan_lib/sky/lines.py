@@ -31,6 +31,13 @@ class Line(NamedTuple):
     """Rest frequency (CDMS), and the K_CMB per K km/s that PySM's templates were made with.
 
     The latter is the line's `band_factor` in Planck's own band around it (100, 217, 353 GHz).
+
+    Attributes
+    ----------
+    ghz : float
+        Rest frequency [GHz], CDMS.
+    planck_factor : float
+        K_CMB per K km/s in Planck's own band around the line (100, 217, 353 GHz).
     """
 
     ghz: float

@@ -17,7 +17,8 @@ from ..base.files import CoganError, sha256
 from ..base.foreign import Table
 from .fetch import Product, fetch, products
 from .lines import COLUMN_UNITS
-from .skyfile import Sky, check_nside, fill_missing, read_map, to_grid
+from .maps import check_nside, fill_missing, to_grid
+from .skyfile import Sky, read_map
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def prepare_sky(
     """Bring dust, H I and CO to one NSIDE and one beam.
 
     Files that are not in `folder` yet are downloaded. Each map is smoothed from its own beam to the
-    common one and resampled in harmonic space (`skyfile.to_grid`), its error column by
+    common one and resampled in harmonic space (`maps.to_grid`), its error column by
     `smooth_error`.
     A map whose own beam is wider than the wanted one by at most 10 % (H I, 16.2 arcmin, at the
     paper's 15) is resampled only, as in the paper; the log and `Sky.meta` say so.
@@ -107,10 +108,25 @@ def read_column(path: Path, product: Product, column: str, names: list[str]) -> 
 
     `names` are tried in turn, ignoring case; a table of one column is taken whatever its name.
 
+    Parameters
+    ----------
+    path : Path
+    product : Product
+        What the registry knows of the file.
+    column : str
+        Ours, one of `COLUMN_UNITS`.
+    names : list of str
+        Its possible names in the file.
+
     Returns
     -------
     ndarray, shape (12 * nside**2,), float64
         RING, Galactic, in the first unit of `COLUMN_UNITS`; NaN where the file has no value.
+
+    Raises
+    ------
+    CoganError
+        No table, no such column, or a unit that cannot be converted.
     """
     units = Table(path, "fetch it again").units
     if "" in units:
@@ -149,14 +165,22 @@ def smooth_error(sigma: np.ndarray, nside: int, fwhm_in: float, fwhm_out: float)
     ----------
     sigma : ndarray, shape (12 * nside_in**2,)
         RING; NaN where unknown.
+    nside : int
+    fwhm_in, fwhm_out : float
+        Beams before and after [arcmin].
 
     Returns
     -------
     ndarray, shape (12 * nside**2,)
+
+    Raises
+    ------
+    CoganError
+        If an error is negative.
     """
     known = fill_missing(sigma)
     if known.min() < 0:
-        raise CoganError("Some errors are negative; name the right column, or mend the file.")
+        raise CoganError("Some errors are negative; name the right column, or fix the file.")
     variance = known**2
     half_way = min(np.sqrt((fwhm_in**2 + fwhm_out**2) / 2), fwhm_out)
     smooth = to_grid(variance, nside, half_way, fwhm_out)  # by sqrt((out^2 - in^2) / 2)
@@ -165,7 +189,7 @@ def smooth_error(sigma: np.ndarray, nside: int, fwhm_in: float, fwhm_out: float)
 
 
 def _beam(product: Product, nside: int, fwhm_arcmin: float) -> float:
-    """The beam that a product can be brought to: the wanted one, or its own if that is close."""
+    """Choose the beam that a product is brought to: the wanted one, or its own if that is close."""
     if not fwhm_arcmin >= hp.nside2resol(nside, arcmin=True):
         raise CoganError(
             f"A beam of {fwhm_arcmin:g} arcmin needs finer pixels than NSIDE {nside} has; raise "

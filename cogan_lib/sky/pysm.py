@@ -19,7 +19,8 @@ from pysm3 import units as u
 from .. import __version__
 from ..base.files import CoganError
 from .lines import LINES, Line
-from .skyfile import Sky, check_nside, to_grid, write_sky
+from .maps import check_nside, to_grid
+from .skyfile import Sky, write_sky
 
 C_KM_S = 299792.458
 DOPPLER_KM_S = 300.0  # Galactic CO moves at up to about this speed, towards us or away
@@ -43,6 +44,14 @@ class COSky(Model):
     ------
     CoganError
         No CO column, another unit, or missing pixels.
+
+    Examples
+    --------
+    >>> from cogan_lib.sky import Sky
+    >>> co = Sky({"W_CO10": np.ones(12)}, {"W_CO10": "K km/s"}, fwhm_arcmin=6000.0)
+    >>> band = COSky(co).get_emission([100, 130] * u.GHz)
+    >>> band.shape, str(band.unit), bool(band[0, 0] > 0)
+    ((3, 12), 'uK_RJ', True)
     """
 
     def __init__(self, sky: Sky, nside: int | None = None):
@@ -52,7 +61,7 @@ class COSky(Model):
         self.maps = {line: _resample(values, sky, nside) for line, values in lines.items()}
 
     def get_emission(self, freqs: u.Quantity, weights: np.ndarray | None = None) -> u.Quantity:
-        """The band's signal: each line's W times its `band_factor`, summed.
+        """Compute the band's signal: each line's W times its `band_factor`, summed.
 
         Parameters
         ----------
@@ -65,7 +74,7 @@ class COSky(Model):
         Returns
         -------
         Quantity, shape (3, 12 * nside**2)
-            I, Q, U in uK_RJ, PySM's inner unit (`pysm3.Sky` turns it into its ``output_unit``); Q
+            I, Q, U in uK_RJ, PySM's inner unit (`pysm3.Sky` converts it to its ``output_unit``); Q
             and U are zero.
         """
         out = np.zeros((3, hp.nside2npix(self.nside)))
@@ -113,6 +122,13 @@ def band_factor(
         Frequencies or weights that are no band. A band at the line that is narrower than the
         spread of the line by the motions of the gas, a single frequency above all: what it sees
         hangs on velocities, which W does not hold.
+
+    Examples
+    --------
+    >>> round(band_factor("W_CO10", [85, 115] * u.GHz), 9)  # the line, at 115.27 GHz, is not in it
+    0.0
+    >>> band_factor("W_CO10", [100, 130] * u.GHz) > 0
+    True
     """
     nu = _line(line).ghz
     ghz, tau = _band(freqs, weights)
@@ -130,7 +146,7 @@ def band_factor(
 def pysm_band_factor(
     line: str, freqs: u.Quantity, weights: np.ndarray | None = None, unit: str = "K_CMB"
 ) -> float:
-    r"""What PySM's own ``COLines`` gives for 1 K km/s; parameters and result as in `band_factor`.
+    r"""Compute what PySM's own ``COLines`` gives for 1 K km/s.
 
     Its templates are W times Planck's factor F, K_CMB averaged over *Planck's* band. Its
     ``get_emission`` takes them as the brightness at :math:`\nu_0` (rounded to MHz) and multiplies
@@ -142,6 +158,24 @@ def pysm_band_factor(
     effective width of that band in GHz, about :math:`1/g_{Planck}(\nu_0)`: 37.7, 58.0 and 78.6 for
     the three lines, whatever the new band. A single frequency gives the template itself, and zero
     unless it is exactly the line's.
+
+    Parameters
+    ----------
+    line : str
+        As in `band_factor`, and so are the next three.
+    freqs : Quantity, shape (n,)
+    weights : ndarray, shape (n,), optional
+    unit : str
+
+    Returns
+    -------
+    float
+        `unit` per K km/s.
+
+    Raises
+    ------
+    CoganError
+        No such line or unit; frequencies or weights that are no band.
     """
     _, planck_factor = _line(line)
     nu = round(_line(line).ghz, 3)
@@ -210,7 +244,7 @@ def write_templates(sky: Sky, folder: str | Path) -> list[Path]:
 
 
 def _co_columns(sky: Sky) -> dict[str, np.ndarray]:
-    """The sky's CO maps (12 nside^2,), in float64, after a look at their units and pixels."""
+    """Return the sky's CO maps (12 nside^2,) in float64, after a look at their units and pixels."""
     found = [line for line in LINES if line in sky.maps]
     if not found:
         raise CoganError(
@@ -253,7 +287,7 @@ def _band(freqs: u.Quantity, weights: np.ndarray | None) -> tuple[np.ndarray, np
     tau = np.ones_like(ghz) if weights is None else np.atleast_1d(np.array(weights, np.float64))
     if ghz.ndim != 1 or tau.shape != ghz.shape:
         raise CoganError(
-            f"A band needs one weight a frequency, not shapes {ghz.shape} and {tau.shape}."
+            f"A band needs one weight per frequency, not shapes {ghz.shape} and {tau.shape}."
         )
     if not (np.isfinite(ghz).all() and ghz[0] > 0 and (np.diff(ghz) > 0).all()):
         # PySM's own unit conversion goes wrong without a word on others, so no sorting here

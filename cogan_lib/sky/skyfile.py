@@ -1,6 +1,7 @@
-"""A sky file: several full-sky HEALPix maps of one NSIDE and beam, named, with units, in RING order
-and Galactic coordinates. Reading, checking and writing it, and bringing foreign maps into it.
-Chapter 01 explains the format.
+"""A sky file: several full-sky HEALPix maps of one NSIDE and beam, named and with units.
+
+They are in RING order and Galactic coordinates. Reading, checking and writing the file, and reading
+foreign maps. Chapter 01 explains the format.
 """
 
 from __future__ import annotations
@@ -16,11 +17,9 @@ from astropy.io import fits
 
 from ..base.files import CoganError, atomic_path
 from ..base.foreign import Table
-from .harmonics import alm2map, map2alm
 from .lines import COLUMN_UNITS
+from .maps import FRAMES, check_nside, fill_missing, rotate_map
 
-_FRAMES = {"G": "G", "GALACTIC": "G", "C": "C", "ICRS": "C", "EQUATORIAL": "C", "FK5": "C",
-           "E": "E", "ECLIPTIC": "E"}  # fmt: skip
 _STRUCTURE = ("XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "TTYPE", "TFORM",
               "TUNIT", "PIXTYPE", "ORDERING", "COORDSYS", "EXTNAME", "NSIDE", "FIRSTPIX",
               "LASTPIX", "INDXSCHM", "OBJECT", "FWHM")  # fmt: skip
@@ -40,6 +39,13 @@ class Sky:
         Beam (full width at half maximum) that the maps were smoothed to.
     meta : dict
         Short facts on the origin; they travel in the FITS header.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sky = Sky({"DUST": np.ones(48)}, {"DUST": "MJy/sr"}, fwhm_arcmin=1800.0)
+    >>> sky.nside, sky.inputs, sky.targets
+    (2, ['DUST'], [])
     """
 
     maps: dict[str, np.ndarray]
@@ -48,6 +54,7 @@ class Sky:
     meta: dict[str, str | int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        """Refuse maps that do not fit together."""
         if not self.maps:
             raise CoganError("A sky needs a map; name the columns as in sky.COLUMN_UNITS.")
         size = np.size(next(iter(self.maps.values())))
@@ -78,27 +85,6 @@ class Sky:
         return [name for name in ("W_CO10", "W_CO21") if name in self.maps]
 
 
-def check_nside(nside: object, where: str = "NSIDE") -> int:
-    """Return `nside` as int if it is a power of two between 1 and 8192, else raise `CoganError`."""
-    try:
-        value = int(nside)
-    except (TypeError, ValueError, OverflowError):
-        value = 0
-    if value < 1 or value > 8192 or value & (value - 1) or float(nside) != value:
-        raise CoganError(f"{where} is {nside!r}; it must be a power of two from 1 to 8192.")
-    return value
-
-
-def check_beam(nside: int, fwhm_arcmin: float) -> None:
-    """Raise `CoganError` if the beam is finer than a pixel of `nside`."""
-    pixel = hp.nside2resol(nside, arcmin=True)
-    if not pixel <= fwhm_arcmin < np.inf:
-        raise CoganError(
-            f"A beam of {fwhm_arcmin:g} arcmin needs pixels finer than the {pixel:.1f} arcmin of "
-            f"NSIDE {nside}; raise nside or fwhm_arcmin."
-        )
-
-
 def read_sky(path: str | Path, columns: list[str] | None = None) -> Sky:
     """Read and check a sky file.
 
@@ -109,18 +95,32 @@ def read_sky(path: str | Path, columns: list[str] | None = None) -> Sky:
     columns : list of str, optional
         Columns wanted (default: every column that the road knows).
 
+    Returns
+    -------
+    Sky
+        Float32 maps in RING order and Galactic coordinates, whatever the file's; holes are filled.
+
     Raises
     ------
     CoganError
         File missing or damaged; NSIDE, ORDERING, COORDSYS or FWHM absent or impossible; a wanted
         column absent; a unit that is not the road's; a column without a single good value.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> sky = Sky({"N_HI": np.full(48, 1e21)}, {"N_HI": "cm-2"}, fwhm_arcmin=1800.0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = read_sky(write_sky(Path(folder) / "sky.fits", sky))
+    >>> again.nside, again.units, again.fwhm_arcmin
+    (2, {'N_HI': 'cm-2'}, 1800.0)
     """
     path = Path(path)
     table = _read(path)
     header = table.header
     nside = check_nside(_need(header, "NSIDE", path, "a power of two"), f"NSIDE in {path}")
     order = _need(header, "ORDERING", path, "RING or NESTED").upper()
-    frame = _FRAMES.get(_need(header, "COORDSYS", path, "G, C or E").upper())
+    frame = FRAMES.get(_need(header, "COORDSYS", path, "G, C or E").upper())
     if order not in ("RING", "NESTED", "NEST") or frame is None:
         raise CoganError(
             f"{path}: ORDERING={header['ORDERING']!r}, COORDSYS={header['COORDSYS']!r} is not "
@@ -143,8 +143,8 @@ def read_sky(path: str | Path, columns: list[str] | None = None) -> Sky:
         )
     del table  # which is as large as all the maps
     for name, values in maps.items():
-        turned = values if frame == "G" else rotate_map(values, frame)
-        maps[name] = turned.astype(np.float32, copy=False)
+        rotated = values if frame == "G" else rotate_map(values, frame)
+        maps[name] = rotated.astype(np.float32, copy=False)
     meta = {
         key.lower(): value
         for key, value in header.items()
@@ -154,7 +154,32 @@ def read_sky(path: str | Path, columns: list[str] | None = None) -> Sky:
 
 
 def write_sky(path: str | Path, sky: Sky) -> Path:
-    """Write a sky file that plain ``healpy.read_map`` reads, whole or not at all."""
+    """Write a sky file that plain ``healpy.read_map`` reads, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+    sky : Sky
+        Its `meta` goes into the header.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    CoganError
+        If the file cannot be written, or an entry of `meta` cannot stand in a FITS header.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> sky = Sky({"DUST": np.ones(48)}, {"DUST": "MJy/sr"}, fwhm_arcmin=1800.0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_sky(Path(folder) / "sky.fits", sky).name
+    'sky.fits'
+    """
     columns = [
         fits.Column(
             name=name, format="E", unit=sky.units[name], array=np.asarray(values, np.float32)
@@ -196,7 +221,7 @@ def read_map(
     order: str | None = None,
     frame: str | None = None,
 ) -> np.ndarray:
-    """Read one foreign full-sky HEALPix map and turn it to RING order and Galactic coordinates.
+    """Read one foreign full-sky HEALPix map, in RING order and Galactic coordinates.
 
     What the file does not say has to be said by the caller; what it says is believed.
 
@@ -209,12 +234,20 @@ def read_map(
     unit, to_unit : str, optional
         Unit of the file where it has none, and the unit wanted (astropy's spelling; ``K_RJ`` is K).
     order : {'RING', 'NESTED'}, optional
+        Where the file does not say it.
     frame : {'G', 'C', 'E'}, optional
+        Galactic, equatorial or ecliptic, where the file does not say it.
 
     Returns
     -------
     ndarray, shape (12 * nside**2,), float64
         UNSEEN and infinite pixels are NaN; see `fill_missing`.
+
+    Raises
+    ------
+    CoganError
+        File damaged; order, frame or unit neither in the file nor given; no such column; a unit
+        that cannot be converted; no good pixel.
     """
     path = Path(path)
     table = _read(path)
@@ -234,7 +267,7 @@ def read_map(
             f"{path} does not say its pixel order; pass order='RING' or order='NESTED'."
         )
     declared = str(header.get("COORDSYS") or header.get("FRAME") or frame or "").upper()
-    if declared not in _FRAMES:
+    if declared not in FRAMES:
         raise CoganError(f"{path} does not say its frame; pass frame='G', 'C' (equatorial) or 'E'.")
     values = np.where(np.isfinite(values) & (values > -1.6e30), values, np.nan)
     if np.isnan(values).all():
@@ -243,60 +276,7 @@ def read_map(
         values = values * _unit_factor(unit, to_unit, path)
     if order != "RING":
         values = hp.reorder(values, n2r=True)
-    return values if _FRAMES[declared] == "G" else rotate_map(values, _FRAMES[declared])
-
-
-def fill_missing(values: np.ndarray, limit: float = 0.2) -> np.ndarray:
-    """Fill NaN pixels from the outside in, each with the mean of its good neighbours.
-
-    Raises `CoganError` if more than the share `limit` of the sky is missing.
-    """
-    filled = full_sky(values).copy()
-    share = np.isnan(filled).mean()
-    if share > limit:
-        raise CoganError(
-            f"{share:.0%} of the sky is missing, more than the {limit:.0%} that may be filled."
-        )
-    nside = hp.npix2nside(filled.size)
-    while (holes := np.flatnonzero(np.isnan(filled))).size:
-        around = hp.get_all_neighbours(nside, holes)
-        values_around = np.where(around >= 0, filled[around], np.nan)
-        good = ~np.isnan(values_around).all(axis=0)
-        filled[holes[good]] = np.nanmean(values_around[:, good], axis=0)
-    return filled
-
-
-def rotate_map(values: np.ndarray, frame: str) -> np.ndarray:
-    """Turn a RING map of frame 'C' or 'E' to Galactic coordinates, by its a_lm (exact for a
-    band-limited map); holes are filled first and stay holes."""
-    if frame not in _FRAMES.values():
-        raise CoganError(f"There is no frame {frame!r}; it is G, C (equatorial) or E (ecliptic).")
-    full = full_sky(values)
-    holes = np.isnan(full)
-    filled, nside = fill_missing(full) if holes.any() else full, hp.npix2nside(full.size)
-    rotator = hp.Rotator(coord=[frame, "G"])
-    turned = alm2map(rotator.rotate_alm(map2alm(filled, 3 * nside - 1)), nside)
-    if holes.any():
-        turned[rotator.rotate_map_pixel(holes.astype(float)) > 0.5] = np.nan
-    return turned.astype(values.dtype)
-
-
-def to_grid(values: np.ndarray, nside: int, fwhm_in: float, fwhm_out: float) -> np.ndarray:
-    """Bring a map of beam `fwhm_in` to NSIDE `nside` and beam `fwhm_out` (both arcmin) by its a_lm.
-
-    Raises `CoganError` if the new beam is finer than the old one, or finer than a pixel of `nside`.
-    """
-    nside, full = check_nside(nside), full_sky(values)
-    if not 0 <= fwhm_in <= fwhm_out:
-        raise CoganError(
-            f"A map of beam {fwhm_in:g} arcmin cannot be sharpened to {fwhm_out:g} arcmin."
-        )
-    check_beam(nside, fwhm_out)
-    filled = fill_missing(full) if np.isnan(full).any() else full
-    lmax = 3 * min(nside, hp.npix2nside(filled.size)) - 1
-    alm = map2alm(filled, lmax)
-    hp.smoothalm(alm, fwhm=np.radians(np.sqrt(fwhm_out**2 - fwhm_in**2) / 60), inplace=True)
-    return alm2map(alm, nside)
+    return values if FRAMES[declared] == "G" else rotate_map(values, FRAMES[declared])
 
 
 def _read(path: Path) -> Table:
@@ -306,19 +286,6 @@ def _read(path: Path) -> Table:
             "sky."
         )
     return Table(path)
-
-
-def full_sky(values: np.ndarray) -> np.ndarray:
-    """The values as float64, if they are a map; infinite ones would poison every a_lm."""
-    full = np.asarray(values)
-    if full.ndim != 1 or not hp.isnpixok(full.size) or full.dtype.kind not in "fiu":
-        raise CoganError(
-            f"Values of shape {full.shape} ({full.dtype}) are no full-sky HEALPix map; give "
-            "12 nside^2 real numbers."
-        )
-    if np.isinf(full).any():
-        raise CoganError("The map has infinite pixels; set them to NaN, which fill_missing fills.")
-    return full.astype(np.float64, copy=False)
 
 
 def _need(header: dict, key: str, path: Path, meaning: str) -> str:

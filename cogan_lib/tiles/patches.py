@@ -18,12 +18,12 @@ from ..base.files import CoganError, atomic_path, parse_json, provenance, readin
 from ..base.foreign import check_npz
 from ..base.units import CO_SOFTENING
 from .scaling import PatchMinMax, Scaling, scaling_from_dict
-
-TRAIN, VALIDATION, TEST, UNUSED = 0, 1, 2, 3
-SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
-#: Whole blocks of Galactic longitude, in degrees, the same everywhere in the project.
-TEST_BLOCKS = ((100, 120), (200, 230), (345, 360))
-VALIDATION_BLOCKS = ((50, 60), (150, 160), (280, 290))
+from .split import SPLITS, TRAIN, UNUSED, assign_split
+from .split import TEST as TEST  # handed on, as the next four
+from .split import TEST_BLOCKS as TEST_BLOCKS
+from .split import VALIDATION as VALIDATION
+from .split import VALIDATION_BLOCKS as VALIDATION_BLOCKS
+from .split import distance_to_block as distance_to_block
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,21 @@ class Patches:
     meta: dict
 
     def select(self, split: str) -> Patches:
-        """The tiles of 'train', 'validation' or 'test'."""
+        """Select the tiles of a split.
+
+        Parameters
+        ----------
+        split : {'train', 'validation', 'test'}
+
+        Returns
+        -------
+        Patches
+
+        Raises
+        ------
+        CoganError
+            If there is no such split.
+        """
         if split not in SPLITS:
             raise CoganError(f"There is no split {split!r}; choose one of {', '.join(SPLITS)}.")
         keep = self.split == SPLITS[split]
@@ -61,20 +75,30 @@ class Patches:
 
     @property
     def input_scalings(self) -> list[Scaling | PatchMinMax]:
-        """One scaling an input column."""
+        """One scaling per input column."""
         return [
             scaling_from_dict(self.meta["scalings"][name]) for name in self.meta["input_columns"]
         ]
 
     @property
     def target_scalings(self) -> list[Scaling | PatchMinMax]:
-        """One scaling a target column."""
+        """One scaling per target column."""
         return [
             scaling_from_dict(self.meta["scalings"][name]) for name in self.meta["target_columns"]
         ]
 
     def scaled(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs and targets of a split in network units, float32, shapes as the attributes."""
+        """Scale inputs and targets of a split to network units.
+
+        Parameters
+        ----------
+        split : {'train', 'validation', 'test'}
+
+        Returns
+        -------
+        inputs, targets : ndarray, float32
+            Shapes as the attributes.
+        """
         chosen = self.select(split)
         return (
             scale(chosen.inputs, self.input_scalings),
@@ -82,7 +106,17 @@ class Patches:
         )
 
     def save(self, path: str | Path) -> Path:
-        """Write the patches file, whole or not at all."""
+        """Write the patches file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+
+        Returns
+        -------
+        Path
+            `path`.
+        """
         with atomic_path(path) as temporary, open(temporary, "wb") as stream:
             np.savez(
                 stream,
@@ -96,7 +130,21 @@ class Patches:
 
     @classmethod
     def load(cls, path: str | Path) -> Patches:
-        """Read a patches file; a missing, damaged or inconsistent one is a `CoganError`."""
+        """Read a patches file.
+
+        Parameters
+        ----------
+        path : path
+
+        Returns
+        -------
+        Patches
+
+        Raises
+        ------
+        CoganError
+            If it is missing, damaged or inconsistent.
+        """
         with reading(path, "patches file", "chapter 01 makes it"):
             check_npz(path)
             with np.load(path, allow_pickle=False) as content:
@@ -107,7 +155,18 @@ class Patches:
         return patches
 
     def check(self, where: str = "the patches") -> None:
-        """Raise `CoganError` unless shapes agree and all values are finite."""
+        """Check that shapes agree and all values are finite.
+
+        Parameters
+        ----------
+        where : str
+            What the sentence of the error calls the patches.
+
+        Raises
+        ------
+        CoganError
+            If not.
+        """
         n, shape = len(self.split), self.inputs.shape
         good = (
             self.inputs.ndim == 4
@@ -124,9 +183,18 @@ class Patches:
 
 
 def check_meta(meta: dict) -> None:
-    """Raise ValueError, KeyError or TypeError unless tiles or a checkpoint are described soundly.
+    """Check the description of tiles in a patches file or a checkpoint.
 
-    Columns, units, scalings, geometry and beam of a patches file or a checkpoint.
+    Columns, units, scalings, geometry and beam.
+
+    Parameters
+    ----------
+    meta : dict
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        If it is not sound; `files.reading` turns them into a sentence.
     """
     columns = [*meta["input_columns"], *meta["target_columns"]]
     for name in columns:
@@ -145,54 +213,44 @@ def check_meta(meta: dict) -> None:
 
 
 def scale(tiles: np.ndarray, scalings: list[Scaling | PatchMinMax]) -> np.ndarray:
-    """Apply one scaling a channel to tiles of shape (n, channels, npix, npix)."""
+    """Scale tiles, each channel by its own scaling.
+
+    Parameters
+    ----------
+    tiles : ndarray, shape (n, channels, npix, npix)
+        Physical units.
+    scalings : list of Scaling or PatchMinMax
+        One per channel.
+
+    Returns
+    -------
+    ndarray, shape (n, channels, npix, npix), float32
+    """
     channels = [s.forward(tiles[:, i].astype(np.float64)) for i, s in enumerate(scalings)]
     return np.stack(channels, axis=1).astype(np.float32)
 
 
-def distance_to_block(lon: np.ndarray, lat: np.ndarray, block: tuple[float, float]) -> np.ndarray:
-    """Angular distance in degrees of points from a block of longitudes (0 inside).
-
-    A block ends on two meridians; the distance from a meridian dl away is asin(cos b sin dl), and
-    the distance from the pole where dl is over 90 degrees.
-    """
-    inside = (lon - block[0]) % 360 <= block[1] - block[0]
-    distances = []
-    for edge in block:
-        dl = np.abs((lon - edge + 180) % 360 - 180)
-        across = np.degrees(np.arcsin(np.cos(np.radians(lat)) * np.sin(np.radians(dl))))
-        distances.append(np.where(dl < 90, across, 90 - np.abs(lat)))
-    return np.where(inside, 0.0, np.minimum(*distances))
-
-
-def assign_split(lon: np.ndarray, lat: np.ndarray, guard_deg: float) -> np.ndarray:
-    """Split of each tile from the points of its border.
-
-    A tile is held out if it lies in a test or validation block as a whole; it trains if it keeps
-    `guard_deg` (one tile) from every such block; all others are unused.
+def rotate(tiles, flip: bool, quarter_turns: int):
+    """Mirror tiles along the last axis, then rotate them by quarter turns: the augmentation.
 
     Parameters
     ----------
-    lon, lat : ndarray, shape (n, m)
-        Border points of n tiles in degrees.
+    tiles : ndarray or Tensor, shape (..., npix, npix)
+    flip : bool
+        Mirror or not.
+    quarter_turns : int
+        Rotations by 90 degrees.
 
     Returns
     -------
-    ndarray, shape (n,), uint8
+    ndarray or Tensor, shape (..., npix, npix)
+
+    Examples
+    --------
+    >>> rotate(np.array([[1, 2], [3, 4]]), flip=False, quarter_turns=1)
+    array([[2, 4],
+           [1, 3]])
     """
-    split = np.full(len(lon), UNUSED, dtype=np.uint8)
-    nearest = np.full(len(lon), np.inf)
-    for label, blocks in ((TEST, TEST_BLOCKS), (VALIDATION, VALIDATION_BLOCKS)):
-        for block in blocks:
-            distance = distance_to_block(lon, lat, block)
-            split[(distance == 0).all(axis=1)] = label
-            nearest = np.minimum(nearest, distance.min(axis=1))
-    split[(nearest >= guard_deg) & (split == UNUSED)] = TRAIN
-    return split
-
-
-def turn(tiles, flip: bool, quarter_turns: int):
-    """Augmentation: mirror the last axis, then turn by 90 degrees; numpy and torch alike."""
     if flip:
         tiles = tiles[..., ::-1] if isinstance(tiles, np.ndarray) else tiles.flip(-1)
     if isinstance(tiles, np.ndarray):
@@ -216,7 +274,7 @@ def make_patches(
     Parameters
     ----------
     sky : `cogan_lib.sky.Sky`
-    geometry : `cogan_lib.tiling.Geometry`
+    geometry : `cogan_lib.tiles.tiling.Geometry`
     centre_nside : int
         Grid of tile centres.
     snr_min, min_share : float
@@ -224,8 +282,14 @@ def make_patches(
         signal-to-noise ratio above `snr_min` in every CO line (the paper: regions with S/N > 8).
     target_scaling : {'asinh', 'log', 'minmax'}
         'minmax' (the paper's) is used for the inputs as well.
+    nthreads : int
     **inputs : str
         Facts for the provenance, such as the sky file's checksum.
+
+    Returns
+    -------
+    Patches
+        Float32 tiles in physical units, with their splits and scalings.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Amplitudes to network units and back: global, invertible scalings, and the paper's per-patch one.
+"""Amplitudes to network units and back: global, invertible scalings, and the paper's own.
 
 A global scaling is fitted once on the training tiles and stored with the weights, so that K km/s
 come out of a network that works in units of one. The paper scales every patch by its own
@@ -19,7 +19,23 @@ from ..base.files import CoganError
 class Scaling:
     """(f(x) - mean) / std, f being log10 (floored at `softening`) or asinh(x / softening).
 
-    `low` and `high` are the extremes, in physical units, of what it was fitted to; see `bound`.
+    Attributes
+    ----------
+    kind : {'log', 'asinh'}
+        f is log10, floored at `softening`, or asinh(x / softening).
+    softening : float
+        In the unit of the values.
+    mean, std : float
+        Of f over the values that it was fitted to.
+    low, high : float, optional
+        The extremes, in physical units, of what it was fitted to; see `bound`.
+
+    Examples
+    --------
+    >>> scaling = Scaling.fit("asinh", np.array([0.0, 0.3, 30.0]), softening=0.3)
+    >>> y = scaling.forward(np.array([0.3, 30.0]))
+    >>> scaling.inverse(y).round(6)
+    array([ 0.3, 30. ])
     """
 
     kind: str
@@ -30,6 +46,7 @@ class Scaling:
     high: float | None = None
 
     def __post_init__(self) -> None:
+        """Refuse numbers that describe no scaling."""
         numbers = self.softening, self.mean, self.std, self.low or 0.0, self.high or 0.0
         positive = min(self.softening, self.std) > 0
         if self.kind not in ("log", "asinh") or not np.isfinite(numbers).all() or not positive:
@@ -40,15 +57,28 @@ class Scaling:
 
     @classmethod
     def fit(cls, kind: str, values: np.ndarray, softening: float | None = None) -> Scaling:
-        """Fit to `values` (any shape, physical units).
+        """Fit to values in physical units.
 
-        `softening` is in the unit of the values; for 'log' it defaults to half the smallest
-        positive value.
+        Parameters
+        ----------
+        kind : {'log', 'asinh'}
+        values : array_like, any shape
+        softening : float, optional
+            In the unit of the values; by default, for 'log', half the smallest positive value.
+
+        Returns
+        -------
+        Scaling
 
         Raises
         ------
         CoganError
             Unknown kind; values that are not finite, not positive anywhere (log), or all alike.
+
+        Examples
+        --------
+        >>> Scaling.fit("log", np.array([1.0, 100.0])).mean
+        1.0
         """
         if kind not in ("log", "asinh"):
             raise CoganError(f"Scaling {kind!r} is unknown; choose 'log' or 'asinh'.")
@@ -74,7 +104,16 @@ class Scaling:
         return cls(kind, float(softening), float(unscaled.mean()), std, *ends)
 
     def forward(self, x):
-        """Physical units to network units; numpy arrays and torch tensors alike."""
+        """Scale physical units to network units.
+
+        Parameters
+        ----------
+        x : ndarray or Tensor
+
+        Returns
+        -------
+        ndarray or Tensor, shaped as `x`
+        """
         lib = np if isinstance(x, np.ndarray) else sys.modules["torch"]
         if self.kind == "log":
             curved = lib.log10(lib.clip(x, self.softening, None))
@@ -83,62 +122,132 @@ class Scaling:
         return (curved - self.mean) / self.std
 
     def inverse(self, y):
-        """Network units to physical units."""
+        """Scale network units to physical units.
+
+        Parameters
+        ----------
+        y : ndarray or Tensor
+
+        Returns
+        -------
+        ndarray or Tensor, shaped as `y`
+        """
         lib = np if isinstance(y, np.ndarray) else sys.modules["torch"]
         curved = y * self.std + self.mean
         return 10.0**curved if self.kind == "log" else self.softening * lib.sinh(curved)
 
     def bound(self, x):
-        """Physical units, cut off at the extremes of the values that the scaling was fitted to.
+        """Cut physical units off at the extremes of the values that the scaling was fitted to.
 
         A network knows nothing beyond them, and sinh or 10^y would turn its guess into a spike.
+
+        Parameters
+        ----------
+        x : ndarray or Tensor
+
+        Returns
+        -------
+        ndarray or Tensor, shaped as `x`
         """
         return x if self.low is None else x.clip(self.low, self.high)
 
     def to_dict(self) -> dict:
-        """Plain types, for JSON."""
+        """Give plain types, for JSON.
+
+        Returns
+        -------
+        dict
+        """
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class PatchMinMax:
-    """The paper's scaling: each patch and channel from its own [min, max] to [-1, 1]."""
+    """The paper's scaling: each patch and channel from its own [min, max] to [-1, 1].
+
+    Attributes
+    ----------
+    kind : 'minmax'
+        Told apart by it from `Scaling` in a file.
+    """
 
     kind: str = "minmax"
 
     @staticmethod
     def bound(x):
-        """As it is: no range was fitted."""
+        """Leave values as they are: no range was fitted.
+
+        Parameters
+        ----------
+        x : ndarray or Tensor
+
+        Returns
+        -------
+        ndarray or Tensor
+        """
         return x
 
     @staticmethod
     def extremes(x):
-        """Minimum and maximum of each image, shape (..., 2, 1, 1)."""
+        """Find minimum and maximum of each image.
+
+        Parameters
+        ----------
+        x : ndarray or Tensor, shape (..., npix, npix)
+
+        Returns
+        -------
+        ndarray or Tensor, shape (..., 2, 1, 1)
+        """
         lib = np if isinstance(x, np.ndarray) else sys.modules["torch"]
         return lib.stack([lib.amin(x, (-2, -1)), lib.amax(x, (-2, -1))], -1)[..., None, None]
 
     def forward(self, x):
-        """Physical units to [-1, 1]; the amplitude is lost."""
+        """Scale each image to [-1, 1]; the amplitude is lost.
+
+        Parameters
+        ----------
+        x : ndarray or Tensor, shape (..., npix, npix)
+
+        Returns
+        -------
+        ndarray or Tensor, shaped as `x`
+        """
         ends = self.extremes(x)
         low, high = ends[..., 0, :, :], ends[..., 1, :, :]
         return 2 * (x - low) / (high - low + 1e-30) - 1
 
     def inverse(self, y, extremes):
-        """[-1, 1] to physical units, given somebody's extremes."""
+        """Scale [-1, 1] to physical units, given somebody's extremes.
+
+        Parameters
+        ----------
+        y : ndarray or Tensor, shape (..., npix, npix)
+        extremes : ndarray or Tensor, shape (..., 2, 1, 1)
+
+        Returns
+        -------
+        ndarray or Tensor, shaped as `y`
+        """
         low, high = extremes[..., 0, :, :], extremes[..., 1, :, :]
         return low + (y + 1) / 2 * (high - low)
 
     def to_dict(self) -> dict:
-        """Plain types, for JSON."""
+        """Give plain types, for JSON.
+
+        Returns
+        -------
+        dict
+        """
         return asdict(self)
 
 
 def to_physical(
-    made: np.ndarray,
+    generated: np.ndarray,
     scaling: Scaling | PatchMinMax,
     real: np.ndarray | None = None,
 ) -> np.ndarray:
-    """A generator's output for one line, from scaled units to K km/s.
+    """Bring a generator's output for one line from scaled units to K km/s.
 
     It is kept within the range of the training tiles (`Scaling.bound`) and is never negative: the
     noise of the training tiles goes below zero, an emission does not. The per-patch scaling has no
@@ -146,23 +255,48 @@ def to_physical(
 
     Parameters
     ----------
-    made, real : ndarray, shape (n, npix, npix)
+    generated, real : ndarray, shape (n, npix, npix)
+        Scaled units, and K km/s.
     scaling : Scaling or PatchMinMax
 
     Returns
     -------
     ndarray, shape (n, npix, npix), float64
+
+    Raises
+    ------
+    CoganError
+        If the scaling is per patch and there are no real tiles.
     """
-    made = made.astype(np.float64)
+    generated = generated.astype(np.float64)
     if isinstance(scaling, PatchMinMax):
         if real is None:
             raise CoganError("The minmax scaling has no amplitude of its own; give the real tiles.")
-        return scaling.inverse(made, scaling.extremes(real.astype(np.float64)))
-    return scaling.bound(scaling.inverse(made)).clip(0)
+        return scaling.inverse(generated, scaling.extremes(real.astype(np.float64)))
+    return scaling.bound(scaling.inverse(generated)).clip(0)
 
 
 def scaling_from_dict(content: dict) -> Scaling | PatchMinMax:
-    """The scaling that `to_dict` wrote; anything else is a `CoganError`."""
+    """Make the scaling that `to_dict` wrote.
+
+    Parameters
+    ----------
+    content : dict
+
+    Returns
+    -------
+    Scaling or PatchMinMax
+
+    Raises
+    ------
+    CoganError
+        If it describes none.
+
+    Examples
+    --------
+    >>> scaling_from_dict({"kind": "minmax"})
+    PatchMinMax(kind='minmax')
+    """
     try:
         if content["kind"] == "minmax":
             return PatchMinMax()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from functools import cache
 
 import ducc0
@@ -22,7 +21,10 @@ from scipy import ndimage, spatial
 from ..base.checks import check_centres
 from ..base.files import CoganError
 from ..sky.harmonics import ACCURACY, Interpolant, map2alm
-from ..sky.skyfile import check_nside, full_sky
+from ..sky.maps import full_sky
+from .geometry import Geometry, frames, tile_angles, tile_centres
+from .geometry import tile_lonlat as tile_lonlat  # handed on: all of a tile in one place
+from .geometry import tile_vectors as tile_vectors
 
 #: Points evaluated at once: bounds the memory beside the tiles themselves.
 _CHUNK_POINTS = 1_000_000
@@ -30,99 +32,6 @@ _CHUNK_POINTS = 1_000_000
 BLEND = 1 / 20
 #: A tile has no say where another's weight is e^8 times its own.
 _FAINT = 8
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """A square tile: `npix` pixels a side of `pixel_arcmin`, in ZEA (equal area, as in the paper)
-    or TAN (gnomonic) projection, north up, longitude growing to the left, row 0 at the bottom."""
-
-    npix: int
-    pixel_arcmin: float
-    projection: str = "ZEA"
-
-    def __post_init__(self) -> None:
-        if self.projection not in ("ZEA", "TAN"):
-            raise CoganError(f"Projection {self.projection!r} is unknown; choose 'ZEA' or 'TAN'.")
-        numbers = isinstance(self.npix, int) and isinstance(self.pixel_arcmin, int | float)
-        if not (numbers and self.npix >= 8 and 0 < self.side_deg < 60):
-            raise CoganError(
-                f"A tile of {self.npix} pixels of {self.pixel_arcmin} arcmin is not usable; take "
-                "at least 8 pixels and less than 60 degrees a side."
-            )
-
-    @property
-    def side_deg(self) -> float:
-        """Side of the tile in degrees."""
-        return self.npix * self.pixel_arcmin / 60
-
-    def grown(self, pixels: int) -> Geometry:
-        """The same tile with `pixels` more on every side."""
-        return Geometry(self.npix + 2 * pixels, self.pixel_arcmin, self.projection)
-
-    def to_dict(self) -> dict:
-        """Plain types, for JSON."""
-        return asdict(self)
-
-
-def tile_centres(centre_nside: int) -> np.ndarray:
-    """Centres uniform on the sphere: the pixel centres of a HEALPix grid.
-
-    Returns
-    -------
-    ndarray, shape (12 * centre_nside**2, 2)
-        Galactic longitude and latitude in degrees.
-    """
-    pixels = np.arange(hp.nside2npix(check_nside(centre_nside, "centre_nside")))
-    return np.stack(hp.pix2ang(centre_nside, pixels, lonlat=True), axis=1)
-
-
-def _frames(centres: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Unit vectors to the centres and to the east and north of each, shapes (n, 3)."""
-    lon, lat = np.radians(np.atleast_2d(centres)).T
-    zero = np.zeros_like(lon)
-    out = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
-    east = np.stack([-np.sin(lon), np.cos(lon), zero], axis=1)
-    north = np.stack([-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)], axis=1)
-    return out, east, north
-
-
-def tile_vectors(geometry: Geometry, centres: np.ndarray) -> np.ndarray:
-    """Unit vectors of every tile pixel, shape (n, npix, npix, 3).
-
-    With plane coordinates x (east) and y (north) in radians and r^2 = x^2 + y^2, the point is
-    (1 - r^2/2) c + sqrt(1 - r^2/4) (x e + y n) for ZEA and (c + x e + y n) / sqrt(1 + r^2) for TAN.
-    """
-    out, east, north = (v[:, None, None, :] for v in _frames(centres))
-    step = np.radians(geometry.pixel_arcmin / 60)
-    offset = (np.arange(geometry.npix) - (geometry.npix - 1) / 2) * step
-    x, y = -offset[None, None, :, None], offset[None, :, None, None]
-    r2 = x**2 + y**2
-    if geometry.projection == "ZEA":
-        return (1 - r2 / 2) * out + np.sqrt(1 - r2 / 4) * (x * east + y * north)
-    return (out + x * east + y * north) / np.sqrt(1 + r2)
-
-
-def tile_angles(geometry: Geometry, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Colatitude and longitude [0, 2 pi) in radians of every tile pixel, shapes (n, npix, npix).
-
-    Tiles of one latitude differ in longitude only: angles are computed once a latitude.
-    """
-    centres = np.atleast_2d(centres)
-    latitudes, which = np.unique(centres[:, 1], return_inverse=True)
-    vectors = tile_vectors(geometry, np.stack([np.zeros_like(latitudes), latitudes], axis=1))
-    colatitude = np.arccos(np.clip(vectors[..., 2], -1, 1))[which]
-    lon = np.arctan2(vectors[..., 1], vectors[..., 0])[which]
-    lon += np.radians(centres[:, 0])[:, None, None]
-    lon %= 2 * np.pi
-    lon[lon >= 2 * np.pi] = 0.0  # the remainder of a tiny negative number is 2 pi itself
-    return colatitude, lon
-
-
-def tile_lonlat(geometry: Geometry, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Galactic longitude and latitude in degrees of every tile pixel, shapes (n, npix, npix)."""
-    colatitude, lon = tile_angles(geometry, centres)
-    return np.degrees(lon), 90 - np.degrees(colatitude)
 
 
 @cache
@@ -146,7 +55,25 @@ def _to_spline(npix: int) -> np.ndarray:
 
 
 def map_to_alm(values: np.ndarray, lmax: int | None = None) -> np.ndarray:
-    """a_lm of a full RING map without holes, up to `lmax` (default 3 nside - 1)."""
+    """Compute the a_lm of a full map without holes.
+
+    Parameters
+    ----------
+    values : ndarray, shape (12 * nside**2,)
+        RING.
+    lmax : int, optional
+        Default: 3 nside - 1.
+
+    Returns
+    -------
+    ndarray of complex
+        healpy's order.
+
+    Raises
+    ------
+    CoganError
+        If it is no map, or has holes.
+    """
     values = full_sky(values)
     if not np.isfinite(values).all():
         raise CoganError("The map has NaN or infinite pixels; fill them first (sky.fill_missing).")
@@ -160,6 +87,7 @@ def cut_maps(maps: list[Interpolant], geometry: Geometry, centres: np.ndarray) -
     Parameters
     ----------
     maps : list of Interpolant
+    geometry : Geometry
     centres : ndarray, shape (n, 2)
         Longitude and latitude in degrees.
 
@@ -182,7 +110,27 @@ def cut_maps(maps: list[Interpolant], geometry: Geometry, centres: np.ndarray) -
 def cut_tiles(
     alm: np.ndarray, geometry: Geometry, centres: np.ndarray, nthreads: int = 1
 ) -> np.ndarray:
-    """Tiles of one band-limited map, given its a_lm (`map_to_alm`), shape (n, npix, npix)."""
+    """Cut tiles of one band-limited map, exact to 1e-5.
+
+    Parameters
+    ----------
+    alm : ndarray of complex
+        From `map_to_alm`.
+    geometry : Geometry
+    centres : ndarray, shape (n, 2)
+        Longitude and latitude in degrees.
+    nthreads : int
+
+    Returns
+    -------
+    ndarray, shape (n, npix, npix), float32
+
+    Examples
+    --------
+    >>> alm = map_to_alm(np.full(12 * 8**2, 2.0))
+    >>> cut_tiles(alm, Geometry(8, 60.0), tile_centres(1))[0, 0, :2].round(2)
+    array([2., 2.], dtype=float32)
+    """
     return cut_maps([Interpolant(alm, nthreads)], geometry, centres)[:, 0]
 
 
@@ -194,6 +142,10 @@ def share_of_tiles(mask: np.ndarray, lon: np.ndarray, lat: np.ndarray) -> np.nda
     mask : ndarray of bool, shape (12 * nside**2,)
     lon, lat : ndarray, shape (n, npix, npix)
         From `tile_lonlat`, in degrees.
+
+    Returns
+    -------
+    ndarray, shape (n,)
     """
     nside = hp.npix2nside(mask.size)
     return np.array(
@@ -279,7 +231,7 @@ class Joiner:
 
     def _pull(self, index: int, tile: np.ndarray) -> tuple[np.ndarray, np.ndarray, list]:
         """What a tile gives to the sky: pixels, weights (m,), and the values of each map (m,)."""
-        frame = np.concatenate(_frames(self.centres[index]))
+        frame = np.concatenate(frames(self.centres[index]))
         pixels = hp.query_disc(self.nside, frame[0], self._reach)
         vectors = self._pixels.pix2vec(pixels).T
         around = hp.get_all_neighbours(self._centre_nside, index)

@@ -14,17 +14,73 @@ from ..base.units import CO_SOFTENING
 
 
 def asinh_scale(w: np.ndarray) -> np.ndarray:
-    """y = asinh(W / 0.3 K km/s), float64."""
+    """Compute y = asinh(W / 0.3 K km/s), the scale on which amplitudes are compared.
+
+    Parameters
+    ----------
+    w : array_like
+        W in K km/s.
+
+    Returns
+    -------
+    ndarray, float64
+        Without unit.
+
+    Examples
+    --------
+    >>> asinh_scale([0.0, 0.3, 30.0]).round(3)
+    array([0.   , 0.881, 5.298])
+    """
     return np.arcsinh(np.asarray(w, dtype=np.float64) / CO_SOFTENING)
 
 
 def middle_of(members: np.ndarray | list[np.ndarray]) -> np.ndarray:
-    """The W whose asinh(W / 0.3 K km/s) is the mean over the members, the first axis."""
+    """Compute the W whose asinh(W / 0.3 K km/s) is the mean over the members.
+
+    Parameters
+    ----------
+    members : ndarray, shape (m, ...), or list of ndarrays
+        W in K km/s.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        W in K km/s.
+
+    Examples
+    --------
+    >>> middle_of([np.array([-3.0, 1.0]), np.array([3.0, 1.0])]).round(6)
+    array([0., 1.])
+    """
     return CO_SOFTENING * np.sinh(np.mean([asinh_scale(w) for w in members], axis=0))
 
 
 def r2_score(real: np.ndarray, predicted: np.ndarray) -> float:
-    """1 - sum (y_real - y_predicted)^2 / sum (y_real - mean)^2 with y = asinh(W / 0.3 K km/s)."""
+    """Compute the share of the variance of asinh(W / 0.3 K km/s) that a prediction explains.
+
+    R^2 = 1 - sum (y_real - y_predicted)^2 / sum (y_real - mean)^2 with y = asinh(W / 0.3 K km/s).
+
+    Parameters
+    ----------
+    real, predicted : ndarray of one shape
+        W in K km/s.
+
+    Returns
+    -------
+    float
+        1 for a perfect prediction, 0 for the mean, negative if worse.
+
+    Raises
+    ------
+    CoganError
+        If shapes differ, a value is not finite, or all real values are alike.
+
+    Examples
+    --------
+    >>> real = np.array([0.0, 1.0, 5.0])
+    >>> r2_score(real, real), round(r2_score(real, real[::-1]), 3)
+    (1.0, -2.988)
+    """
     real, predicted = check_alike("R2", real, predicted)
     y = asinh_scale(real)
     residual, variance = ((y - asinh_scale(predicted)) ** 2).sum(), ((y - y.mean()) ** 2).sum()

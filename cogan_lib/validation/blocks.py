@@ -14,7 +14,24 @@ from ..base.files import CoganError
 
 
 def sky_blocks(lon_deg: np.ndarray, lat_deg: np.ndarray, block_deg: float = 15.0) -> np.ndarray:
-    """Number the block of sky, about `block_deg` square, that each tile centre lies in."""
+    """Find the number of the block of sky, about `block_deg` square, of each tile centre.
+
+    Parameters
+    ----------
+    lon_deg, lat_deg : array_like, shape (n,)
+        Tile centres in degrees.
+    block_deg : float
+        Side of a block.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+
+    Examples
+    --------
+    >>> sky_blocks([100, 101, 200], [0, 1, 0])
+    array([0, 0, 1])
+    """
     check_positive(block_deg=block_deg)
     lon, lat = check_lonlat(lon_deg, lat_deg)
     lon = np.mod(lon, 360)
@@ -46,6 +63,11 @@ def separate_blocks(lonlat_deg: np.ndarray, side_deg: float) -> np.ndarray:
     -------
     ndarray of int, shape (n,)
         Number of the tile's block, -1 for a tile between blocks.
+
+    Examples
+    --------
+    >>> separate_blocks(np.array([[100.0, 0.0], [101.0, 0.0], [130.0, 0.0]]), side_deg=8.0)
+    array([0, 0, 1])
     """
     check_positive(side_deg=side_deg)
     lon, lat = np.radians(check_centres(lonlat_deg)).T
@@ -86,6 +108,18 @@ def block_interval(
     Returns
     -------
     low, high : ndarray, shaped as the statistic
+
+    Raises
+    ------
+    CoganError
+        If there are no blocks or draws, or `level` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> values, blocks = np.arange(8.0), np.repeat(np.arange(4), 2)
+    >>> low, high = block_interval(lambda use: values[use].mean(), blocks, seed=1)
+    >>> bool(low < values.mean() < high)
+    True
     """
     if np.size(blocks) == 0 or draws < 1 or not 0 < level < 1:
         raise CoganError(
@@ -102,31 +136,31 @@ def block_interval(
 
 def swap_p_value(
     real: np.ndarray,
-    mock: np.ndarray,
+    generated: np.ndarray,
     blocks: np.ndarray,
     seed: int,
     permutations: int = 2000,
 ) -> float:
-    """Permutation p-value of a mean difference between paired real and mock statistics.
+    """Permutation p-value of a mean difference between paired real and generated statistics.
 
-    Null hypothesis: in every block of sky the labels "real" and "mock" could be exchanged, for all
-    of its tiles at once, without changing the distribution of the statistics. Neighbouring tiles
-    overlap and a mock tile has the same sky behind it as its real partner, so single tiles, or
-    tiles of different places, are *not* exchangeable; a block wider than a tile swapped as a whole
-    is, up to the tiles that straddle two blocks. The test statistic is
+    Null hypothesis: in every block of sky the labels "real" and "generated" could be exchanged, for
+    all of its tiles at once, without changing the distribution of the statistics. Neighbouring
+    tiles overlap and a generated tile has the same sky behind it as its real partner, so single
+    tiles, or tiles of different places, are *not* exchangeable; a block wider than a tile swapped
+    as a whole is, up to the tiles that straddle two blocks. The test statistic is
 
-        T = sum_j (sum_i d_ij)^2 / sum_i d_ij^2,    d = mock - real, i over tiles, j over features,
+        T = sum_j (sum_i d_ij)^2 / sum_i d_ij^2,    d = generated - real, i: tiles, j: features,
 
-    large when the mock deviates in the same sense all over the sky (features whose differences
-    are below a thousandth of the tiles' own scatter are left out). Its reference distribution
-    comes from all 2^k swaps for k <= 10 blocks, from random ones for more. With k blocks no p can
-    be below 2 / 2^k. Because the pairing removes the variety of the sky, a small p may go with a
-    mock well inside the real 2-sigma interval: the interval asks whether a mock tile could be a
-    real tile, p asks whether there is any systematic difference.
+    large when the generated tiles deviate in the same sense all over the sky (features whose
+    differences are below a thousandth of the tiles' own scatter are left out). Its reference
+    distribution comes from all 2^k swaps for k <= 10 blocks, from random ones for more. With k
+    blocks no p can be below 2 / 2^k. Because the pairing removes the variety of the sky, a small p
+    may go with tiles well inside the real 2-sigma interval: the interval asks whether a generated
+    tile could be a real one, p asks whether there is any systematic difference.
 
     Parameters
     ----------
-    real, mock : ndarray, shape (n, m)
+    real, generated : ndarray, shape (n, m)
         Features of each tile, row by row the same place on the sky.
     blocks : ndarray of int, shape (n,)
         Which block each tile belongs to.
@@ -138,13 +172,18 @@ def swap_p_value(
     -------
     float
         1 if nothing differs.
+
+    Raises
+    ------
+    CoganError
+        If shapes differ, a value is not finite, or the blocks are not one per tile.
     """
-    real, mock = check_alike("The p-value", real, mock)
+    real, generated = check_alike("The p-value", real, generated)
     if np.shape(blocks) != (len(real),):
         raise CoganError(f"{len(real)} tiles need as many block numbers, not {np.shape(blocks)}.")
-    difference = mock - real
+    difference = generated - real
     scale = np.sqrt((difference**2).mean(axis=0))
-    differs = scale > 1e-3 * np.concatenate([real, mock]).std(axis=0)
+    differs = scale > 1e-3 * np.concatenate([real, generated]).std(axis=0)
     if not differs.any():
         return 1.0
     difference = difference[:, differs] / scale[differs]

@@ -2,7 +2,7 @@
 
 The excursion set at nu is the part of a tile where the standardised field u = (W - mean) / sd
 exceeds nu. Three numbers per unit area describe its shape (Schmalzing & Gorski 1998, MNRAS 297,
-355): the covered area V0, the length of its edge V1 and the turning of that edge V2::
+355): the covered area V0, the length of its edge V1 and the bending of that edge V2::
 
     V0 = <u > nu>
     V1 = <delta(u - nu) |grad u|> / 4
@@ -23,7 +23,7 @@ from ..base.files import CoganError
 from .tiles import check_tiles, standardise
 
 # Sigma: the paper's range of -10 ... 10 where a CO map has anything, at half the paper's step of
-# 0.5, because the curves of a skewed map turn within half a sigma.
+# 0.5, because the curves of a skewed map bend within half a sigma.
 THRESHOLDS = np.arange(-16, 41) / 4
 DESCRIPTORS = ("area", "perimeter", "compactness", "circularity")
 CHUNK_PIXELS = 2**16  # small enough for a chunk to stay in the processor's cache
@@ -33,8 +33,8 @@ CHUNK_PIXELS = 2**16  # small enough for a chunk to stay in the processor's cach
 def _spline(npix: int, oversample: int) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
     """Matrices that take npix samples to a quintic spline's value, slope and second derivative.
 
-    They are evaluated at `oversample` points a pixel, shape (npix * oversample, npix), in pixels.
-    At one point a pixel the values are the samples, and there is None instead of a matrix.
+    They are evaluated at `oversample` points per pixel, shape (npix * oversample, npix), in pixels.
+    At one point per pixel the values are the samples, and there is None instead of a matrix.
     Differences of neighbouring pixels would lose 12 % of the slope at 2.7 pixels per beam.
     """
     from scipy.interpolate import make_interp_spline  # training needs this package without scipy
@@ -92,6 +92,13 @@ def minkowski(
     ------
     CoganError
         For tiles of wrong shape, NaN, or thresholds not equally spaced.
+
+    Examples
+    --------
+    >>> tiles = np.random.default_rng(1).standard_normal((1, 16, 16))
+    >>> v0, v1, v2 = minkowski(tiles, np.array([-9.0, 0.0, 9.0]), pixel_arcmin=7.5)
+    >>> v0.shape, float(v0[0, 0]), float(v0[0, 2])  # all of the tile, and nothing
+    ((1, 3), 1.0, 0.0)
     """
     tiles = check_tiles("Minkowski", tiles)
     check_positive(pixel_arcmin=pixel_arcmin, oversample=oversample)
@@ -116,15 +123,15 @@ def minkowski(
         uyy = _along_x(value, dyy)
         ux2, uy2 = ux**2, uy**2
         slope2 = ux2 + uy2
-        turning = 2 * ux * uy * uxy - ux2 * uyy - uy2 * uxx  # kappa |grad u|^3
-        turning /= np.maximum(slope2, np.finfo(np.float32).tiny)
-        functionals[:, part] = _accumulate(field, np.sqrt(slope2), turning, thresholds)
+        bending = 2 * ux * uy * uxy - ux2 * uyy - uy2 * uxx  # kappa |grad u|^3
+        bending /= np.maximum(slope2, np.finfo(np.float32).tiny)
+        functionals[:, part] = _accumulate(field, np.sqrt(slope2), bending, thresholds)
     functionals[1] /= 4 * pixel_deg
     functionals[2] /= 2 * np.pi * pixel_deg**2
     return tuple(functionals)
 
 
-def _accumulate(field, gradient, turning, thresholds) -> np.ndarray:
+def _accumulate(field, gradient, bending, thresholds) -> np.ndarray:
     """Area fractions and binned delta-function means, (3, n, m), of a chunk of tiles."""
     n, m = len(field), thresholds.size
     step = thresholds[1] - thresholds[0]
@@ -143,7 +150,7 @@ def _accumulate(field, gradient, turning, thresholds) -> np.ndarray:
         return inside.sum(axis=2) * (share / step)
 
     area = sums()[:, ::-1].cumsum(axis=1)[:, ::-1][:, 2::2] * share
-    return np.stack([area, mean_in_bins(gradient), mean_in_bins(turning)])
+    return np.stack([area, mean_in_bins(gradient), mean_in_bins(bending)])
 
 
 def gaussian_minkowski(
@@ -166,6 +173,12 @@ def gaussian_minkowski(
     Returns
     -------
     V0, V1, V2 : ndarrays, shape (m,)
+
+    Examples
+    --------
+    >>> v0, v1, v2 = gaussian_minkowski(np.array([0.0]), sigma0=1.0, sigma1=1.0)
+    >>> float(v0[0]), float(v2[0])
+    (0.5, 0.0)
     """
     from scipy.special import erfc
 
@@ -182,7 +195,7 @@ def structures(
     threshold: float = 1.0,
     smallest_arcmin2: float = 0.0,
 ) -> dict[str, np.ndarray]:
-    """The connected structures in which a tile exceeds `threshold` standard deviations.
+    """Find the connected structures in which a tile exceeds `threshold` standard deviations.
 
     Pixels that touch by an edge or a corner belong together. A structure cut by the tile's edge
     is kept as it is, its cut counted as edge. For each:
@@ -209,6 +222,19 @@ def structures(
     -------
     dict of ndarrays, each (n_structures,)
         ``tile`` (index of the tile) and the four descriptors.
+
+    Raises
+    ------
+    CoganError
+        For tiles of wrong shape, NaN, or a threshold that is not finite.
+
+    Examples
+    --------
+    >>> tile = np.zeros((1, 16, 16))
+    >>> tile[0, 4:8, 4:8] = 1.0
+    >>> found = structures(tile, pixel_arcmin=15.0)
+    >>> found["area"]  # deg^2: 16 pixels of a sixteenth
+    array([1.])
     """
     from skimage.measure import label, regionprops_table
 

@@ -44,6 +44,11 @@ def apodisation(
     Returns
     -------
     ndarray, shape (npix, npix)
+
+    Raises
+    ------
+    CoganError
+        If taper and trim leave nothing of the tile.
     """
     check_positive(npix=npix, pixel_arcmin=pixel_arcmin)
     side_deg = npix * pixel_arcmin / 60
@@ -67,7 +72,7 @@ def bin_edges(
     apodise_deg: float | None = None,
     max_bins: int = 5,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Edges of the multipole bins that a tile of this size, pixel and beam can support.
+    """Choose edges of multipole bins that a tile of this size, pixel and beam can support.
 
     - Lowest edge: one full wave on the untapered part of the tile, 360 deg / (side - 2 taper).
     - Beam edge: where B_ell^2 = exp(-ell^2 sigma^2) has fallen to 0.1, or the Nyquist multipole if
@@ -95,6 +100,14 @@ def bin_edges(
     ------
     CoganError
         If the beam is too wide for the tile to hold two bins.
+
+    Examples
+    --------
+    >>> edges, in_beam = bin_edges(side_deg=8.0, pixel_arcmin=7.5, fwhm_arcmin=20.0)
+    >>> edges.round()
+    array([ 60., 124., 212., 323., 457., 614., 795.])
+    >>> in_beam
+    array([ True,  True,  True,  True,  True, False])
     """
     check_positive(side_deg=side_deg, pixel_arcmin=pixel_arcmin)
     if not 0 <= fwhm_arcmin < np.inf:
@@ -180,7 +193,7 @@ def all_spectra(
     """Binned flat-sky auto and cross power spectra of several fields, each transformed once.
 
     C_b = (pixel area) x mean over the bin's modes of Re(F_a F_b*) / sum(window^2), where F is the
-    discrete Fourier transform of window x (tile - windowed mean). White noise of variance s^2 a
+    discrete Fourier transform of window x (tile - windowed mean). White noise of variance s^2 per
     pixel has C = s^2 x pixel area.
 
     Parameters
@@ -238,13 +251,36 @@ def power_spectra(
     -------
     ell : ndarray, shape (n_bins,)
     spectra : ndarray, shape (n, n_bins), float64
+
+    Raises
+    ------
+    CoganError
+        As `all_spectra`.
+
+    Examples
+    --------
+    >>> tiles = np.random.default_rng(1).standard_normal((4, 64, 64))
+    >>> edges, _ = bin_edges(8.0, 7.5, fwhm_arcmin=20.0)
+    >>> ell, power = power_spectra(tiles, pixel_arcmin=7.5, edges=edges)
+    >>> power.shape, bool(abs(power.mean() / np.radians(7.5 / 60) ** 2 - 1) < 0.1)  # white noise
+    ((4, 6), True)
     """
     ell, spectra = all_spectra([a] if b is None else [a, b], **grid)
     return ell, spectra[0, -1]
 
 
 def correlation(cross: np.ndarray, auto_a: np.ndarray, auto_b: np.ndarray) -> np.ndarray:
-    """C_xy / sqrt(C_xx C_yy), and 0 where one of the fields has no power."""
+    """Compute the correlation coefficient C_xy / sqrt(C_xx C_yy) of spectra.
+
+    Parameters
+    ----------
+    cross, auto_a, auto_b : ndarray of one shape
+
+    Returns
+    -------
+    ndarray of that shape
+        0 where one of the fields has no power.
+    """
     scale = np.sqrt(np.asarray(auto_a) * np.asarray(auto_b))
     return np.where(scale > 0, cross / np.where(scale > 0, scale, 1), 0.0)
 
@@ -256,6 +292,12 @@ def cross_correlation(
 
     Each tile is standardised first, as in the paper, so that every tile weighs the same in the
     mean; rho of a single tile does not change by it. `grid` is as in `all_spectra`.
+
+    Parameters
+    ----------
+    a, b : ndarray, shape (n, npix, npix)
+    **grid
+        As in `all_spectra`.
 
     Returns
     -------

@@ -8,7 +8,19 @@ from ..base.files import CoganError
 
 
 def check_tiles(name: str, tiles: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
-    """Return `tiles` as an array after refusing all that no statistic can use.
+    """Check a stack of tiles, and refuse all that no statistic can use.
+
+    Parameters
+    ----------
+    name : str
+        What the sentence of the error calls them.
+    tiles : array_like, shape (n, npix, npix)
+    like : ndarray, optional
+        Tiles of the shape that these must have.
+
+    Returns
+    -------
+    ndarray, shape (n, npix, npix)
 
     Raises
     ------
@@ -47,6 +59,12 @@ def standardise(tiles: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, shape (n, npix, npix), float64
+
+    Examples
+    --------
+    >>> standardise(np.array([[[0.0, 2.0], [2.0, 0.0]]]))
+    array([[[-1.,  1.],
+            [ 1., -1.]]])
     """
     tiles = np.asarray(tiles, dtype=np.float64)
     offset = tiles - tiles.mean(axis=(1, 2), keepdims=True)

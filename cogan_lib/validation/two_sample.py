@@ -1,25 +1,26 @@
-"""The sharp verdict: is there *any* systematic difference between mock and real CO tiles?
+"""The sharp verdict: does *any* systematic difference tell generated from real CO tiles.
 
-`validation.validate` asks whether the mock's median lies within the scatter of the real sky, which
-is easy to pass. Here four tests look for a difference, and one p-value joins them:
+`report.validate` asks whether the generated tiles' median lies within the scatter of the real sky,
+which is easy to pass. Here four tests look for a difference, and one p-value joins them:
 
 - ``spectrum``, ``minkowski``, ``pdf``: the energy distance (Szekely & Rizzo 2013, J. Stat. Plan.
-  Inference 143, 1249) between the real and the mock tiles in the space of their log spectra within
-  the beam, Minkowski curves, and quantiles of asinh(W / 0.3 K km/s);
+  Inference 143, 1249) between real and generated tiles in the space of their log spectra within the
+  beam, Minkowski curves, and quantiles of asinh(W / 0.3 K km/s);
 - ``classifier``: a classifier two-sample test (Lopez-Paz & Oquab 2017, arXiv:1610.06545): can a
-  small classifier tell real from mock tiles in blocks of sky that it has not seen?
+  small classifier tell real from generated tiles in blocks of sky that it has not seen?
 
-**Null hypothesis of all four.** In each block of sky the labels "real" and "mock" could be
+**Null hypothesis of all four.** In each block of sky the labels "real" and "generated" could be
 exchanged, for all its tiles at once, without changing the joint distribution of the maps. This
-holds for a mock drawn from the distribution of CO given dust and HI, and for an independent sky of
+holds for tiles drawn from the distribution of CO given dust and HI, and for an independent sky of
 the same population. It does not hold for an accurate *mean* map, which has too little power. Blocks
-are exchanged and not tiles, because neighbouring tiles overlap. Without pairs (mock tiles of other
-places) whole blocks are dealt out anew as real or mock.
+are exchanged and not tiles, because neighbouring tiles overlap. Without pairs (generated tiles of
+other places) whole blocks are dealt out anew as real or generated.
 
 **What chance gives.** Each test is computed for the labels as they are and for the same up to 999
-exchanged sets; the share of sets that do as well as the true one is a p-value, exact under the null
-whatever the distribution of the features. The classifier is trained anew for each set: the scores
-of fixed classifiers would not do, since each block also trains the judges of the others.
+exchanged sets; the share of sets that do as well as the labels as they are is a p-value, exact
+under the null whatever the distribution of the features. The classifier is trained anew for each
+set: the scores of fixed classifiers would not do, since each block also trains the classifiers of
+the others.
 
 **One p-value.** The smallest of the four p-values is compared with the smallest of four in every
 exchanged set (min-p: Tippett; Westfall & Young 1993). That costs the false alarm rate nothing, 5 %
@@ -69,7 +70,7 @@ def tile_features(tiles: np.ndarray, pixel_arcmin: float, fwhm_arcmin: float) ->
     Parameters
     ----------
     tiles : ndarray, shape (n, npix, npix)
-        W in K km/s; real and mock in one stack, so that the floor of the logarithm is the same.
+        W in K km/s; real and generated in one stack: the floor of the logarithm is the same.
     pixel_arcmin, fwhm_arcmin : float
         Tile pixel and beam.
 
@@ -134,10 +135,10 @@ def texture(y: np.ndarray, fwhm_px: float) -> np.ndarray:
         level = modulus.mean(axis=(1, 2)) + 1e-6
         first.append(np.log(level))
         again = np.fft.fft2(modulus)
-        for wider, turned in product(range(j + 1, centres.size), range(DIRECTIONS)):
-            s2 = np.abs(np.fft.ifft2(again * bands[wider, turned])).mean(axis=(1, 2))
-            turn = (turned - t) % DIRECTIONS
-            key = j, wider, min(turn, DIRECTIONS - turn)
+        for wider, other in product(range(j + 1, centres.size), range(DIRECTIONS)):
+            s2 = np.abs(np.fft.ifft2(again * bands[wider, other])).mean(axis=(1, 2))
+            apart = (other - t) % DIRECTIONS
+            key = j, wider, min(apart, DIRECTIONS - apart)
             second[key] = second.get(key, 0) + s2 / level
     return np.stack([*first, *(np.log(total + 1e-6) for total in second.values())], axis=1)
 
@@ -146,7 +147,7 @@ def _whiten(features: np.ndarray) -> np.ndarray:
     """Leading principal components, each of variance 1, of features scaled by their scatter.
 
     Without it a power spectrum counts as one number, its brightness, which changes most from place
-    to place. Labels play no part, so the exchanged sets stay as likely as the true one.
+    to place. Labels play no part, so the exchanged sets stay as likely as the labels as they are.
     """
     centred = features - features.mean(axis=0)
     scatter = centred.std(axis=0)
@@ -159,7 +160,7 @@ def _whiten(features: np.ndarray) -> np.ndarray:
 
 
 def _label_sets(blocks, n_real, paired, draws, seed) -> np.ndarray:
-    """Labels (sets, n tiles), +1 real and -1 mock: the true ones first, then exchanged ones.
+    """Labels (sets, n tiles), +1 real and -1 generated: as they are first, then exchanged.
 
     Paired: all 2^(k-1) distinct exchanges if they are no more than draws + 1 (exchanging every
     block changes nothing).
@@ -171,12 +172,12 @@ def _label_sets(blocks, n_real, paired, draws, seed) -> np.ndarray:
     """
     names, which = np.unique(blocks, return_inverse=True)
     k = names.size
-    true = np.where(np.arange(len(blocks)) < n_real, 1.0, -1.0)
+    given = np.where(np.arange(len(blocks)) < n_real, 1.0, -1.0)
     k_real = np.unique(blocks[:n_real]).size
     distinct = 2 ** (k - 1) if paired else math.comb(k, k_real) // 2
     if len(TESTS) > ALPHA * distinct:
         raise CoganError(
-            f"{k} blocks of sky are too few: no difference between mock and real could be "
+            f"{k} blocks of sky are too few: no difference between generated and real could be "
             f"significant; use tiles of at least {8 if paired else 10} blocks that do not touch."
         )
     rng = np.random.default_rng(seed)
@@ -185,23 +186,23 @@ def _label_sets(blocks, n_real, paired, draws, seed) -> np.ndarray:
         exchanged[0] = 0
         if distinct <= draws + 1:
             exchanged = (np.arange(distinct)[:, None] >> np.arange(k)) & 1
-        return true * (1 - 2.0 * exchanged[:, which])
+        return given * (1 - 2.0 * exchanged[:, which])
     dealt = np.where(np.isin(names, blocks[:n_real]), 1.0, -1.0)
     return np.array([dealt, *(rng.permutation(dealt) for _ in range(draws))])[:, which]
 
 
 def _energy_distances(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """1 - (<d_rr> + <d_mm>) / (2 <d_rm>) for each set of labels: 0 if alike, 1 if worlds apart.
+    """1 - (<d_rr> + <d_gg>) / (2 <d_rg>) for each set of labels: 0 if alike, 1 if worlds apart.
 
-    < > is the mean Euclidean distance over all couples of real (r) and mock (m) tiles.
+    < > is the mean Euclidean distance over all couples of real (r) and generated (g) tiles.
     """
     distance = cdist(features, features)
-    real, mock = np.maximum(labels, 0), np.maximum(-labels, 0)
+    real, generated = np.maximum(labels, 0), np.maximum(-labels, 0)
     real /= real.sum(axis=1, keepdims=True)
-    mock /= mock.sum(axis=1, keepdims=True)
-    from_real, from_mock = real @ distance, mock @ distance
-    within = (from_real * real).sum(axis=1) + (from_mock * mock).sum(axis=1)
-    across = (from_real * mock).sum(axis=1)
+    generated /= generated.sum(axis=1, keepdims=True)
+    from_real, from_generated = real @ distance, generated @ distance
+    within = (from_real * real).sum(axis=1) + (from_generated * generated).sum(axis=1)
+    across = (from_real * generated).sum(axis=1)
     return np.where(across > 0, 1 - within / np.where(across > 0, 2 * across, 1), 0)
 
 
@@ -215,7 +216,7 @@ def _classifier_aucs(features, blocks, labels, seed) -> np.ndarray:
     blocks: a tile, its neighbours and its partner are all trained on or all held out, so that
     knowing the place is of no use.
 
-    AUC is the chance that a real tile scores higher than a mock tile; 0.5 is guessing.
+    AUC is the chance that a real tile scores higher than a generated one; 0.5 is guessing.
     """
     squared = cdist(features, features, "sqeuclidean")
     width = np.median(squared)
@@ -230,14 +231,15 @@ def _classifier_aucs(features, blocks, labels, seed) -> np.ndarray:
         scores[:, held_out] = (y - y.mean(axis=1, keepdims=True)) @ weights
     ranks = rankdata(np.round(scores, 9), axis=1)  # equal tiles score equal
     n_real = np.count_nonzero(labels > 0, axis=1)
-    n_mock = labels.shape[1] - n_real
-    return ((ranks * (labels > 0)).sum(axis=1) - n_real * (n_real + 1) / 2) / (n_real * n_mock)
+    n_generated = labels.shape[1] - n_real
+    return ((ranks * (labels > 0)).sum(axis=1) - n_real * (n_real + 1) / 2) / (n_real * n_generated)
 
 
 def _p_values(statistics: np.ndarray) -> tuple[np.ndarray, float]:
-    """p-value of each test and of the smallest of them; `statistics` is (sets, tests), true first.
+    """p-value of each test and of the smallest of them; `statistics` is (sets, tests).
 
-    Every set gets the p-values that it would have if it were the true one.
+    The first set is that of the labels as they are; every set gets the p-values that it would have
+    in its place.
     """
     rounded = np.round(statistics, 9)  # rounding is no difference
     sets = len(rounded)
@@ -248,21 +250,21 @@ def _p_values(statistics: np.ndarray) -> tuple[np.ndarray, float]:
 
 def sharp_verdict(
     real: np.ndarray,
-    mock: np.ndarray,
+    generated: np.ndarray,
     *,
     pixel_arcmin: float,
     fwhm_arcmin: float,
     blocks: np.ndarray,
     seed: int,
-    mock_blocks: np.ndarray | None = None,
+    generated_blocks: np.ndarray | None = None,
     draws: int = 999,
 ) -> dict:
-    """Look for any systematic difference between mock and real CO tiles.
+    """Look for any systematic difference between generated and real CO tiles.
 
     Parameters
     ----------
-    real, mock : ndarray, shapes (n, npix, npix) and (m, npix, npix)
-        W in K km/s. Without `mock_blocks`, tile i of both shows the same place.
+    real, generated : ndarray, shapes (n, npix, npix) and (m, npix, npix)
+        W in K km/s. Without `generated_blocks`, tile i of both shows the same place.
     pixel_arcmin, fwhm_arcmin : float
         Tile pixel and beam of the maps.
     blocks : ndarray of int, shape (n,)
@@ -270,8 +272,8 @@ def sharp_verdict(
         `blocks.separate_blocks`: blocks that touch raise false alarms.
     seed : int
         For the exchanged labels and the folds.
-    mock_blocks : ndarray of int, shape (m,), optional
-        Blocks of the mock tiles, none of them a block of `blocks`: the mock shows other places.
+    generated_blocks : ndarray of int, shape (m,), optional
+        Blocks of the generated tiles, none of them a block of `blocks`: they show other places.
     draws : int
         Sets of exchanged labels, unless all of them are fewer; at least 99.
 
@@ -289,35 +291,38 @@ def sharp_verdict(
     CoganError
         For tiles of unequal geometry, NaN, blocks that do not fit, or too few blocks to fail.
     """
-    paired = mock_blocks is None
+    paired = generated_blocks is None
     real = check_tiles("real", real)
-    mock = check_tiles("mock", mock, like=real if paired else None)
+    generated = check_tiles("generated", generated, like=real if paired else None)
     blocks = np.asarray(blocks)
-    mock_blocks = blocks if paired else np.asarray(mock_blocks)
-    if mock.shape[1:] != real.shape[1:]:
+    generated_blocks = blocks if paired else np.asarray(generated_blocks)
+    if generated.shape[1:] != real.shape[1:]:
         raise CoganError(
-            f"Mock tiles of {mock.shape[1:]} pixels cannot be compared with real ones of "
+            f"Generated tiles of {generated.shape[1:]} pixels cannot be compared with real ones of "
             f"{real.shape[1:]}; cut both with the same geometry."
         )
-    for name, tiles, numbers in (("real", real, blocks), ("mock", mock, mock_blocks)):
+    for name, tiles, numbers in (
+        ("real", real, blocks),
+        ("generated", generated, generated_blocks),
+    ):
         if numbers.shape != (len(tiles),):
             raise CoganError(
                 f"{len(tiles)} {name} tiles need as many block numbers, not {numbers.shape}."
             )
-    if not paired and np.intersect1d(mock_blocks[mock_blocks >= 0], blocks).size:
+    if not paired and np.intersect1d(generated_blocks[generated_blocks >= 0], blocks).size:
         raise CoganError(
-            "Some blocks of sky have both real and mock tiles; without pairs a block must be "
+            "Some blocks of sky have both real and generated tiles; without pairs a block must be "
             "either, so leave one of them out."
         )
     if draws < 99:
         raise CoganError(f"{draws} exchanged sets of labels are too few for a p-value; use >= 99.")
-    used, mock_used = blocks >= 0, mock_blocks >= 0
-    real, mock = real[used], mock[mock_used]
-    all_blocks = np.concatenate([blocks[used], mock_blocks[mock_used]])
+    used, generated_used = blocks >= 0, generated_blocks >= 0
+    real, generated = real[used], generated[generated_used]
+    all_blocks = np.concatenate([blocks[used], generated_blocks[generated_used]])
     labels = _label_sets(all_blocks, len(real), paired, draws, seed)
 
     features = tile_features(
-        np.concatenate([real, mock]).astype(np.float64), pixel_arcmin, fwhm_arcmin
+        np.concatenate([real, generated]).astype(np.float64), pixel_arcmin, fwhm_arcmin
     )
     features = {name: _whiten(values) for name, values in features.items()}
     # Each set counts as much as the others, however many components it has.
@@ -338,7 +343,7 @@ def sharp_verdict(
         "p_value": p_value,
         "passes": p_value >= ALPHA,
         "paired": paired,
-        "tiles": {"real": len(real), "mock": len(mock)},
+        "tiles": {"real": len(real), "mock": len(generated)},
         "blocks": int(np.unique(all_blocks).size),
         "label_sets": len(labels),
     }
@@ -347,15 +352,16 @@ def sharp_verdict(
 
 
 def _sentence(report: dict) -> str:
-    """The verdict in words."""
-    passes, found = "fails", "mock and real tiles differ"
+    """Put the verdict in words."""
+    passes, found = "fails", "generated and real tiles differ"
     if report["passes"]:
-        passes, found = "passes", "no difference between mock and real tiles was found"
+        passes, found = "passes", "no difference between generated and real tiles was found"
     each = ", ".join(f"{name} {report[name]['p_value']:.2g}" for name in TESTS)
+    places = "the same" if report["paired"] else "other"
     return (
-        f"The mock {passes} the sharp verdict: {found} (p = {report['p_value']:.2g} for all tests "
-        f"together; {each}). {report['tiles']['mock']} mock tiles were compared with "
-        f"{report['tiles']['real']} real ones of {'the same' if report['paired'] else 'other'} "
+        f"The generated sky {passes} the sharp verdict: {found} (p = {report['p_value']:.2g} for "
+        f"all tests together; {each}). {report['tiles']['mock']} generated tiles were compared "
+        f"with {report['tiles']['real']} real ones of {places} "
         f"places, their labels exchanged in {report['blocks']} blocks of sky; a classifier tells "
         f"them apart in blocks it has not seen with AUC {report['classifier']['auc']:.2f} "
         "(0.5: guessing)."

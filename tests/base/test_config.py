@@ -21,7 +21,7 @@ from cogan_lib.base.files import CoganError
         ({"tile_npix": 80}, "must fit into a held-out block of 10 degrees"),
         ({"centre_nside": 4}, "raise centre_nside"),
         ({"fwhm_arcmin": 10.0}, "narrower than a pixel of nside 256"),
-        ({"nside": 512, "fwhm_arcmin": 14.0}, "do not sample a beam of 14 arcmin"),
+        ({"nside": 512, "fwhm_arcmin": 14.0}, "do not sample the sky's beam of 14 arcmin"),
         ({"device": "tpu"}, "device should be 'auto', 'cpu' or 'cuda'"),
         ({"max_minutes": float("nan")}, "max_minutes should be a finite number"),
         ({"paired": "yes"}, "paired should be a valid boolean"),

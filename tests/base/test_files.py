@@ -206,10 +206,10 @@ def test_files_cut_off_are_refused_with_a_sentence(run, name, tenths):
     (path,) = run.rglob(f"{name}*")
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * tenths // 10])
-    read, mend = READERS[name]
+    read, fix = READERS[name]
     with pytest.raises(CoganError) as refusal:
         read(path)
-    assert str(path) in str(refusal.value) and mend in str(refusal.value)
+    assert str(path) in str(refusal.value) and fix in str(refusal.value)
     assert "\n" not in str(refusal.value) and len(str(refusal.value)) < 500
 
 

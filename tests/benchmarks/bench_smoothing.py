@@ -4,7 +4,7 @@ import healpy as hp
 import numpy as np
 from skies import fwhm_arcmin, gaussian_map
 
-from cogan_lib.sky.skyfile import to_grid
+from cogan_lib.sky.maps import to_grid
 
 
 def widths(nside):

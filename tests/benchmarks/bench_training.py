@@ -36,8 +36,8 @@ class PlainCycleGan:
         self.optimisers[0].zero_grad()
         fake = {"b": g_ab(real_a), "a": g_ba(real_b)}
         for side in "ab":
-            judged = self.nets[f"d_{side}"](fake[side])
-            losses[f"adversarial_{side}"] = mse_loss(judged, torch.ones_like(judged)) / 2
+            answers = self.nets[f"d_{side}"](fake[side])
+            losses[f"adversarial_{side}"] = mse_loss(answers, torch.ones_like(answers)) / 2
         losses["cycle_a"] = WEIGHTS.cycle * l1_loss(g_ba(fake["b"]), real_a) / 2
         losses["cycle_b"] = WEIGHTS.cycle * l1_loss(g_ab(fake["a"]), real_b) / 2
         losses["identity_b"] = WEIGHTS.identity * l1_loss(g_ab(real_b), real_b) / 2
@@ -48,12 +48,12 @@ class PlainCycleGan:
         losses = {name: loss.item() for name, loss in losses.items()}
         losses["generator"] = generator.item()
         for optimiser, side, real in zip(self.optimisers[1:], "ab", (real_a, real_b), strict=True):
-            judge = self.nets[f"d_{side}"]
+            network = self.nets[f"d_{side}"]
             optimiser.zero_grad()
-            judged = judge(real)
-            true = mse_loss(judged, torch.ones_like(judged))
-            judged = judge(self.buffers[side].exchange(fake[side].detach(), random))
-            loss = (true + mse_loss(judged, torch.zeros_like(judged))) / 2
+            answers = network(real)
+            true = mse_loss(answers, torch.ones_like(answers))
+            answers = network(self.buffers[side].exchange(fake[side].detach(), random))
+            loss = (true + mse_loss(answers, torch.zeros_like(answers))) / 2
             loss.backward()
             optimiser.step()
             losses[f"discriminator_{side}"] = loss.item()

@@ -89,8 +89,8 @@ def test_excess_knows_its_columns_and_bears_hot_dust(patches):
     fitted = fit_excess(made)
     assert fitted.ratio == pytest.approx(RATIO, rel=0.03, abs=0)
     meta = {**made.meta, "input_columns": ["N_HI", "DUST"]}
-    turned = fit_excess(replace(made, inputs=made.inputs[:, ::-1], meta=meta))
-    assert turned.x_co == pytest.approx(fitted.x_co)
+    swapped = fit_excess(replace(made, inputs=made.inputs[:, ::-1], meta=meta))
+    assert swapped.x_co == pytest.approx(fitted.x_co)
 
 
 @pytest.mark.parametrize("name", ["resunet", "pix2pix"])

@@ -6,7 +6,7 @@ import pytest
 
 from cogan_lib.base.files import CoganError
 from cogan_lib.beyond.cloud_population import cloud_map, cloud_population, plane_total
-from cogan_lib.sky.clouds import Z_SUN_KPC
+from cogan_lib.sky.galaxy import Z_SUN_KPC
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from cogan_lib.base.files import CoganError
-from cogan_lib.beyond import extrapolation
+from cogan_lib.beyond import extrapolation, rotations
 from cogan_lib.beyond import high_latitude as high
 from cogan_lib.plots.high_latitude import (
     extrapolation_maps,
@@ -63,13 +63,13 @@ def direct_r(x, y, weight):
 def curve_of(real, other, weight, monkeypatch):
     """All 1,440 numbers that `correlation` hands to `significance`."""
     kept = []
-    monkeypatch.setattr(high, "significance", lambda sums: kept.append(sums) or {})
-    high.correlation(real, other, weight)
+    monkeypatch.setattr(rotations, "significance", lambda sums: kept.append(sums) or {})
+    rotations.correlation(real, other, weight)
     return kept[0]
 
 
 @pytest.mark.parametrize("mirror", range(4))
-def test_turning_by_phases_is_turning_the_map(mirror, monkeypatch):
+def test_rotating_by_phases_is_rotating_the_map(mirror, monkeypatch):
     """Every mirror, right angles and odd ones, against the rotated map and its rotated hole."""
     smooth, good = hp.smoothing(field(1), fwhm=0.2, iter=3), HIGH & (LON > 70)
     real, weight = noisy(smooth, 2), np.where(good, 1 + np.sin(np.radians(LON)) / 2, 0)
@@ -77,26 +77,26 @@ def test_turning_by_phases_is_turning_the_map(mirror, monkeypatch):
     x, y = (np.where(good, v - np.average(v, weights=weight), 0) for v in (real, smooth))
     scale = np.sqrt((weight @ x**2) * (weight @ y**2)) / weight.sum()
     for angle in (0, 90, 137, 301):
-        place = (angle, *high.MIRRORS[mirror])
+        place = (angle, *rotations.MIRRORS[mirror])
         common = weight @ rotated(good.astype(float), *place)
         expected = (weight * x) @ rotated(y, *place) / common / scale
         assert curve[mirror, angle] == pytest.approx(expected, abs=0.01)
 
 
 def test_r_is_pearsons_and_knows_no_zero_level():
-    real, mock, weight = noisy(field(1), 2), field(1), np.where(HIGH, 2.0, 0)
+    real, generated, weight = noisy(field(1), 2), field(1), np.where(HIGH, 2.0, 0)
     weight[LON > 180] *= 0.3
-    found = high.correlation(real, mock, weight)
-    assert found["value"] == pytest.approx(direct_r(real, mock, weight), rel=1e-9)
-    shifted = high.correlation(real + 7, 2 * mock, weight)
+    found = rotations.correlation(real, generated, weight)
+    assert found["value"] == pytest.approx(direct_r(real, generated, weight), rel=1e-9)
+    shifted = rotations.correlation(real + 7, 2 * generated, weight)
     assert shifted["value"] == pytest.approx(found["value"], rel=1e-6)
     assert shifted["slope"] == pytest.approx(found["slope"] / 2, rel=1e-6)
 
 
-def test_a_correlated_mock_is_found_and_its_slope():
+def test_a_correlated_map_is_found_and_its_slope():
     truth = field(3)
     weight = HIGH.astype(float)
-    found = high.correlation(noisy(truth, 4, sd=1.5), 0.5 * truth, weight)
+    found = rotations.correlation(noisy(truth, 4, sd=1.5), 0.5 * truth, weight)
     assert found["z"] > 5 and found["p_value"] <= 3 / 1440
     assert abs(found["slope"] - 2) < 4 * found["slope_sd"] < 0.8
     assert abs(found["null_mean"]) < 0.1 * found["value"]
@@ -106,24 +106,24 @@ def test_a_correlated_mock_is_found_and_its_slope():
 
 def test_what_happens_near_the_plane_does_not_count():
     """A plane a thousand times brighter, the same in both maps, changes nothing."""
-    real, mock, weight = noisy(field(5), 6), field(7), HIGH.astype(float)
+    real, generated, weight = noisy(field(5), 6), field(7), HIGH.astype(float)
     plane = np.where(HIGH, 0, 1e3 * field(8))
-    alone = high.correlation(real, mock, weight)
-    beside = high.correlation(real + plane, mock + plane, weight)
+    alone = rotations.correlation(real, generated, weight)
+    beside = rotations.correlation(real + plane, generated + plane, weight)
     assert [beside[k] for k in ("value", "z", "sd")] == pytest.approx(
         [alone[k] for k in ("value", "z", "sd")]
     )
     options = {"b_min_deg": 20.0, "fwhm_arcmin": FWHM}
-    bare = high.cross_spectrum(real, mock, HIGH, **options)
-    with_plane = high.cross_spectrum(real + plane, mock + plane, HIGH, **options)
+    bare = rotations.cross_spectrum(real, generated, HIGH, **options)
+    with_plane = rotations.cross_spectrum(real + plane, generated + plane, HIGH, **options)
     assert with_plane["value"] == pytest.approx(bare["value"])
 
 
-def test_independent_mocks_give_p_values_all_over():
-    """20 mocks that know nothing: p is uniform (largest gap of the distribution below 0.3, which
+def test_independent_maps_give_p_values_all_over():
+    """20 maps that know nothing: p is uniform (largest gap of the distribution below 0.3, which
     chance exceeds in 4 % of such draws), and z is of order one."""
     real, weight = noisy(field(10), 11), HIGH.astype(float)
-    found = [high.correlation(real, field(100 + i), weight) for i in range(20)]
+    found = [rotations.correlation(real, field(100 + i), weight) for i in range(20)]
     p = np.sort([f["p_value"] for f in found])
     steps = np.arange(21) / 20
     assert max(np.abs(p - steps[1:]).max(), np.abs(p - steps[:-1]).max()) < 0.3
@@ -137,12 +137,12 @@ def test_cross_spectrum_is_anafasts_and_finds_the_scale_that_agrees():
     keep = (ell > 40).astype(float)
     fine = hp.alm2map(hp.almxfl(hp.map2alm(shared), keep), NSIDE, lmax=LMAX)
     real = noisy(2 * fine + hp.smoothing(field(21), fwhm=0.2), 22, sd=0.1)
-    mock = fine + hp.smoothing(field(23), fwhm=0.2)
+    generated = fine + hp.smoothing(field(23), fwhm=0.2)
     good = HIGH & (LON > 15)
-    found = high.cross_spectrum(real, mock, good, 20.0, FWHM)
+    found = rotations.cross_spectrum(real, generated, good, 20.0, FWHM)
     depth = np.clip((np.abs(LAT) - 20) / 5, 0, 1)
     mask = np.where(good, np.sin(np.pi / 2 * depth) ** 2, 0)
-    cut = [mask * (v - np.average(v, weights=mask)) for v in (real, mock)]
+    cut = [mask * (v - np.average(v, weights=mask)) for v in (real, generated)]
     cl = hp.anafast(*cut, lmax=LMAX, iter=1) / np.mean(mask**2)
     edges = np.array(found["ell_edges"]).astype(int)
     for value, lo, hi in zip(found["value"], edges[:-1], edges[1:], strict=True):
@@ -154,8 +154,8 @@ def test_cross_spectrum_is_anafasts_and_finds_the_scale_that_agrees():
     assert found["p_value"][-1] <= 3 / 1440
 
 
-def test_a_mock_that_only_knows_the_dust_has_nothing_beyond_it():
-    """Both follow dust, each by its own curve; a mock with the truth's own texture has more."""
+def test_a_map_that_only_knows_the_dust_has_nothing_beyond_it():
+    """Both follow dust, each by its own curve; a map with the real one's own texture has more."""
     weight, found = HIGH.astype(float), []
     for seed in range(4):
         dust, texture = field(30 + seed), field(40 + seed)
@@ -163,7 +163,7 @@ def test_a_mock_that_only_knows_the_dust_has_nothing_beyond_it():
         copies, knows = asinh_scale(dust**1.5), asinh_scale(dust**1.5 + texture)
         left = [high.beyond(v, [dust], HIGH) for v in (real, copies, knows)]
         pairs = ((real, copies), (left[0], left[1]), (left[0], left[2]))
-        found.append([high.correlation(a, b, weight)["z"] for a, b in pairs])
+        found.append([rotations.correlation(a, b, weight)["z"] for a, b in pairs])
     follows, copied, knowing = np.mean(found, axis=0)
     assert follows > 3 and abs(copied) < 1.5 and knowing > 3
     assert (left[0][~HIGH] == 0).all() and abs(left[0][HIGH].mean()) < 1e-12
@@ -172,13 +172,13 @@ def test_a_mock_that_only_knows_the_dust_has_nothing_beyond_it():
 
 
 def test_totals_are_sums_with_honest_errors():
-    """A mock 0.2 K km/s too bright over a sky of known mean, and a zero level of 0.1."""
+    """A map 0.2 K km/s too bright over a sky of known mean, and a zero level of 0.1."""
     truth = np.where(np.abs(LAT) < 60, 1.0, 0.0)
-    mock = truth + np.where(np.abs(LAT) < 60, 0.2, 0)
+    generated = truth + np.where(np.abs(LAT) < 60, 0.2, 0)
     error = np.full(NPIX, 0.5)
     means = []
     for seed in range(30):
-        out = high.totals(mock, noisy(truth + 0.1, seed), error, HIGH, fwhm_arcmin=1.0)
+        out = high.totals(generated, noisy(truth + 0.1, seed), error, HIGH, fwhm_arcmin=1.0)
         means.append(out["real"]["mean"])
     share = (np.abs(LAT[HIGH]) < 60).mean()
     assert out["mock"]["mean"] == pytest.approx(1.2 * share)
@@ -204,7 +204,7 @@ def test_noise_error_counts_beams_and_the_jackknife_sees_long_waves():
     assert jackknife == pytest.approx(scatter, rel=0.35)
 
 
-def test_pdf_of_mock_with_noise_is_the_real_one_if_the_mock_is_true():
+def test_pdf_with_noise_is_the_real_one_if_the_generated_map_is_right():
     truth, error = field(40), np.full(NPIX, 0.3)
     real = noisy(truth + 0.2, 41, sd=0.3)
     out = high.pdfs(truth, real, error, HIGH, seed=1)
@@ -240,7 +240,7 @@ def case():
     sky = Sky(
         {k: v.astype(np.float32) for k, v in maps.items()}, dict.fromkeys(maps, "K km/s"), FWHM
     )
-    return SimpleNamespace(sky=sky, mock=truth, patches=patches)
+    return SimpleNamespace(sky=sky, generated=truth, patches=patches)
 
 
 def test_seen_pixels_are_those_of_the_tile(case):
@@ -254,21 +254,21 @@ def test_seen_pixels_are_those_of_the_tile(case):
 def test_report_is_json_and_its_figures_can_be_drawn(case):
     spread = 0.1 * np.ones(NPIX)
     report = high.high_latitude_report(
-        case.sky, case.mock, "W_CO21", case.patches, seed=1, spread=spread
+        case.sky, case.generated, "W_CO21", case.patches, seed=1, spread=spread
     )
     report = json.loads(json.dumps(report, allow_nan=False))
     assert report["regions"]["unseen"]["mock"]["z"] > 4
     shares = {name: part["share_of_sky"] for name, part in report["regions"].items()}
     assert shares["all"] > shares["unseen"] > max(shares["faint"], shares["outside"]) > 0
     total = report["regions"]["all"]["totals"]
-    assert total["mock"]["mean"] == pytest.approx(case.mock[HIGH].mean(), rel=1e-5)
+    assert total["mock"]["mean"] == pytest.approx(case.generated[HIGH].mean(), rel=1e-5)
     assert total["real_minus_zero"]["mean"] == pytest.approx(total["mock"]["mean"], abs=0.02)
     for row in report["by_latitude"]:
         assert sum(row["flag_shares"]) == pytest.approx(1)
         assert row["mean"]["spread"] == pytest.approx(0.1)
     flag, distance = extrapolation.extrapolation(case.sky.maps, case.patches.inputs)
     figures = [
-        high_latitude_maps(case.mock, spread, 20.0),
+        high_latitude_maps(case.generated, spread, 20.0),
         extrapolation_maps(flag, distance, 20.0),
         training_region_plane(case.sky.maps, case.patches.inputs, "mag", 20.0),
         high_latitude_pdf(report),
@@ -281,12 +281,14 @@ def test_report_is_json_and_its_figures_can_be_drawn(case):
 
 
 def test_bad_input_gets_a_sentence(case):
-    def run(mock=case.mock, b_min_deg=20.0, **maps):
+    def run(generated=case.generated, b_min_deg=20.0, **maps):
         sky = Sky({**case.sky.maps, **maps}, case.sky.units, FWHM)
-        high.high_latitude_report(sky, mock, "W_CO21", case.patches, seed=1, b_min_deg=b_min_deg)
+        high.high_latitude_report(
+            sky, generated, "W_CO21", case.patches, seed=1, b_min_deg=b_min_deg
+        )
 
-    with pytest.raises(CoganError, match="mock must be a map of NSIDE 32"):
-        run(mock=np.ones(12))
+    with pytest.raises(CoganError, match="generated must be a map of NSIDE 32"):
+        run(generated=np.ones(12))
     with pytest.raises(CoganError, match="DUST must be a map"):
         run(DUST=np.full(NPIX, np.nan))
     with pytest.raises(CoganError, match="must be positive"):
@@ -294,6 +296,6 @@ def test_bad_input_gets_a_sentence(case):
     with pytest.raises(CoganError, match="b_min_deg between 0"):
         run(b_min_deg=75.0)
     with pytest.raises(CoganError, match="constant in its region"):
-        run(mock=np.ones(NPIX))
+        run(generated=np.ones(NPIX))
     with pytest.raises(CoganError, match="no band"):
-        high.cross_spectrum(case.mock, case.mock, HIGH, 20.0, 3000.0)
+        rotations.cross_spectrum(case.generated, case.generated, HIGH, 20.0, 3000.0)

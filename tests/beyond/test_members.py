@@ -79,6 +79,19 @@ def test_wrong_spreads_are_recognised(factor, low, high):
     assert (ends > 0.2) if factor < 1 else (ends < 0.01)
 
 
+@pytest.mark.parametrize("m", [2, 5, 9, 40])
+def test_coverage_takes_weibulls_places(m):
+    """Place (i + 1)/(m + 1) for member i, and the outermost member beyond: numpy's "weibull"."""
+    members = np.random.default_rng(m).normal(size=(m, 500))
+    ordered, places = np.sort(members, axis=0), np.arange(1, m + 1) / (m + 1)
+    levels = np.concatenate([[0, 0.001, 0.16, 0.5, 0.84, 0.999, 1], places])
+    by_hand = [
+        [np.interp(level, places, column) for column in ordered.T] for level in levels
+    ]  # np.interp clips at both ends
+    found = np.quantile(members, levels, axis=0, method="weibull")
+    np.testing.assert_allclose(found, by_hand, rtol=0, atol=1e-12)
+
+
 def test_equal_members_and_truth_share_the_ranks():
     rank = calibration(np.zeros((9, 5000)), np.zeros(5000), seed=1)["rank"]
     np.testing.assert_allclose(rank, 0.1, atol=0.02)

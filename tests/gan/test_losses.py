@@ -27,12 +27,12 @@ class Times(nn.Module):
 
 
 def test_least_squares():
-    judged = torch.tensor([[1.0, 0.0], [0.5, 2.0]])
-    assert real_loss(judged).item() == pytest.approx((0 + 1 + 0.25 + 1) / 4)
-    assert fake_loss(judged).item() == pytest.approx((1 + 0 + 0.25 + 4) / 4)
+    answers = torch.tensor([[1.0, 0.0], [0.5, 2.0]])
+    assert real_loss(answers).item() == pytest.approx((0 + 1 + 0.25 + 1) / 4)
+    assert fake_loss(answers).item() == pytest.approx((1 + 0 + 0.25 + 4) / 4)
 
 
-def test_discriminator_loss_judges_both_halves():
+def test_discriminator_loss_scores_both_halves():
     real, fake = torch.full((2, 1, 4, 4), 1.0), torch.full((2, 1, 4, 4), 3.0)
     assert discriminator_loss(Times(1), real, fake).item() == pytest.approx((0 + 9) / 2)
     assert discriminator_loss(Times(0), real, fake).item() == pytest.approx((1 + 0) / 2)
@@ -64,7 +64,7 @@ def test_terms_without_weight_are_not_computed():
 def test_weights_that_cannot_be_are_refused():
     with pytest.raises(CoganError, match="identity loss .* 2 input and 1 target"):
         LossWeights(identity=5).check(2, 1, paired=False)
-    with pytest.raises(CoganError, match="pair loss needs true pairs"):
+    with pytest.raises(CoganError, match="pair loss needs real pairs"):
         LossWeights(pair=1).check(2, 2, paired=False)
     with pytest.raises(CoganError, match="zero or positive"):
         LossWeights(cycle=-1)

@@ -36,9 +36,9 @@ def test_shapes(preset, inputs, outputs, npix):
     x = torch.randn(3, inputs, npix, npix)
     y = Generator(inputs, outputs, settings)(x)
     assert y.shape == (3, outputs, npix, npix)
-    judged = Discriminator(outputs, settings)(y)
-    assert judged.shape[:2] == (3, 1)
-    assert judged.shape[-1] == npix // 2**settings.discriminator_layers
+    answers = Discriminator(outputs, settings)(y)
+    assert answers.shape[:2] == (3, 1)
+    assert answers.shape[-1] == npix // 2**settings.discriminator_layers
 
 
 def conv(k, inputs, outputs):

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from cogan_lib.base.files import CoganError
+from cogan_lib.plots import morphology as figures
 from cogan_lib.plots import slider
-from cogan_lib.plots import validation as figures
 from cogan_lib.validation import morphology
 from tests.toy_reports import PIXEL, sky
 
@@ -127,7 +127,7 @@ def test_headless_runs_get_pictures_and_people_get_a_live_slider():
 
 def test_points_lie_on_the_curves_and_nothing_but_them_moves():
     real, _, _ = sky(24)
-    tiles = {"real": real[0], "mock sky": real[5]}
+    tiles = {"real": real[0], "generated sky": real[5]}
     places = []
     for nu in (0.0, 1.0):
         figure = figures.excursion_pair(tiles, "W_CO21", nu, pixel_arcmin=PIXEL)
@@ -150,6 +150,6 @@ def test_points_lie_on_the_curves_and_nothing_but_them_moves():
 
 def test_a_generator_that_makes_nothing_can_be_looked_at():
     real, _, _ = sky(24)
-    tiles = {"real": real[0], "mock sky": np.zeros_like(real[0])}
+    tiles = {"real": real[0], "generated sky": np.zeros_like(real[0])}
     for nu in (-1.0, 0.0, 20.0):
         figures.excursion_pair(tiles, "W_CO10", nu, pixel_arcmin=PIXEL).canvas.draw()

@@ -7,22 +7,24 @@ import pytest
 from matplotlib.figure import Figure
 
 from cogan_lib.plots import style
+from cogan_lib.plots.morphology import (
+    excursion_sets,
+    minkowski_bands,
+    shape_bands,
+    structure_map,
+)
 from cogan_lib.plots.validation import (
     amplitude_planes,
     correlation_bands,
-    excursion_sets,
-    minkowski_bands,
     pdf_curves,
-    shape_bands,
     spectra_bands,
-    structure_map,
 )
 from tests.toy_reports import FWHM, PIXEL, report_of, sky
 
 
 @pytest.fixture(scope="module")
 def sections(tmp_path_factory):
-    """Two sections, one of them good, one of a constant mock, as they come back from JSON."""
+    """Two sections, one of them good, one of a constant sky, as they come back from JSON."""
     real, inputs, blocks = sky(24)
     report = {
         "W_CO10": report_of(real, 1.3 * real, inputs, blocks),
@@ -54,7 +56,7 @@ def test_tiles_are_drawn():
     figures = [
         excursion_sets(real[0], "W_CO21", (0, 1, 2), PIXEL),
         structure_map(real[0], "W_CO21", "area", pixel_arcmin=PIXEL, smallest_arcmin2=FWHM**2),
-        amplitude_planes({"W_CO21": real}, {"mock": {"W_CO21": 1.2 * real}}),
+        amplitude_planes({"W_CO21": real}, {"generated": {"W_CO21": 1.2 * real}}),
     ]
     for figure in figures:
         figure.canvas.draw()

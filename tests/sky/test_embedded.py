@@ -6,9 +6,11 @@ import pytest
 
 from cogan_lib.base.files import CoganError
 from cogan_lib.sky import embedded
-from cogan_lib.sky.clouds import disc_clouds, gas_columns, local_clouds, paint
+from cogan_lib.sky.clouds import disc_clouds, local_clouds, paint
 from cogan_lib.sky.embedded import make_sky, sky_statistics, window
-from cogan_lib.sky.skyfile import Sky, read_sky, to_grid, write_sky
+from cogan_lib.sky.galaxy import gas_columns
+from cogan_lib.sky.maps import to_grid
+from cogan_lib.sky.skyfile import Sky, read_sky, write_sky
 
 COLUMNS = ["DUST", "N_HI", "W_CO10", "W_CO21", "W_CO10_ERR", "W_CO21_ERR"]
 

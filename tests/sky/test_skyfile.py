@@ -6,7 +6,8 @@ import pytest
 from astropy.io import fits
 
 from cogan_lib.base.files import CoganError
-from cogan_lib.sky.skyfile import Sky, fill_missing, read_map, read_sky, to_grid, write_sky
+from cogan_lib.sky.maps import fill_missing, to_grid
+from cogan_lib.sky.skyfile import Sky, read_map, read_sky, write_sky
 
 NSIDE = 16
 NPIX = 12 * NSIDE**2

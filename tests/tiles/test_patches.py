@@ -19,7 +19,7 @@ from cogan_lib.tiles.patches import (
     assign_split,
     distance_to_block,
     make_patches,
-    turn,
+    rotate,
 )
 from cogan_lib.tiles.scaling import PatchMinMax, Scaling, scaling_from_dict
 from cogan_lib.tiles.tiling import Geometry, tile_centres, tile_lonlat, tile_vectors
@@ -116,11 +116,11 @@ def test_turn_agrees_in_numpy_and_torch_and_has_eight_elements():
     seen = set()
     for flip in (False, True):
         for quarter in range(4):
-            turned = turn(tile, flip, quarter)
+            rotated = rotate(tile, flip, quarter)
             np.testing.assert_array_equal(
-                turned, turn(torch.from_numpy(tile), flip, quarter).numpy()
+                rotated, rotate(torch.from_numpy(tile), flip, quarter).numpy()
             )
-            seen.add(turned.tobytes())
+            seen.add(rotated.tobytes())
     assert len(seen) == 8
 
 

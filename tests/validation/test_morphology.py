@@ -57,9 +57,9 @@ def test_each_tile_is_standardised():
 def test_units_mirrors_and_sign():
     tiles, *_ = gaussian_tiles(20, 9, slope=0.0)
     v = [values.mean(axis=0) for values in minkowski(tiles, NU, pixel_arcmin=PIXEL)]
-    turned = minkowski(np.rot90(tiles, axes=(1, 2))[:, ::-1], NU, pixel_arcmin=PIXEL)
+    rotated = minkowski(np.rot90(tiles, axes=(1, 2))[:, ::-1], NU, pixel_arcmin=PIXEL)
     wide = minkowski(tiles, NU, pixel_arcmin=2 * PIXEL)
-    for power, values, same, other in zip((0, 1, 2), v, turned, wide, strict=True):
+    for power, values, same, other in zip((0, 1, 2), v, rotated, wide, strict=True):
         np.testing.assert_allclose(same.mean(axis=0), values, atol=5e-3 * np.abs(values).max())
         np.testing.assert_allclose(other.mean(axis=0) * 2**power, values, atol=1e-12)
     # The negative of a field exchanges islands and holes. NU is symmetric about 0.

@@ -32,9 +32,9 @@ def blocks_of(n, corners=4):
     return np.repeat(np.arange(n), corners)
 
 
-def verdict_of(real, mock, blocks, **options):
+def verdict_of(real, generated, blocks, **options):
     options = {"pixel_arcmin": PIXEL, "fwhm_arcmin": FWHM, "seed": 1} | options
-    report = sharp_verdict(real, mock, blocks=blocks, **options)
+    report = sharp_verdict(real, generated, blocks=blocks, **options)
     json.dumps(report, allow_nan=False)  # finite and of plain types
     return report
 
@@ -57,12 +57,12 @@ def rescaled(tiles):
 
 @pytest.mark.parametrize("wrong", [with_random_phases, smoothed, rescaled])
 @pytest.mark.parametrize("same_sky", [True, False], ids=["same sky", "another sky"])
-def test_a_wrong_mock_fails(wrong, same_sky):
-    """Even if the mock, before it was spoilt, was only another sky given the same dust and HI."""
+def test_a_wrong_sky_fails(wrong, same_sky):
+    """Even if the sky, before it was spoilt, was only another sky given the same dust and HI."""
     common, rest, other = (log_skies(10, seed) for seed in (1, 2, 3))
     real = clouds(common + 0.3 * rest, 4)
-    mock = wrong(real if same_sky else clouds(common + 0.3 * other, 5))
-    report = verdict_of(real, mock, blocks_of(10))
+    generated = wrong(real if same_sky else clouds(common + 0.3 * other, 5))
+    report = verdict_of(real, generated, blocks_of(10))
     assert not report["passes"]
     assert "fails the sharp verdict" in report["verdict"]
     if not same_sky:
@@ -81,17 +81,17 @@ def test_a_wrong_mock_fails(wrong, same_sky):
         assert report["classifier"]["auc"] > 0.9
 
 
-def test_one_half_of_the_real_tiles_passes_as_mock_of_the_other():
+def test_one_half_of_the_real_tiles_passes_as_generated_for_the_other():
     tiles, blocks = clouds(log_skies(24, 1), 2), blocks_of(24)
     real = np.isin(blocks, np.random.default_rng(5).permutation(24)[:12])
-    halves = {"blocks": blocks[real], "mock_blocks": blocks[~real]}
+    halves = {"blocks": blocks[real], "generated_blocks": blocks[~real]}
     report = verdict_of(tiles[real], tiles[~real], **halves)
     assert report["passes"] and not report["paired"] and "no difference" in report["verdict"]
     assert report["blocks"] == 24 and report["tiles"] == {"real": 48, "mock": 48}
     for wrong in (with_random_phases, smoothed):
         assert not verdict_of(tiles[real], wrong(tiles[~real]), **halves)["passes"]
     unequal = blocks >= 16
-    halves = {"blocks": blocks[unequal], "mock_blocks": blocks[~unequal]}
+    halves = {"blocks": blocks[unequal], "generated_blocks": blocks[~unequal]}
     assert verdict_of(tiles[unequal], tiles[~unequal], **halves)["passes"]
 
 
@@ -110,8 +110,8 @@ def test_only_the_classifier_sees_a_preferred_direction():
     """A sky stretched along x against one stretched along y: everything isotropic is the same."""
     field = gaussian_filter(log_skies(10, 1), (0, 0, 3))
     real = clouds(3 * field, 2)
-    mock = real.transpose(0, 2, 1)
-    report = verdict_of(real, mock, blocks_of(10))
+    generated = real.transpose(0, 2, 1)
+    report = verdict_of(real, generated, blocks_of(10))
     assert not report["passes"] and report["classifier"]["auc"] > 0.8
     for name in TESTS[:3]:
         assert report[name]["p_value"] > 0.05, name
@@ -124,16 +124,16 @@ def test_a_mean_map_is_no_member_of_the_population():
 
 
 def test_false_alarms_are_as_rare_as_promised():
-    """Real and mock of the same dust and HI; the tiles of a block overlap, so they err together."""
+    """Real and generated share dust and HI; the tiles of a block overlap, so they err together."""
     p_values, by_tile = [], []
     for draw in range(60):
         common, *rest = (log_skies(10, 3 * draw + i, corners=3) for i in range(3))
-        real, mock = (clouds(common + 0.7 * r, 2 * draw + i) for i, r in enumerate(rest))
+        real, generated = (clouds(common + 0.7 * r, 2 * draw + i) for i, r in enumerate(rest))
         options = {"seed": draw, "draws": 99}
-        report = verdict_of(real, mock, blocks_of(10, 3), **options)
+        report = verdict_of(real, generated, blocks_of(10, 3), **options)
         p_values.append([report["p_value"], *(report[name]["p_value"] for name in TESTS)])
         if draw < 20:
-            by_tile.append(verdict_of(real, mock, np.arange(30), **options)["p_value"])
+            by_tile.append(verdict_of(real, generated, np.arange(30), **options)["p_value"])
     p_values = np.array(p_values)
     assert np.all((p_values < 0.05).mean(axis=0) <= 0.12)
     assert np.all(np.abs(p_values.mean(axis=0) - 0.5) < 0.13)
@@ -145,9 +145,14 @@ def test_false_alarms_without_pairs(number):
     p_values = []
     for draw in range(number):
         tiles, blocks = clouds(log_skies(14, draw, corners=2), draw), blocks_of(14, 2)
-        mock = blocks >= 7
+        generated = blocks >= 7
         report = verdict_of(
-            tiles[~mock], tiles[mock], blocks[~mock], mock_blocks=blocks[mock], seed=draw, draws=99
+            tiles[~generated],
+            tiles[generated],
+            blocks[~generated],
+            generated_blocks=blocks[generated],
+            seed=draw,
+            draws=99,
         )
         p_values.append(report["p_value"])
     assert np.mean(np.array(p_values) < 0.05) <= 0.15
@@ -163,12 +168,12 @@ def test_a_collapsed_generator_fails_with_finite_numbers():
 
 def test_same_seed_same_report_and_order_does_not_matter():
     common, rest, other = (log_skies(12, seed) for seed in (1, 2, 3))
-    real, mock = clouds(common + 0.5 * rest, 4), clouds(common + 0.5 * other, 5)
+    real, generated = clouds(common + 0.5 * rest, 4), clouds(common + 0.5 * other, 5)
     blocks = blocks_of(12)  # 2048 exchanges: random ones
-    report = verdict_of(real, mock, blocks)
-    assert report == verdict_of(real, mock, blocks) and report["label_sets"] == 1000
+    report = verdict_of(real, generated, blocks)
+    assert report == verdict_of(real, generated, blocks) and report["label_sets"] == 1000
     order = np.random.default_rng(1).permutation(len(real))
-    shuffled = verdict_of(real[order], mock[order], blocks[order])
+    shuffled = verdict_of(real[order], generated[order], blocks[order])
     for name in TESTS:
         assert shuffled[name]["distance"] == pytest.approx(report[name]["distance"], abs=1e-5)
         assert shuffled[name]["p_value"] == pytest.approx(report[name]["p_value"], abs=0.003)
@@ -191,7 +196,7 @@ def test_bad_input_is_refused():
     real, blocks = clouds(log_skies(12, 1, 1), 2), blocks_of(12, 1)
     with pytest.raises(CoganError, match="same centres"):
         verdict_of(real, real[:7], blocks)
-    with pytest.raises(CoganError, match="mock tiles hold NaN"):
+    with pytest.raises(CoganError, match="generated tiles hold NaN"):
         verdict_of(real, np.where(real > 1, np.nan, real), blocks)
     with pytest.raises(CoganError, match="12 real tiles need as many block numbers"):
         verdict_of(real, real, blocks[:5])
@@ -200,10 +205,10 @@ def test_bad_input_is_refused():
     with pytest.raises(CoganError, match="at least 8 blocks"):
         verdict_of(real, real, np.full(12, -1))
     with pytest.raises(CoganError, match="at least 10 blocks"):
-        verdict_of(real[:4], real[4:9], blocks[:4], mock_blocks=blocks[4:9])
-    with pytest.raises(CoganError, match="both real and mock"):
-        verdict_of(real[:6], real[5:], blocks[:6], mock_blocks=blocks[5:])
+        verdict_of(real[:4], real[4:9], blocks[:4], generated_blocks=blocks[4:9])
+    with pytest.raises(CoganError, match="both real and generated"):
+        verdict_of(real[:6], real[5:], blocks[:6], generated_blocks=blocks[5:])
     with pytest.raises(CoganError, match="same geometry"):
-        verdict_of(real[:6], real[6:, :16, :16], blocks[:6], mock_blocks=blocks[6:])
+        verdict_of(real[:6], real[6:, :16, :16], blocks[:6], generated_blocks=blocks[6:])
     with pytest.raises(CoganError, match="exchanged sets"):
         verdict_of(real, real, blocks, draws=9)

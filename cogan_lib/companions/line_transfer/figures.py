@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import colors
 from matplotlib.figure import Figure
 
-from ...plots.style import BASE, MOCK, REAL
+from ...plots.style import BASE, GENERATED, REAL
 
 #: Colour map and label of the fields of a wind.
 FIELDS = {
@@ -38,10 +38,10 @@ def ray(
     figure = Figure(figsize=(9.6, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
     left.plot(fine_au, opacity, color=REAL, lw=1.2, label="the gas")
-    left.plot(grid_au, sampled, "o-", color=MOCK, ms=4, lw=0.8, label="grid points, joined")
+    left.plot(grid_au, sampled, "o-", color=GENERATED, ms=4, lw=0.8, label="grid points, joined")
     left.set(xlabel="distance along the ray [au]", ylabel=r"opacity [1/au]")
     left.legend(fontsize=9)
-    looks = zip(("o-", "s--", "^-", "v--"), (MOCK, BASE, MOCK, BASE), strict=True)
+    looks = zip(("o-", "s--", "^-", "v--"), (GENERATED, BASE, GENERATED, BASE), strict=True)
     for number, ((label, found), (style, colour)) in enumerate(
         zip(errors.items(), looks, strict=False)
     ):
