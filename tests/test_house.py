@@ -1,6 +1,7 @@
 """The house: imports point downwards, companions stand beside the road, no room is too long."""
 
 import ast
+import re
 from pathlib import Path
 
 import book_tables
@@ -80,3 +81,10 @@ def test_the_map_of_the_house_is_that_of_the_folders():
     shown = book_tables.house_map()
     assert all(f"`{path.stem}`" in shown for room, path in ROOMS.items() if "." in room
                and path.stem != "__init__")  # fmt: skip
+
+
+def test_no_test_imports_another():
+    """What several need stands in rooms that are no tests: toys, books, forks, road."""
+    found = re.compile(r"^(from|import) tests\b.*\btest_", re.MULTILINE)
+    for path in (ROOT / "tests").rglob("*.py"):
+        assert not found.search(path.read_text()), path
