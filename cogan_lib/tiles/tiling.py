@@ -9,8 +9,8 @@ Chapter 01 draws the geometry, chapter 04 the joining.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+import itertools
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 
@@ -21,6 +21,7 @@ from scipy import ndimage, sparse, spatial
 
 from ..base.checks import check_centres
 from ..base.files import CoganError
+from ..base.threads import in_threads
 from ..sky.harmonics import ACCURACY, Interpolant, map2alm
 from ..sky.skyfile import check_nside, full_sky
 
@@ -103,20 +104,38 @@ def tile_vectors(geometry: Geometry, centres: np.ndarray) -> np.ndarray:
     return (out + x * east + y * north) / np.sqrt(1 + r2)
 
 
-def tile_angles(geometry: Geometry, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Colatitude and longitude [0, 2 pi) in radians of every tile pixel, shapes (n, npix, npix).
+def tile_points(geometry: Geometry, centres: np.ndarray, nthreads: int = 1) -> np.ndarray:
+    """Every tile pixel as `Interpolant` takes points, shape (n, npix, npix, 3).
 
-    Tiles of one latitude differ in longitude only: angles are computed once a latitude.
+    Colatitude and longitude [0, 2 pi) in radians, and a zero. Tiles of one latitude differ in
+    longitude only: angles are computed once a latitude.
     """
     centres = np.atleast_2d(centres)
     latitudes, which = np.unique(centres[:, 1], return_inverse=True)
-    vectors = tile_vectors(geometry, np.stack([np.zeros_like(latitudes), latitudes], axis=1))
-    colatitude = np.arccos(np.clip(vectors[..., 2], -1, 1))[which]
-    lon = np.arctan2(vectors[..., 1], vectors[..., 0])[which]
-    lon += np.radians(centres[:, 0])[:, None, None]
-    lon %= 2 * np.pi
-    lon[lon >= 2 * np.pi] = 0.0  # the remainder of a tiny negative number is 2 pi itself
-    return colatitude, lon
+    points = np.empty((len(centres), geometry.npix, geometry.npix, 3))
+
+    def at_zero_longitude(latitude: float) -> tuple[np.ndarray, np.ndarray]:
+        vectors = tile_vectors(geometry, np.array([[0.0, latitude]]))[0]
+        colatitude = np.arccos(np.clip(vectors[..., 2], -1, 1))
+        return colatitude, np.arctan2(vectors[..., 1], vectors[..., 0])
+
+    def fill(tile: np.ndarray, angles: tuple[np.ndarray, np.ndarray], lon_deg: float) -> None:
+        lon = angles[1] + np.radians(lon_deg % 360)
+        lon[lon < 0] += 2 * np.pi
+        lon[lon >= 2 * np.pi] -= 2 * np.pi
+        lon[lon >= 2 * np.pi] = 0.0  # a tiny negative number plus 2 pi is 2 pi itself
+        tile[..., 0], tile[..., 1], tile[..., 2] = angles[0], lon, 0.0
+
+    with in_threads(nthreads) as each:
+        angles = list(each(at_zero_longitude, latitudes))
+        list(each(fill, points, [angles[i] for i in which], centres[:, 0]))
+    return points
+
+
+def tile_angles(geometry: Geometry, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Colatitude and longitude [0, 2 pi) in radians of every tile pixel, shapes (n, npix, npix)."""
+    points = tile_points(geometry, centres)
+    return points[..., 0], points[..., 1]
 
 
 def tile_lonlat(geometry: Geometry, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -136,40 +155,40 @@ def _covering_radius(centre_nside: int) -> float:
 
 @cache
 def _to_spline(npix: int) -> np.ndarray:
-    """Matrix that takes a row of samples to the coefficients of its cubic spline.
+    """Matrix that takes a row of samples to the coefficients of its cubic spline, (npix, npix).
 
-    Shape (npix + 4, npix): two coefficients more on either side, mirrored, for points near the ends.
     Two products with it take half the time of scipy's recursion along both axes.
     """
     matrix = ndimage.spline_filter1d(np.eye(npix), order=3, axis=0, mode="mirror")
     matrix[np.abs(matrix) < 1e-12] = 0  # denormal numbers make products ten times slower
-    return np.pad(matrix.astype(np.float32), ((2, 2), (0, 0)), mode="reflect")
+    return matrix.astype(np.float32)
 
 
-def _cubic(offset: np.ndarray) -> np.ndarray:
-    """Weights of the four coefficients around a point `offset` (0 to 1) behind the second."""
+def _cubic(position: np.ndarray, npix: int) -> tuple[np.ndarray, np.ndarray]:
+    """The four coefficients around points on a row of `npix`, and their weights, shapes (4, n)."""
+    second = np.floor(position)
+    offset, weights = position - second, np.empty((4, position.size))
     rest = 1 - offset
-    weights = np.empty((4, offset.size))
-    weights[0] = rest**2 * rest / 6
+    weights[0] = rest * rest * rest / 6
     weights[1] = (offset * offset * (offset - 2) * 3 + 4) / 6
     weights[2] = (rest * rest * (rest - 2) * 3 + 4) / 6
     weights[3] = 1 - weights[0] - weights[1] - weights[2]
-    return weights
+    around = np.abs(np.add.outer(np.arange(-1, 3, dtype=np.int32), second.astype(np.int32)))
+    return npix - 1 - np.abs(npix - 1 - around), weights  # mirrored at both ends
 
 
 def _evaluation(row: np.ndarray, column: np.ndarray, npix: int) -> sparse.csr_array:
-    """Matrix that takes a tile's spline coefficients to the values at points within the tile.
+    """Matrix that takes a tile's spline coefficients to its values at points, shape (n, npix**2).
 
-    What `scipy.ndimage.map_coordinates` computes anew for each map, the weights of the 16
-    coefficients around a point, is here computed once for all maps.
+    `scipy.ndimage.map_coordinates` works out the weights of the 16 coefficients around a point for
+    each map anew.
     """
-    side = npix + 4  # as `_to_spline` gives them
-    top, left = np.floor(row).astype(np.int32), np.floor(column).astype(np.int32)
-    weights = np.einsum("ip,jp->pij", _cubic(row - top), _cubic(column - left))
-    around = np.add.outer(np.arange(1, 5, dtype=np.int32) * side, np.arange(1, 5, dtype=np.int32))
-    places = (top * side + left)[:, None] + around.ravel()
+    (rows, down), (columns, across) = _cubic(row, npix), _cubic(column, npix)
+    weights = np.einsum("ip,jp->pij", down, across)
+    places = np.einsum("ip,jp->pij", rows * npix, np.ones_like(rows))
+    places += columns.T[:, None]
     ends = np.arange(0, weights.size + 1, 16, dtype=np.int32)
-    return sparse.csr_array((weights.ravel(), places.ravel(), ends), shape=(row.size, side**2))
+    return sparse.csr_array((weights.ravel(), places.ravel(), ends), shape=(row.size, npix**2))
 
 
 def map_to_alm(values: np.ndarray, lmax: int | None = None) -> np.ndarray:
@@ -199,10 +218,9 @@ def cut_maps(maps: list[Interpolant], geometry: Geometry, centres: np.ndarray) -
     chunk = max(1, _CHUNK_POINTS // geometry.npix**2)
     for start in range(0, len(centres), chunk):
         part = slice(start, start + chunk)
-        colatitude, lon = tile_angles(geometry, centres[part])
-        points = np.stack([colatitude, lon, np.zeros_like(lon)], axis=-1).reshape(-1, 3)
+        points = tile_points(geometry, centres[part], max(of_one.nthreads for of_one in maps))
         for i, values_at in enumerate(maps):
-            tiles[part, i] = values_at(points).reshape(lon.shape)
+            tiles[part, i] = values_at(points.reshape(-1, 3)).reshape(points.shape[:-1])
     return tiles
 
 
@@ -270,7 +288,7 @@ class Joiner:
         # feels a pixel 12 pixels away by 0.27^12 = 1e-7, so what lies further out is left aside.
         needed = np.degrees(self._reach) * 60 / geometry.pixel_arcmin
         self._crop = max(0, int(geometry.npix / 2 - needed) - 12)
-        self._map = map if nthreads == 1 else ThreadPoolExecutor(nthreads).map
+        self.nthreads = nthreads
         self._sum: np.ndarray | None = None
         self._weight = np.zeros(hp.nside2npix(nside), dtype=np.float32)
 
@@ -297,12 +315,11 @@ class Joiner:
             )
         if self._sum is None:
             self._sum = np.zeros((tiles.shape[1], self._weight.size), dtype=np.float32)
-        for pixels, weight, values in self._map(
-            self._pull, range(start, start + len(tiles)), tiles
-        ):
-            self._weight[pixels] += weight
-            for total, pulled in zip(self._sum, values, strict=True):
-                total[pixels] += weight * pulled
+        with in_threads(self.nthreads) as each:
+            for pixels, weight, values in each(self._pull, itertools.count(start), tiles):
+                self._weight[pixels] += weight
+                for total, pulled in zip(self._sum, values, strict=True):
+                    total[pixels] += weight * pulled
 
     def _pull(self, index: int, tile: np.ndarray) -> tuple[np.ndarray, np.ndarray, list]:
         """What a tile gives to the sky: pixels, weights (m,), and the values of each map (m,)."""
@@ -324,6 +341,26 @@ class Joiner:
         spline = _to_spline(npix)
         values = [values_at @ (spline @ one[inner, inner] @ spline.T).ravel() for one in tile]
         return pixels, weight, [one.astype(np.float32) for one in values]
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What has been added so far: ``sum``, shape (n_maps, 12 * nside**2), and ``weight``.
+
+        The arrays themselves, no copies: processes that have added tiles of one grid each join
+        their work by adding up these arrays in place.
+        """
+        if self._sum is None:
+            raise CoganError("The joiner has been given no tiles yet.")
+        return {"sum": self._sum, "weight": self._weight}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from what `state` gave to a joiner of the same grid; the arrays become its own."""
+        total, weight = state["sum"], state["weight"]
+        if not weight.shape == self._weight.shape == total.shape[1:]:
+            raise CoganError(
+                f"Sums of shape {total.shape} with weights of shape {weight.shape} do not belong "
+                f"to maps of NSIDE {self.nside}."
+            )
+        self._sum, self._weight = total, weight
 
     def finish(self) -> np.ndarray:
         """The joined maps, shape (n_maps, 12 * nside**2), float32; the joiner is used up by it.

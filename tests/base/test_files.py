@@ -359,7 +359,7 @@ def test_a_checkpoint_is_there_when_its_last_file_is(tmp_path):
 def test_a_part_of_a_sky_survives_a_full_disk(tmp_path):
     """The one artefact that only `synthesise` writes."""
     part = write_bytes(tmp_path / "co.part.npz", b"old")
-    sums = SimpleNamespace(_sum=np.zeros(9999), _weight=np.ones(9))
+    sums = SimpleNamespace(state=lambda: {"sum": np.zeros(9999), "weight": np.ones(9)})
     with file_size_limit(), pytest.raises(CoganError, match="co.part.npz: File too large"):
-        synthesis._keep(part, "key", 3, sums)
+        synthesis._Part(part, "key").keep(3, sums)
     assert tree(tmp_path) == {Path("co.part.npz"): b"old"}
