@@ -28,7 +28,7 @@ from tqdm import tqdm
 from cogan_lib import road, synthesis
 from cogan_lib.base.config import Settings
 from cogan_lib.base.files import read_json
-from cogan_lib.gan import training
+from cogan_lib.gan import run_files
 from cogan_lib.gan.checkpoint import load_checkpoint, load_state
 from cogan_lib.gan.cyclegan import CycleGan
 from cogan_lib.gan.training import train
@@ -142,7 +142,7 @@ def moments(seed: int, counts: dict[str, tuple[int, float]]) -> list[tuple]:
 
 
 def training_process(folder: Path, fatal_step: int) -> None:
-    training.STATE_SECONDS = 0.0
+    run_files.STATE_SECONDS = 0.0
     CycleGan._descend = counted(CycleGan._descend, fatal_step)  # three times in a step
     train(Patches.load(folder / "patches.npz"), LONG, folder, resume=True)
 

@@ -21,10 +21,10 @@ from tqdm import tqdm
 
 from ..base.files import CoganError
 from ..gan.cyclegan import clip_gradients
+from ..gan.epoch_check import check
 from ..gan.losses import discriminator_loss, real_loss
 from ..gan.networks import Discriminator, Generator, count_parameters, layout, translate
 from ..gan.recipes import TrainingSettings
-from ..gan.training import check
 from ..tiles.patches import Patches, scale, turn
 from ..tiles.scaling import Scaling, to_physical
 from .baselines import checked_inputs, one_target
@@ -46,7 +46,7 @@ class Network:
     seconds : float
         Training and checks.
     history : list of dict
-        One row an epoch: steps, and the numbers of `training.check`.
+        One row an epoch: steps, and the numbers of `epoch_check.check`.
     best : dict
         The row whose weights were kept.
     """
@@ -155,7 +155,7 @@ def fit_pix2pix(patches: Patches, settings: TrainingSettings, column: str | None
 
     A generator of the Cycle-GAN's kind, with one more channel of noise, against a PatchGAN that
     sees the inputs beside the CO; the adversarial loss is least squares. The epoch with the best
-    score of `training.check` is kept. Only the generator counts as `parameters`. Of the settings
+    score of `epoch_check.check` is kept. Only the generator counts as `parameters`. Of the settings
     `network` counts too; all else is as in `fit_resunet`.
     """
     tiles = one_target(patches, column, "train", "validation")

@@ -14,8 +14,9 @@ from pathlib import Path
 from ..base.files import CoganError, read_json, weights_file, write_bytes, write_weights
 from ..tiles.patches import Patches
 from .checkpoint import check_matches, load_checkpoint
+from .epoch_check import best_of
 from .networks import NetworkSettings
-from .training import TrainingResult, best_of
+from .training import TrainingResult
 
 log = logging.getLogger(__name__)
 
