@@ -9,7 +9,6 @@ import run_notebooks
 
 from cogan_lib import road, synthesis
 from cogan_lib.base.config import Settings
-from cogan_lib.gan import training
 from cogan_lib.gan.cyclegan import CycleGan
 from cogan_lib.gan.training import train
 from cogan_lib.sky import fetch  # noqa: F401 - loaded for its test
@@ -23,7 +22,7 @@ LONG = replace(SETTINGS, max_epochs=5)
 
 
 def training_process(folder: Path, fatal_step: int) -> None:
-    training.STATE_SECONDS = 0.0
+    run_files.STATE_SECONDS = 0.0
     CycleGan._descend = counted(CycleGan._descend, fatal_step)  # three times in a step
     train(Patches.load(folder / "patches.npz"), LONG, folder, resume=True)
 

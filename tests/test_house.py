@@ -88,3 +88,26 @@ def test_no_test_imports_another():
     found = re.compile(r"^(from|import) tests\b.*\btest_", re.MULTILINE)
     for path in (ROOT / "tests").rglob("*.py"):
         assert not found.search(path.read_text()), path
+
+
+def reaches(path: Path) -> set[str]:
+    """Private names of somebody else: ``thing._name``, or imported, unless this file defines it."""
+    tree, found = ast.parse(path.read_text()), set()
+    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) not in ("self", "cls"):
+            found |= {node.attr} - own
+        elif isinstance(node, ast.ImportFrom):
+            found |= {name.name for name in node.names}
+    return {name for name in found if name.startswith("_") and not name.startswith("__")}
+
+
+@pytest.mark.parametrize("path", [*ROOMS.values(), *(ROOT / "ci").rglob("*.py")], ids=str)
+def test_no_room_reaches_into_another(path):
+    assert not reaches(path)
+
+
+def test_a_reach_is_seen(tmp_path):
+    room = tmp_path / "room.py"
+    room.write_text("from a import _b\nimport c\nc._d()\nself._e\nx._f\ndef _f(): c.__name__\n")
+    assert reaches(room) == {"_b", "_d"}

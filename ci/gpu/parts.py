@@ -27,7 +27,8 @@ from cogan_lib import synthesis
 from cogan_lib.base.files import CoganError, read_json
 from cogan_lib.base.threads import default_threads
 from cogan_lib.gan.checkpoint import load_checkpoint
-from cogan_lib.gan.training import best_of, train
+from cogan_lib.gan.epoch_check import best_of
+from cogan_lib.gan.training import train
 from cogan_lib.sky import read_sky, write_sky
 from cogan_lib.tiles.patches import Patches
 

@@ -5,15 +5,20 @@ road goes by it: notebooks in JupyterLab or under papermill, ``make``, the tests
 the processes of a shared training, and the number that ducc0 is given
 (`config.Settings.thread_count`).
 
-Two things are set, unless the user has. OMP_NUM_THREADS, which OpenMP, OpenBLAS and MKL read, and
-numba's own name for it; and OMP_WAIT_POLICY=PASSIVE: threads that wait sleep. Threads that spin
-instead made a training step sixty times slower as soon as another program took one of two cores.
+Three things are set, unless the user has. OMP_NUM_THREADS, which OpenMP and MKL read, and numba's
+own name for it. OPENBLAS_NUM_THREADS=1: NumPy's matrices are small here and multiplied in threads
+of our own, in which OpenBLAS's threads would wait for each other. And OMP_WAIT_POLICY=PASSIVE:
+threads that wait sleep. Threads that spin instead made a training step sixty times slower as soon
+as another program took one of two cores.
 """
 
 from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -79,4 +84,15 @@ def settle(threads: int) -> None:
     """
     os.environ["OMP_NUM_THREADS"] = str(threads)
     os.environ.setdefault("NUMBA_NUM_THREADS", str(threads))  # may not change once numba runs
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@contextmanager
+def in_threads(number: int) -> Iterator[Callable]:
+    """A `map` that works in so many threads; the plain one for a single thread."""
+    if number == 1:
+        yield map
+        return
+    with ThreadPoolExecutor(number) as pool:
+        yield pool.map

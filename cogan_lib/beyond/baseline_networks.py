@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..gan.epoch_check import check
 from ..gan.losses import discriminator_loss, real_loss
 from ..gan.networks import Discriminator, Generator, layout, translate
 from ..gan.recipes import TrainingSettings
-from ..gan.training import check
 from ..learn.blocks import Residual, UNet, count_parameters
 from ..learn.fit import Plan, fit, late_linear, seeded
 from ..tiles.patches import Patches, rotate, scale
@@ -44,7 +44,7 @@ class Network:
     seconds : float
         Training and checks.
     history : list of dict
-        One row per epoch: steps, and the numbers of `training.check`.
+        One row per epoch: steps, and the numbers of `epoch_check.check`.
     best : dict
         The row whose weights were kept.
     """
@@ -153,7 +153,7 @@ def fit_pix2pix(patches: Patches, settings: TrainingSettings, column: str | None
 
     A generator of the Cycle-GAN's kind, with one more channel of noise, against a PatchGAN that
     sees the inputs beside the CO; the adversarial loss is least squares. The epoch with the best
-    score of `training.check` is kept. Only the generator counts as `parameters`.
+    score of `epoch_check.check` is kept. Only the generator counts as `parameters`.
 
     Parameters
     ----------

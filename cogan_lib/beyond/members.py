@@ -21,21 +21,20 @@ from itertools import cycle, islice
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from ..base.files import CoganError
 from ..base.units import CO_SOFTENING
 from ..gan.checkpoint import Checkpoint
 from ..gan.noise import flat_noise
 from ..sky.skyfile import Sky
-from ..synthesis import generate, synthesise
+from ..synthesis import generate, skies
 from ..validation.amplitude import asinh_scale
 
 
 def member_tiles(
     trainings: Sequence[Checkpoint], inputs: np.ndarray, members: int, seed: int
 ) -> np.ndarray:
-    """Members of tiles that are taken one by one (`synthesise` makes members of a sky).
+    """Members of tiles that are taken one by one (`synthesise_members` makes them of a sky).
 
     Parameters
     ----------
@@ -74,9 +73,9 @@ def synthesise_members(
     members : int
         At least two; their seeds are `seed`, `seed` + 1, ...
     each : callable, optional
-        Called with every member, before the next one is made.
+        Called with every member, in order.
     **options
-        Passed on to `synthesis.synthesise`.
+        Passed on to `synthesis.skies`, which makes the members together.
 
     Returns
     -------
@@ -92,9 +91,8 @@ def synthesise_members(
             "(chapter 06 makes one); other checkpoints give one answer to one sky."
         )
     first, sums = None, {}
-    for i in tqdm(range(members), desc="members", disable=not options.get("progress", True)):
-        trained = trainings[i % len(trainings)]
-        one = synthesise(sky, trained, member=seed + i, **{**options, "progress": False})
+    turns = [(trainings[i % len(trainings)], seed + i) for i in range(members)]
+    for one in skies(sky, turns, **options):
         first = first or one
         if each is not None:
             each(one)

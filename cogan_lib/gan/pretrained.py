@@ -15,8 +15,9 @@ from ..base.files import CoganError, read_json, write_bytes
 from ..learn.weights import weights_file, write_weights
 from ..tiles.patches import Patches
 from .checkpoint import check_matches, load_checkpoint
+from .epoch_check import best_of
 from .networks import NetworkSettings
-from .training import TrainingResult, best_of
+from .training import TrainingResult
 
 log = logging.getLogger(__name__)
 

@@ -130,7 +130,7 @@ class Interpolant:
     """
 
     def __init__(self, alm: np.ndarray, nthreads: int = 1) -> None:
-        lmax = hp.Alm.getlmax(alm.size)
+        self.nthreads, lmax = nthreads, hp.Alm.getlmax(alm.size)
         # ducc0 convolves a sky with a beam; with that of a point it only evaluates
         point = np.sqrt((2 * np.arange(lmax + 1) + 1) / (4 * np.pi)).astype(complex)
         self._sums = ducc0.totalconvolve.Interpolator(

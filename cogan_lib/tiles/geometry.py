@@ -8,6 +8,7 @@ import healpy as hp
 import numpy as np
 
 from ..base.files import CoganError
+from ..base.threads import in_threads
 from ..sky.maps import check_nside
 
 
@@ -142,10 +143,47 @@ def tile_vectors(geometry: Geometry, centres: np.ndarray) -> np.ndarray:
     return (out + x * east + y * north) / np.sqrt(1 + r2)
 
 
-def tile_angles(geometry: Geometry, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the angles of every tile pixel.
+def tile_points(geometry: Geometry, centres: np.ndarray, nthreads: int = 1) -> np.ndarray:
+    """Compute the angles of every tile pixel, as `Interpolant` takes points.
 
     Tiles of one latitude differ in longitude only: angles are computed once per latitude.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    centres : ndarray, shape (n, 2)
+        Longitude and latitude in degrees.
+    nthreads : int
+
+    Returns
+    -------
+    ndarray, shape (n, npix, npix, 3)
+        Colatitude and longitude [0, 2 pi) in radians, and a zero.
+    """
+    centres = np.atleast_2d(centres)
+    latitudes, which = np.unique(centres[:, 1], return_inverse=True)
+    points = np.empty((len(centres), geometry.npix, geometry.npix, 3))
+
+    def at_zero_longitude(latitude: float) -> tuple[np.ndarray, np.ndarray]:
+        vectors = tile_vectors(geometry, np.array([[0.0, latitude]]))[0]
+        colatitude = np.arccos(np.clip(vectors[..., 2], -1, 1))
+        return colatitude, np.arctan2(vectors[..., 1], vectors[..., 0])
+
+    def fill(tile: np.ndarray, angles: tuple[np.ndarray, np.ndarray], lon_deg: float) -> None:
+        lon = angles[1] + np.radians(lon_deg % 360)
+        lon[lon < 0] += 2 * np.pi
+        lon[lon >= 2 * np.pi] -= 2 * np.pi
+        lon[lon >= 2 * np.pi] = 0.0  # a tiny negative number plus 2 pi is 2 pi itself
+        tile[..., 0], tile[..., 1], tile[..., 2] = angles[0], lon, 0.0
+
+    with in_threads(nthreads) as each:
+        angles = list(each(at_zero_longitude, latitudes))
+        list(each(fill, points, [angles[i] for i in which], centres[:, 0]))
+    return points
+
+
+def tile_angles(geometry: Geometry, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the angles of every tile pixel.
 
     Parameters
     ----------
@@ -158,15 +196,8 @@ def tile_angles(geometry: Geometry, centres: np.ndarray) -> tuple[np.ndarray, np
     colatitude, longitude : ndarray, shape (n, npix, npix)
         In radians, the longitude in [0, 2 pi).
     """
-    centres = np.atleast_2d(centres)
-    latitudes, which = np.unique(centres[:, 1], return_inverse=True)
-    vectors = tile_vectors(geometry, np.stack([np.zeros_like(latitudes), latitudes], axis=1))
-    colatitude = np.arccos(np.clip(vectors[..., 2], -1, 1))[which]
-    lon = np.arctan2(vectors[..., 1], vectors[..., 0])[which]
-    lon += np.radians(centres[:, 0])[:, None, None]
-    lon %= 2 * np.pi
-    lon[lon >= 2 * np.pi] = 0.0  # the remainder of a tiny negative number is 2 pi itself
-    return colatitude, lon
+    points = tile_points(geometry, centres)
+    return points[..., 0], points[..., 1]
 
 
 def tile_lonlat(geometry: Geometry, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,20 +9,21 @@ Chapter 01 draws the geometry, chapter 04 the joining.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+import itertools
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 import ducc0
 import healpy as hp
 import numpy as np
-from scipy import ndimage, spatial
+from scipy import ndimage, sparse, spatial
 
 from ..base.checks import check_centres
 from ..base.files import CoganError
+from ..base.threads import in_threads
 from ..sky.harmonics import ACCURACY, Interpolant, map2alm
 from ..sky.maps import full_sky
-from .geometry import Geometry, frames, tile_angles, tile_centres
+from .geometry import Geometry, frames, tile_centres, tile_points
 from .geometry import tile_lonlat as tile_lonlat  # handed on: all of a tile in one place
 from .geometry import tile_vectors as tile_vectors
 
@@ -52,6 +53,33 @@ def _to_spline(npix: int) -> np.ndarray:
     matrix = ndimage.spline_filter1d(np.eye(npix), order=3, axis=0, mode="mirror")
     matrix[np.abs(matrix) < 1e-12] = 0  # denormal numbers make products ten times slower
     return matrix.astype(np.float32)
+
+
+def _cubic(position: np.ndarray, npix: int) -> tuple[np.ndarray, np.ndarray]:
+    """The four coefficients around points on a row of `npix`, and their weights, shapes (4, n)."""
+    second = np.floor(position)
+    offset, weights = position - second, np.empty((4, position.size))
+    rest = 1 - offset
+    weights[0] = rest * rest * rest / 6
+    weights[1] = (offset * offset * (offset - 2) * 3 + 4) / 6
+    weights[2] = (rest * rest * (rest - 2) * 3 + 4) / 6
+    weights[3] = 1 - weights[0] - weights[1] - weights[2]
+    around = np.abs(np.add.outer(np.arange(-1, 3, dtype=np.int32), second.astype(np.int32)))
+    return npix - 1 - np.abs(npix - 1 - around), weights  # mirrored at both ends
+
+
+def _evaluation(row: np.ndarray, column: np.ndarray, npix: int) -> sparse.csr_array:
+    """Matrix that takes a tile's spline coefficients to its values at points, shape (n, npix**2).
+
+    `scipy.ndimage.map_coordinates` works out the weights of the 16 coefficients around a point for
+    each map anew.
+    """
+    (rows, down), (columns, across) = _cubic(row, npix), _cubic(column, npix)
+    weights = np.einsum("ip,jp->pij", down, across)
+    places = np.einsum("ip,jp->pij", rows * npix, np.ones_like(rows))
+    places += columns.T[:, None]
+    ends = np.arange(0, weights.size + 1, 16, dtype=np.int32)
+    return sparse.csr_array((weights.ravel(), places.ravel(), ends), shape=(row.size, npix**2))
 
 
 def map_to_alm(values: np.ndarray, lmax: int | None = None) -> np.ndarray:
@@ -100,10 +128,9 @@ def cut_maps(maps: list[Interpolant], geometry: Geometry, centres: np.ndarray) -
     chunk = max(1, _CHUNK_POINTS // geometry.npix**2)
     for start in range(0, len(centres), chunk):
         part = slice(start, start + chunk)
-        colatitude, lon = tile_angles(geometry, centres[part])
-        points = np.stack([colatitude, lon, np.zeros_like(lon)], axis=-1).reshape(-1, 3)
+        points = tile_points(geometry, centres[part], max(of_one.nthreads for of_one in maps))
         for i, values_at in enumerate(maps):
-            tiles[part, i] = values_at(points).reshape(lon.shape)
+            tiles[part, i] = values_at(points.reshape(-1, 3)).reshape(points.shape[:-1])
     return tiles
 
 
@@ -195,7 +222,7 @@ class Joiner:
         # feels a pixel 12 pixels away by 0.27^12 = 1e-7, so what lies further out is left aside.
         needed = np.degrees(self._reach) * 60 / geometry.pixel_arcmin
         self._crop = max(0, int(geometry.npix / 2 - needed) - 12)
-        self._map = map if nthreads == 1 else ThreadPoolExecutor(nthreads).map
+        self.nthreads = nthreads
         self._sum: np.ndarray | None = None
         self._weight = np.zeros(hp.nside2npix(nside), dtype=np.float32)
 
@@ -222,12 +249,11 @@ class Joiner:
             )
         if self._sum is None:
             self._sum = np.zeros((tiles.shape[1], self._weight.size), dtype=np.float32)
-        for pixels, weight, values in self._map(
-            self._pull, range(start, start + len(tiles)), tiles
-        ):
-            self._weight[pixels] += weight
-            for total, pulled in zip(self._sum, values, strict=True):
-                total[pixels] += weight * pulled
+        with in_threads(self.nthreads) as each:
+            for pixels, weight, values in each(self._pull, itertools.count(start), tiles):
+                self._weight[pixels] += weight
+                for total, pulled in zip(self._sum, values, strict=True):
+                    total[pixels] += weight * pulled
 
     def _pull(self, index: int, tile: np.ndarray) -> tuple[np.ndarray, np.ndarray, list]:
         """What a tile gives to the sky: pixels, weights (m,), and the values of each map (m,)."""
@@ -241,23 +267,34 @@ class Joiner:
         pixels = pixels[ours]
         depth, x, y = frame @ vectors[:, ours]
         shrink = np.sqrt((1 + depth) / 2) if self.geometry.projection == "ZEA" else depth
-        inner = slice(self._crop, self.geometry.npix - self._crop)
-        middle = (self.geometry.npix - 1) / 2 - self._crop
-        step = np.radians(self.geometry.pixel_arcmin / 60)
-        position = np.stack([y / shrink / step + middle, middle - x / shrink / step])
         weight = np.exp((2 * depth - 2) / self._scale)  # 2 - 2 depth is the squared distance
-        spline = _to_spline(tile[0, inner].shape[0])
-        values = [
-            ndimage.map_coordinates(
-                spline @ one[inner, inner] @ spline.T,
-                position,
-                order=3,
-                mode="mirror",
-                prefilter=False,
+        inner = slice(self._crop, self.geometry.npix - self._crop)
+        npix = self.geometry.npix - 2 * self._crop
+        middle, step = (npix - 1) / 2, np.radians(self.geometry.pixel_arcmin / 60)
+        values_at = _evaluation(y / shrink / step + middle, middle - x / shrink / step, npix)
+        spline = _to_spline(npix)
+        values = [values_at @ (spline @ one[inner, inner] @ spline.T).ravel() for one in tile]
+        return pixels, weight, [one.astype(np.float32) for one in values]
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What has been added so far: ``sum``, shape (n_maps, 12 * nside**2), and ``weight``.
+
+        The arrays themselves, no copies: processes that have added tiles of one grid each join
+        their work by adding up these arrays in place.
+        """
+        if self._sum is None:
+            raise CoganError("The joiner has been given no tiles yet.")
+        return {"sum": self._sum, "weight": self._weight}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from what `state` gave to a joiner of the same grid; the arrays become its own."""
+        total, weight = state["sum"], state["weight"]
+        if not weight.shape == self._weight.shape == total.shape[1:]:
+            raise CoganError(
+                f"Sums of shape {total.shape} with weights of shape {weight.shape} do not belong "
+                f"to maps of NSIDE {self.nside}."
             )
-            for one in tile
-        ]
-        return pixels, weight, values
+        self._sum, self._weight = total, weight
 
     def finish(self) -> np.ndarray:
         """The joined maps, shape (n_maps, 12 * nside**2), float32; the joiner is used up by it.

@@ -23,7 +23,7 @@ import torch
 from cogan_lib import synthesis
 from cogan_lib.base import files, session
 from cogan_lib.base.files import CoganError, atomic_path, read_json, write_bytes, write_json
-from cogan_lib.gan import training
+from cogan_lib.gan import run_files
 from cogan_lib.gan.checkpoint import load_checkpoint, load_state, save_checkpoint, save_state
 from cogan_lib.gan.training import train
 from cogan_lib.tiles.patches import Patches
@@ -69,8 +69,8 @@ def write_state(run: Path) -> None:
 
 
 def write_log(run: Path) -> None:
-    history = [dict.fromkeys(training.COLUMNS, float(epoch)) for epoch in range(2000)]
-    training._write_log(run / "training_log.csv", history)
+    history = [dict.fromkeys(run_files.COLUMNS, float(epoch)) for epoch in range(2000)]
+    run_files.write_log(run / "training_log.csv", history)
 
 
 def write_report(run: Path) -> None:
@@ -120,19 +120,19 @@ def test_a_full_disk_leaves_the_old_file(finished, small_disk, name):
 
 def test_a_training_stopped_by_a_full_disk_goes_on(tmp_path, monkeypatch):
     """The disk fills in epoch 3 of 4; there is room again; the result is the undisturbed one."""
-    monkeypatch.setattr(training, "STATE_SECONDS", 0.0)
+    monkeypatch.setattr(run_files, "STATE_SECONDS", 0.0)
     patches, settings = toy_patches(), replace(SETTINGS, max_epochs=4)
     train(patches, settings, tmp_path / "whole")
-    save = training.save_state
+    save = run_files.save_state
 
     def full_in_epoch_3(path, state):
         with file_size_limit() if len(state["history"]) == 3 else nullcontext():
             return save(path, state)
 
-    monkeypatch.setattr(training, "save_state", full_in_epoch_3)
+    monkeypatch.setattr(run_files, "save_state", full_in_epoch_3)
     with pytest.raises(CoganError, match="state.pt: File too large. Make room on the disk"):
         train(patches, settings, tmp_path / "parts")
-    monkeypatch.setattr(training, "save_state", save)
+    monkeypatch.setattr(run_files, "save_state", save)
     assert len(load_state(tmp_path / "parts" / "state.pt")["history"]) == 2
     train(patches, settings, tmp_path / "parts", resume=True)
     assert same_weights(tmp_path / "parts" / "checkpoint", tmp_path / "whole" / "checkpoint")
@@ -321,7 +321,7 @@ def test_what_killed_processes_left_is_cleared_up(tmp_path):
 
 def test_a_new_run_does_not_go_on_from_the_state_of_an_old_one(run, monkeypatch):
     """Killed before its first state: the checkpoint is the new run's, so the old state must go."""
-    monkeypatch.setattr(training, "save_state", lambda *_: 1 / 0)
+    monkeypatch.setattr(run_files, "save_state", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         train(Patches.load(run / "patches.npz"), replace(SETTINGS, seed=9), run)
     assert not (run / "state.pt").exists()
@@ -339,7 +339,7 @@ def test_a_checkpoint_is_there_when_its_last_file_is(tmp_path):
 def test_a_part_of_a_sky_survives_a_full_disk(tmp_path):
     """The one artefact that only `synthesise` writes."""
     part = write_bytes(tmp_path / "co.part.npz", b"old")
-    sums = SimpleNamespace(_sum=np.zeros(9999), _weight=np.ones(9))
+    sums = SimpleNamespace(state=lambda: {"sum": np.zeros(9999), "weight": np.ones(9)})
     with file_size_limit(), pytest.raises(CoganError, match="co.part.npz: File too large"):
-        synthesis._keep(part, "key", 3, sums)
+        synthesis._Part(part, "key").keep(3, sums)
     assert tree(tmp_path) == {Path("co.part.npz"): b"old"}

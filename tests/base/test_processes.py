@@ -22,7 +22,8 @@ from cogan_lib.base.processes import open_fabric, share
 from cogan_lib.gan.checkpoint import load_checkpoint, load_state
 from cogan_lib.gan.cyclegan import CycleGan
 from cogan_lib.gan.losses import LossWeights
-from cogan_lib.gan.training import _Schedule, train
+from cogan_lib.gan.schedule import Schedule
+from cogan_lib.gan.training import train
 from cogan_lib.synthesis import synthesise
 from tests.toys import SETTINGS, TINY, toy_patches, toy_sky
 
@@ -147,7 +148,7 @@ def test_a_process_that_fails_ends_the_others(folders):
 
 def test_a_batch_that_cannot_be_shared_is_refused():
     with pytest.raises(CoganError, match="2 processes cannot share the 5 tiles of a step equally"):
-        _Schedule(SimpleNamespace(world_size=2), replace(SETTINGS, batch_size=5), 28, [])
+        Schedule(SimpleNamespace(world_size=2), replace(SETTINGS, batch_size=5), 28, [])
 
 
 def test_without_torchrun_there_is_one_process(monkeypatch):

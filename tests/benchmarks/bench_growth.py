@@ -5,6 +5,7 @@ large NSIDE, whose time is then scaled. What the generator takes is told apart f
 """
 
 import time
+from dataclasses import replace
 
 import healpy as hp
 import numpy as np
@@ -96,10 +97,10 @@ class Sampled(torch.nn.Module):
         return made
 
 
-def checkpoint(folder, nside):
-    """Untrained weights of the cogan preset, two maps in and two out."""
+def checkpoint(folder, nside, noise=()):
+    """Untrained weights of the cogan preset, two maps (and fields of noise) in and two out."""
     torch.manual_seed(1)
-    settings, names = PRESETS["cogan"], list(COLUMNS)
+    settings, names = replace(PRESETS["cogan"], noise=noise), list(COLUMNS)
     meta = {
         "input_columns": names[:2],
         "target_columns": names[2:],
@@ -108,7 +109,8 @@ def checkpoint(folder, nside):
         "fwhm_arcmin": fwhm_arcmin(nside),
         "scalings": {name: scaling for name, (_, scaling) in COLUMNS.items()},
     }
-    save_checkpoint(folder, Generator(2, 2, settings), Generator(2, 2, settings), settings, meta)
+    networks = Generator(2, 2, settings, len(noise)), Generator(2, 2, settings)
+    save_checkpoint(folder, *networks, settings, meta)
     return load_checkpoint(folder)
 
 

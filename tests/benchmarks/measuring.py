@@ -40,6 +40,7 @@ WORKS = {
     "cut": ("sphere to tiles, from the map's a_lm", "tile", "reproject_from_healpix", 10),
     "cut-map": ("sphere to tiles, from the map itself", "tile", "reproject_from_healpix", None),
     "join": ("tiles to sphere", "tile", "reproject_to_healpix", 10_000),
+    "members": ("8 members of a sky together", "member", "one alone", None),
     "minkowski": ("Minkowski V0-V2, 31 thresholds", "tile", "pynkowski", 10),
     "minkowski-fine": ("the same, two points a pixel", "tile", "pynkowski", None),
     "spectra": ("4 auto and 6 cross spectra", "tile", "NaMaster flat", 2),

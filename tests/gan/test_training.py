@@ -13,12 +13,13 @@ import torch
 from lightning_fabric import Fabric
 
 from cogan_lib.base.files import CoganError, read_json
-from cogan_lib.gan import training
+from cogan_lib.gan import run_files, schedule, training
 from cogan_lib.gan.checkpoint import check_matches, load_checkpoint, load_state
 from cogan_lib.gan.cyclegan import CycleGan
+from cogan_lib.gan.epoch_check import check
 from cogan_lib.gan.losses import LossWeights
 from cogan_lib.gan.networks import NetworkSettings, translate
-from cogan_lib.gan.training import check, train
+from cogan_lib.gan.training import train
 from cogan_lib.learn.weights import weights_file
 from cogan_lib.tiles.patches import UNUSED
 from tests.toys import SETTINGS, TINY, same_weights, toy_patches
@@ -59,7 +60,7 @@ def test_resumed_equals_uninterrupted(patches, tmp_path, monkeypatch):
     settings = replace(SETTINGS, max_epochs=5)  # the 50-tile buffers are full in epoch 2
     whole = train(patches, settings, tmp_path / "whole")
 
-    monkeypatch.setattr(training, "STATE_SECONDS", 0.0)
+    monkeypatch.setattr(run_files, "STATE_SECONDS", 0.0)
     calls = []
 
     def killed_in_epoch_4(*arguments):
@@ -129,7 +130,7 @@ def test_log_and_best(finished):
     folder, result = finished
     with open(result.log, newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert list(rows[0]) == training.COLUMNS and len(rows) == result.epochs == 2
+    assert list(rows[0]) == run_files.COLUMNS and len(rows) == result.epochs == 2
     assert result.steps == 2 * (28 // 4) == int(rows[-1]["steps"])
     assert rows[0]["identity"] == "" and float(rows[0]["cycle"]) > 0
     best = min(rows, key=lambda row: float(row["score"]))
@@ -167,7 +168,7 @@ def test_the_clock_ends_a_run_within_an_epoch(patches, tmp_path, monkeypatch):
     """A clock that moves 10 ms whenever it is read: the test does not depend on the machine."""
     ticks = itertools.count()
     clock = SimpleNamespace(monotonic=lambda: 0.01 * next(ticks))
-    monkeypatch.setattr(training, "time", clock)
+    monkeypatch.setattr(schedule, "time", clock)
     settings = replace(SETTINGS, max_epochs=10_000, max_minutes=0.02)
     result = train(patches, settings, tmp_path)
     assert result.stopped_by == "minutes" and result.epochs < 10_000

@@ -1,0 +1,104 @@
+"""What a training keeps on disk while it runs: the log, the best epoch's weights, and the state."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ..base.files import CoganError, atomic_path, provenance, reading
+from .checkpoint import load_state, save_checkpoint, save_state
+from .cyclegan import CycleGan
+from .epoch_check import best_of
+from .recipes import TrainingSettings
+
+log = logging.getLogger(__name__)
+
+#: The state of a long run is written at most this often, and at its end.
+STATE_SECONDS = 60.0
+COLUMNS = [
+    *("epoch", "steps", "seconds", "learning_rate"),
+    *("generator", "adversarial", "cycle", "identity", "pair"),
+    *("discriminator_a", "discriminator_b"),
+    *("spectrum", "histogram", "r2", "score"),
+]
+
+
+class RunFiles:
+    """A run's folder: ``training_log.csv``, ``checkpoint/`` and ``state.pt``.
+
+    Parameters
+    ----------
+    folder : Path
+    settings : TrainingSettings
+    meta : dict
+        Of the patches.
+    tiles : ndarray
+        The scaled inputs that are trained on: a run is resumed with the same ones only.
+    """
+
+    def __init__(
+        self, folder: Path, settings: TrainingSettings, meta: dict, tiles: np.ndarray
+    ) -> None:
+        self.folder, self.settings, self.meta = folder, settings, meta
+        self.state_file = folder / "state.pt"
+        free = ("max_epochs", "max_minutes", "device")  # what may differ when a run is resumed
+        fingerprint = {key: value for key, value in settings.to_dict().items() if key not in free}
+        fingerprint["tiles"] = [*tiles.shape, float(tiles.sum(dtype=np.float64))]
+        self.fingerprint = fingerprint
+        self.provenance = provenance(settings.seed, patches=meta.get("provenance", {}))
+        self.saved = time.monotonic()
+
+    def begin(self, model: CycleGan, resume: bool) -> list[dict]:
+        """The history of the epochs so far; `model` goes on from there if it shall."""
+        if resume and self.state_file.exists():
+            return _resume(self.state_file, model, self.fingerprint)
+        if model.fabric.is_global_zero:
+            self.state_file.unlink(missing_ok=True)  # of an older run, which will be replaced
+        return []
+
+    def keep(self, model: CycleGan, history: list[dict], over: bool) -> None:
+        """Write the log, the weights if the last epoch is the best, and now and then the state."""
+        write_log(self.folder / "training_log.csv", history)
+        if best_of(history) is history[-1]:
+            save_checkpoint(
+                self.folder / "checkpoint",
+                *model.averages,
+                self.settings.network,
+                self.meta,
+                metrics=history[-1],
+                training=self.settings.to_dict(),
+                provenance=self.provenance,
+            )
+        if over or time.monotonic() - self.saved > STATE_SECONDS:
+            state = {"fingerprint": self.fingerprint, "history": history, **model.state_dict()}
+            save_state(self.state_file, state)
+            self.saved = time.monotonic()
+
+
+def write_log(path: Path, history: list[dict]) -> None:
+    """The CSV log, one line an epoch; terms without weight stay empty."""
+    with atomic_path(path) as temporary, open(temporary, "w", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, restval="")
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def _resume(state_file: Path, model: CycleGan, fingerprint: dict) -> list[dict]:
+    """Put a saved state into `model`; the history of the epochs so far."""
+    state = load_state(state_file)
+    saved = state.pop("fingerprint", {})
+    for key, value in fingerprint.items():
+        if saved.get(key) != value:
+            raise CoganError(
+                f"{state_file} belongs to another run: {key} was {saved.get(key)}, now it is "
+                f"{value}; delete it or train without resume."
+            )
+    history = state.pop("history")
+    with reading(state_file, "state of such networks", "delete it and train from the start"):
+        model.load_state_dict(state)
+    log.info("going on after epoch %d of %s", len(history), state_file)
+    return history
