@@ -35,6 +35,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..base.files import CoganError, atomic_path, provenance, reading
+from ..base.made_from import difference
 from ..base.processes import open_fabric
 from ..tiles.patches import Patches, turn
 from ..tiles.scaling import to_physical
@@ -90,7 +91,12 @@ class TrainingResult:
 
 
 def train(
-    patches: Patches, settings: TrainingSettings, run_dir: str | Path, *, resume: bool = False
+    patches: Patches,
+    settings: TrainingSettings,
+    run_dir: str | Path,
+    *,
+    resume: bool = False,
+    made_from: dict | None = None,
 ) -> TrainingResult:
     """Train on the patches' training tiles, check on their validation tiles, keep the best.
 
@@ -104,6 +110,9 @@ def train(
     resume : bool
         Go on from ``state.pt`` if there is one; its settings and tiles must be the same, but for
         the budget and the device. The number of processes may be another one.
+    made_from : dict, optional
+        What the checkpoint says of its origin (see `base.made_from`). Default: that of the patches,
+        and their checksum.
 
     Raises
     ------
@@ -119,7 +128,11 @@ def train(
         probe.write_text("")
     (run_dir / "training_log.csv.part").unlink(missing_ok=True)  # another process was faster
     fabric = open_fabric(settings.accelerator, settings.precision)
-    history, stopped_by = _train(fabric, patches, tiles, settings, run_dir, resume)
+    made_from = made_from or {
+        "settings": patches.meta.get("made_from", {}).get("settings", {}),
+        "inputs": {"patches.npz": patches.checksum()},
+    }
+    history, stopped_by = _train(fabric, patches, tiles, settings, run_dir, resume, made_from)
     last = history[-1]
     return TrainingResult(
         checkpoint=run_dir / "checkpoint",
@@ -163,13 +176,14 @@ def _train(
     settings: TrainingSettings,
     run_dir: Path,
     resume: bool,
+    made_from: dict,
 ) -> tuple[list[dict], str]:
     """The run itself, in every process: the history and what ended it."""
     a, b = (torch.from_numpy(x).to(fabric.device) for x in tiles["train"])
     model = CycleGan(a.shape[1], b.shape[1], settings, fabric)
     free = ("max_epochs", "max_minutes", "device")  # what may differ when a run is resumed
     fingerprint = {key: value for key, value in settings.to_dict().items() if key not in free}
-    fingerprint["tiles"] = [*a.shape, float(tiles["train"][0].sum(dtype=np.float64))]
+    fingerprint |= patches.fingerprint()
     history, state_file = [], run_dir / "state.pt"
     if resume and state_file.exists():
         history = _resume(state_file, model, fingerprint)
@@ -213,6 +227,7 @@ def _train(
                         metrics=history[-1],
                         training=settings.to_dict(),
                         provenance=made,
+                        made_from=made_from,
                     )
                 if over or time.monotonic() - saved > STATE_SECONDS:
                     state = {"fingerprint": fingerprint, "history": history, **model.state_dict()}
@@ -362,8 +377,8 @@ def _resume(state_file: Path, model: CycleGan, fingerprint: dict) -> list[dict]:
     for key, value in fingerprint.items():
         if saved.get(key) != value:
             raise CoganError(
-                f"{state_file} belongs to another run: {key} was {saved.get(key)}, now it is "
-                f"{value}; delete it or train without resume."
+                f"{state_file} belongs to another run: {difference(key, saved.get(key), value)}; "
+                "delete it or train without resume."
             )
     history = state.pop("history")
     with reading(state_file, "state of such networks", "delete it and train from the start"):
