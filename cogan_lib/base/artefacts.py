@@ -107,7 +107,10 @@ class Artefacts(dict):
         return path
 
     def _misfit(self, settings: Settings, name: str) -> str:
-        """Why an artefact that is there is not the one asked for; "" if it is."""
+        """Why an artefact that is there is not the one asked for; "" if it is.
+
+        Its inputs are brought to the settings first, if its own agree.
+        """
         run = Path(settings.run_dir)
         record = read_record(run / self[name].whole)
         if record is None:
@@ -117,8 +120,7 @@ class Artefacts(dict):
         for other, found in record["inputs"].items():
             if not (run / self[other].whole).exists():
                 continue  # the settings agree, and more cannot be known
-            if misfit := self._misfit(settings, other):
-                return f"was made from {other}, which {misfit}"
+            self.need(settings, other)  # a reader who has set a parameter back gets the old tiles
             if self.checksum(settings, other) != found:
                 return f"was made from another {other} than the one that is there now"
         return ""
