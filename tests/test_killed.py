@@ -28,6 +28,7 @@ from tqdm import tqdm
 from cogan_lib import road, synthesis
 from cogan_lib.base.config import Settings
 from cogan_lib.base.files import read_json
+from cogan_lib.base.made_from import to_header
 from cogan_lib.gan import training
 from cogan_lib.gan.checkpoint import load_checkpoint, load_state
 from cogan_lib.gan.cyclegan import CycleGan
@@ -38,6 +39,7 @@ from cogan_lib.tiles.patches import Patches
 from tests.base.test_processes import toy_sky
 from tests.ci.test_ci import TRAINING, book, drive, execute_here, in_process, save, status  # noqa: F401
 from tests.gan.test_training import SETTINGS, same_weights, toy_patches
+from tests.road import VOUCHED
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells of files")
 HERE = Path(__file__).resolve().parent
@@ -164,7 +166,9 @@ def log_of(folder: Path) -> list[dict]:
 def whole(tmp_path_factory) -> Path:
     """Run folder of a training that nobody has disturbed."""
     folder = tmp_path_factory.mktemp("undisturbed") / "whole"
-    toy_patches().save(folder / "patches.npz")
+    patches = toy_patches()
+    patches = replace(patches, meta={**patches.meta, "made_from": VOUCHED})
+    patches.save(folder / "patches.npz")
     assert run(training_process, folder)
     return folder
 
@@ -210,12 +214,13 @@ def test_a_synthesis_goes_on_at_the_tile_that_it_reached(whole, tmp_path):
     (tmp_path / "run").mkdir()
     for name in ("patches.npz", "checkpoint"):
         (run_dir / name).symlink_to(whole / name)
-    write_sky(run_dir / "sky.fits", toy_sky())
+    sky = toy_sky()
+    write_sky(run_dir / "sky.fits", replace(sky, meta={**sky.meta, **to_header(VOUCHED)}))
     assert run(synthesis_process, run_dir)
     alone = (run_dir / "co.fits").read_bytes()
     assert (tmp_path / "batches").read_text() == batches * "."
     names = ["checkpoint", "co.fits", "patches.npz", "sky.fits"]
-    assert sorted(path.name for path in run_dir.iterdir()) == names
+    assert sorted(path.name for path in run_dir.iterdir() if path.suffix != ".lock") == names
 
     (run_dir / "co.fits").unlink()
     killed = 0
