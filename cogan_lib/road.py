@@ -60,6 +60,15 @@ def geometry(settings: Settings) -> Geometry:
     return Geometry(settings.tile_npix, settings.tile_pixel_arcmin, settings.projection)
 
 
+def _check_pixel(settings: Settings, sky: Sky) -> None:
+    """Refuse tiles that do not sample the sky's beam."""
+    if settings.tile_pixel_arcmin > sky.fwhm_arcmin / 2:
+        raise CoganError(
+            f"Tile pixels of {settings.tile_pixel_arcmin:g} arcmin do not sample the sky's beam of "
+            f"{sky.fwhm_arcmin:g} arcmin, which takes two a beam; lower tile_pixel_arcmin."
+        )
+
+
 @STEPS.step(
     "sky.fits",
     "01 (data preparation)",
@@ -85,11 +94,7 @@ def sky_file(settings: Settings) -> Path:
         made_from["settings"] = STEPS.asked(settings, "sky.fits")
         sky = make_sky(settings.nside, settings.fwhm_arcmin, settings.seed)
         facts = sky.meta
-    if settings.tile_pixel_arcmin > sky.fwhm_arcmin / 2:
-        raise CoganError(
-            f"Tile pixels of {settings.tile_pixel_arcmin:g} arcmin do not sample the sky's beam of "
-            f"{sky.fwhm_arcmin:g} arcmin, which takes two a beam; lower tile_pixel_arcmin."
-        )
+    _check_pixel(settings, sky)
     sky = Sky(sky.maps, sky.units, sky.fwhm_arcmin, facts | to_header(made_from))
     return write_sky(Path(settings.run_dir) / "sky.fits", sky)
 
@@ -108,6 +113,7 @@ def sky_file(settings: Settings) -> Path:
 def patches_file(settings: Settings) -> Path:
     """Cut ``sky.fits`` into ``patches.npz``."""
     sky, found = read_with_sum(need(settings, "sky.fits"), read_sky)
+    _check_pixel(settings, sky)
     patches = make_patches(
         sky,
         geometry(settings),

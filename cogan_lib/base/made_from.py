@@ -152,8 +152,8 @@ def alone(run_dir: str | Path, what: str = "step") -> Iterator[None]:
     run = Path(run_dir)
     try:
         run.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(run.absolute() / f".{what}.lock", is_singleton=True, timeout=WAIT_SECONDS)
-        held = lock.acquire() if os.environ.get("RANK", "0") == "0" else nullcontext()
+        lock = FileLock(run.absolute() / f".{what}.lock", is_singleton=True)
+        held = lock.acquire(WAIT_SECONDS) if os.environ.get("RANK", "0") == "0" else nullcontext()
     except Timeout:
         raise CoganError(
             f"Another process is writing into the run folder {run}; wait until it has ended, or "
