@@ -32,6 +32,7 @@ from ipykernel.kernelspec import get_kernel_dict
 
 from cogan_lib.base.config import Settings, from_command_line
 from cogan_lib.base.files import CoganError, git_commit, provenance, read_json, sha256, write_json
+from cogan_lib.base.made_from import alone
 from cogan_lib.base.session import REPORT
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,7 +68,8 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         chapters = select(root / "book", settings, dotted, options.only, given=set(overrides))
         check_sky(settings, root)
         executed = root / "_build" / "executed" / Path(options.profile).stem
-        return run_chapters(chapters, settings, executed, options.only, root)
+        with alone(root / settings.run_dir, "driver"):  # its kernels take the steps
+            return run_chapters(chapters, settings, executed, options.only, root)
     except CoganError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2

@@ -1,11 +1,15 @@
-"""The two long steps without a notebook, in one process or, under torchrun, in several.
+"""The road's steps without a notebook, in one process or, two of them, under torchrun in several.
 
+    python -m cogan_lib sky --profile real
     python -m cogan_lib train --profile laptop -p max_minutes 30
     torchrun --nproc-per-node 2 -m cogan_lib train --profile gpu
     torchrun --nproc-per-node 2 -m cogan_lib synthesise --profile gpu
+    python -m cogan_lib report --profile gpu
 
-`train` makes the sky and the patches first if they are missing, and leaves ``checkpoint/``;
-`synthesise` takes both and leaves ``co.fits``. Chapters 03 and 04 do the same, and show it.
+Each makes its artefact anew, and first those that it needs and that are missing or do not fit the
+settings: `sky` makes ``sky.fits``, `patches` ``patches.npz``, `train` ``checkpoint/``, `synthesise`
+``co.fits``, `members` ``co_members.fits``, `report` ``report.json``. The chapters do the same, and
+show it.
 """
 
 from __future__ import annotations
@@ -23,11 +27,21 @@ from .base.processes import open_fabric
 
 log = logging.getLogger("cogan_lib")  # run as a module, __name__ is another
 
+STEPS = {
+    "sky": road.sky_file,
+    "patches": road.patches_file,
+    "train": road.train_checkpoint,
+    "synthesise": road.co_sky_file,
+    "members": road.member_sky_file,
+    "report": road.report,
+}
+SHARED = ("train", "synthesise")  # what several processes can do together
+
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; 0, or a `CoganError`."""
     parser = argparse.ArgumentParser(prog="cogan_lib", description=__doc__.split("\n")[0])
-    parser.add_argument("step", choices=["train", "synthesise"])
+    parser.add_argument("step", choices=STEPS)
     parser.add_argument(
         "--profile", default="laptop", help="a name in ci/profiles, or a .yaml file"
     )
@@ -38,20 +52,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--resume", action="store_true", help="go on with a training from state.pt")
     options = parser.parse_args(arguments)
     settings = load_profile(options.profile, **from_command_line(options.parameter))
+    if options.resume and options.step != "train":
+        raise CoganError(f"Only `train` can be resumed; call {options.step} without --resume.")
 
     if os.environ.get("RANK", "0") != "0":
         logging.disable(logging.INFO)  # one process is talkative enough
     run = session.start(settings)
     fabric = open_fabric(session.device(settings))
-    if fabric.is_global_zero:  # the others would make the same files at the same time
-        session.need(run, "patches.npz", lambda: road.patches_file(settings))
-    fabric.barrier()
+    if options.step in SHARED:
+        if fabric.is_global_zero:  # the others would make the same files at the same time
+            road.need(settings, "patches.npz")
+        fabric.barrier()
+    elif fabric.world_size > 1:
+        raise CoganError(f"`{options.step}` runs in one process; start it without torchrun.")
     if options.step == "train":
         result = road.train_checkpoint(settings, options.resume)
         log.info("%d steps; the best epoch, %d, is in %s", result.steps, result.best_epoch, run)
     else:
-        session.need(run, "checkpoint")
-        log.info("wrote %s", road.co_sky_file(settings))
+        log.info("wrote %s", STEPS[options.step](settings))
     return 0
 
 

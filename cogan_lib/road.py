@@ -1,7 +1,9 @@
 """The road's steps, each from its predecessor's file in the run folder to its own.
 
-The chapters show what happens inside; these functions are what they call in the end, and what a
-chapter that is opened alone calls to make the files that it misses.
+The chapters show what happens inside; these functions are what they call in the end. A step always
+makes its artefact; `need` gives one that fits the settings, and makes it if it must. What an
+artefact depends on (parameters and other artefacts), and whether it is dear, stands above its step;
+`STEPS` holds it all.
 """
 
 from __future__ import annotations
@@ -12,9 +14,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from .base.artefacts import Artefacts
 from .base.config import Settings
-from .base.files import CoganError, provenance, sha256
-from .base.session import device, need
+from .base.files import CoganError, provenance, read_json, sha256, write_json
+from .base.made_from import joined, read_record, read_with_sum, to_header
+from .base.session import REPORT, add_to_report, device
+from .beyond.baselines import fit_loglinear
 from .beyond.extrapolation import extrapolation
 from .beyond.members import synthesise_members
 from .gan import pretrained
@@ -23,11 +28,31 @@ from .gan.recipes import member_settings, training_settings
 from .gan.training import TrainingResult, train
 from .sky.embedded import make_sky
 from .sky.skyfile import Sky, read_sky, write_sky
-from .synthesis import synthesise
+from .synthesis import generate, synthesise
 from .tiles.patches import Patches, make_patches
-from .tiles.tiling import Geometry
+from .tiles.tiling import Geometry, cut_tiles, map_to_alm
+from .validation.report import validate
 
 log = logging.getLogger(__name__)
+
+#: What the report keeps of the bare tiles, which are a diagnostic only.
+_OF_BARE_TILES = {
+    "spectrum": ("median_ratio", "inside_2sigma", "p_value"),
+    "minkowski": ("peak_ratio", "inside_2sigma", "p_value"),
+    "shapes": ("inside_2sigma", "p_value"),
+}
+STEPS = Artefacts()
+need = STEPS.need
+_TRAINING = ("seed", "batch_size", "max_epochs", "precision")
+
+
+def _of_patches(path: Path) -> str:
+    return Patches.load(path).checksum()
+
+
+def _of_members(first: Path) -> str:
+    cards = sorted(first.parents[1].glob("checkpoint*/checkpoint.json"))
+    return joined([sha256(card) for card in cards])
 
 
 def geometry(settings: Settings) -> Geometry:
@@ -35,6 +60,22 @@ def geometry(settings: Settings) -> Geometry:
     return Geometry(settings.tile_npix, settings.tile_pixel_arcmin, settings.projection)
 
 
+def _check_pixel(settings: Settings, sky: Sky) -> None:
+    """Refuse tiles that do not sample the sky's beam."""
+    if settings.tile_pixel_arcmin > sky.fwhm_arcmin / 2:
+        raise CoganError(
+            f"Tile pixels of {settings.tile_pixel_arcmin:g} arcmin do not sample the sky's beam of "
+            f"{sky.fwhm_arcmin:g} arcmin, which takes two a beam; lower tile_pixel_arcmin."
+        )
+
+
+@STEPS.step(
+    "sky.fits",
+    "01 (data preparation)",
+    settings=("sky_path", "nside", "fwhm_arcmin", "seed"),
+    inputs=(),
+    whole="sky.fits",
+)
 def sky_file(settings: Settings) -> Path:
     """Write ``sky.fits``: the file named by `sky_path`, checked, or the embedded sky.
 
@@ -43,38 +84,58 @@ def sky_file(settings: Settings) -> Path:
     CoganError
         If the file is not usable, or its beam too narrow for the tiles' pixels.
     """
-    path = Path(settings.run_dir) / "sky.fits"
+    made_from = {"settings": {}, "inputs": {}}
     if settings.sky_path:
         source = Path(settings.sky_path)
-        sky = read_sky(source)
-        facts = {"origin": "file", "source": source.name, "srcsha": sha256(source)}
-        sky = Sky(sky.maps, sky.units, sky.fwhm_arcmin, {**sky.meta, **facts})
+        sky, found = read_with_sum(source, read_sky)
+        made_from["settings"] = {"sky_path": found}
+        facts = {**sky.meta, "origin": "file", "source": source.name, "srcsha": found}
     else:
+        made_from["settings"] = STEPS.asked(settings, "sky.fits")
         sky = make_sky(settings.nside, settings.fwhm_arcmin, settings.seed)
-    if settings.tile_pixel_arcmin > sky.fwhm_arcmin / 2:
-        raise CoganError(
-            f"Tile pixels of {settings.tile_pixel_arcmin:g} arcmin do not sample the sky's beam of "
-            f"{sky.fwhm_arcmin:g} arcmin, which takes two a beam; lower tile_pixel_arcmin."
-        )
-    return write_sky(path, sky)
+        facts = sky.meta
+    _check_pixel(settings, sky)
+    sky = Sky(sky.maps, sky.units, sky.fwhm_arcmin, facts | to_header(made_from))
+    return write_sky(Path(settings.run_dir) / "sky.fits", sky)
 
 
+@STEPS.step(
+    "patches.npz",
+    "01 (data preparation)",
+    settings=(
+        *("tile_npix", "tile_pixel_arcmin", "projection"),
+        *("centre_nside", "snr_min", "target_scaling"),
+    ),
+    inputs=("sky.fits",),
+    whole="patches.npz",
+    sum_of=_of_patches,
+)
 def patches_file(settings: Settings) -> Path:
     """Cut ``sky.fits`` into ``patches.npz``."""
-    run = Path(settings.run_dir)
-    source = need(run, "sky.fits", lambda: sky_file(settings))
+    sky, found = read_with_sum(need(settings, "sky.fits"), read_sky)
+    _check_pixel(settings, sky)
     patches = make_patches(
-        read_sky(source),
+        sky,
         geometry(settings),
         settings.centre_nside,
         snr_min=settings.snr_min,
         target_scaling=settings.target_scaling,
         nthreads=settings.thread_count,
-        sky_sha256=sha256(source),
+        sky_sha256=found,
     )
-    return patches.save(run / "patches.npz")
+    made_from = STEPS.record(settings, "patches.npz", **{"sky.fits": found})
+    patches = replace(patches, meta={**patches.meta, "made_from": made_from})
+    return patches.save(Path(settings.run_dir) / "patches.npz")
 
 
+@STEPS.step(
+    "checkpoint",
+    "03 (training)",
+    settings=("preset", "paired", "use_pretrained", "max_minutes", *_TRAINING),
+    inputs=("patches.npz",),
+    whole="checkpoint/checkpoint.json",
+    dear=True,
+)
 def train_checkpoint(settings: Settings, resume: bool = False) -> TrainingResult:
     """Train on ``patches.npz`` and leave ``checkpoint/``.
 
@@ -82,16 +143,34 @@ def train_checkpoint(settings: Settings, resume: bool = False) -> TrainingResult
     tiles; no ``state.pt`` belongs to those.
     """
     run = Path(settings.run_dir)
-    patches = Patches.load(need(run, "patches.npz", lambda: patches_file(settings)))
+    patches = Patches.load(need(settings, "patches.npz"))
     chosen = training_settings(settings, patches.inputs.shape[1], patches.targets.shape[1])
+    made_from = STEPS.record(settings, "checkpoint", **{"patches.npz": patches.checksum()})
     if settings.use_pretrained:
         if found := pretrained.fitting(patches, chosen.network, chosen.paired):
             (run / "state.pt").unlink(missing_ok=True)
-            return pretrained.take(found[0], run)
+            kept = STEPS.asked(settings, "patches.npz")  # no budget, no seed: nothing was trained
+            kept |= {name: getattr(settings, name) for name in ("preset", "paired")}
+            made_from["settings"] = kept | {"use_pretrained": True}
+            return pretrained.take(found[0], run, made_from=made_from)
         log.info("None of the weights that came along fit these tiles: training.")
-    return train(patches, chosen, run, resume=resume)
+    result = train(patches, chosen, run, resume=resume, made_from=made_from)
+    card = run / "checkpoint" / "checkpoint.json"
+    content = read_json(card)
+    if content["made_from"] != made_from:  # resumed with another budget, and no epoch was better
+        write_json(card, content | {"made_from": made_from})
+    return result
 
 
+@STEPS.step(
+    "members",
+    "06 (beyond the paper)",
+    settings=("train_members", "member_minutes", *_TRAINING),
+    inputs=("patches.npz",),
+    whole="members/checkpoint/checkpoint.json",
+    dear=True,
+    sum_of=_of_members,
+)
 def member_checkpoints(settings: Settings) -> list[Path]:
     """The weights of generators of members, ``members/checkpoint*``.
 
@@ -99,7 +178,7 @@ def member_checkpoints(settings: Settings) -> list[Path]:
     else the result of one training of `member_minutes`.
     """
     folder = Path(settings.run_dir) / "members"
-    patches = Patches.load(need(folder.parent, "patches.npz", lambda: patches_file(settings)))
+    patches = Patches.load(need(settings, "patches.npz"))
     ours = settings.model_copy(update={"preset": "cogan", "paired": True})
     chosen = training_settings(ours, patches.inputs.shape[1], patches.targets.shape[1])
     chosen = replace(member_settings(chosen), max_minutes=settings.member_minutes)
@@ -107,36 +186,44 @@ def member_checkpoints(settings: Settings) -> list[Path]:
     for old in sorted(folder.glob("checkpoint*")):
         (old / "checkpoint.json").unlink(missing_ok=True)  # first: half a checkpoint is none
         shutil.rmtree(old)
+    made_from = STEPS.record(settings, "members", **{"patches.npz": patches.checksum()})
     if not found:
-        return [train(patches, chosen, folder).checkpoint]
+        return [train(patches, chosen, folder, made_from=made_from).checkpoint]
+    made_from["settings"] = STEPS.asked(settings, "patches.npz") | {"train_members": False}
     names = ["checkpoint", *(f"checkpoint-{i}" for i in range(2, len(found) + 1))]
     # the first one last: where it is, all are
     for source, name in reversed(list(zip(found, names, strict=True))):
-        pretrained.take(source, folder, name)
+        pretrained.take(source, folder, name, made_from)
     return [folder / name for name in names]
 
 
 def load_members(settings: Settings) -> list[Checkpoint]:
     """The generators of `member_checkpoints`, on their device."""
-    run = Path(settings.run_dir)
-    first = need(run, "members/checkpoint", lambda: member_checkpoints(settings))
-    trainings = [load_checkpoint(path) for path in sorted(first.parent.glob("checkpoint*"))]
+    folder = need(settings, "members")
+    trainings = [load_checkpoint(path) for path in sorted(folder.glob("checkpoint*"))]
     for trained in trainings:
         trained.generator.to(device(settings))
     return trainings
 
 
+@STEPS.step(
+    "co_members.fits",
+    "06 (beyond the paper)",
+    settings=("members", "seed"),
+    inputs=("members", "patches.npz", "sky.fits"),
+    whole="co_members.fits",
+)
 def member_sky_file(settings: Settings, each: Callable[[Sky], object] | None = None) -> Path:
     """Turn ``sky.fits`` into ``co_members.fits``: a member, mean and spread of each line.
 
     And, see `extrapolation`, how far from the training tiles' dust and HI each pixel lies. `each`
     is called with every member's sky.
     """
-    run = Path(settings.run_dir)
     trainings = load_members(settings)
-    patches = Patches.load(need(run, "patches.npz"))
-    source = need(run, "sky.fits")
-    sky = read_sky(source)
+    patches = Patches.load(need(settings, "patches.npz"))
+    sky, found = read_with_sum(need(settings, "sky.fits"), read_sky)
+    sums = {"sky.fits": found, "patches.npz": patches.checksum()}
+    made_from = STEPS.record(settings, "co_members.fits", **sums)
     co = synthesise_members(
         sky,
         trainings,
@@ -144,43 +231,101 @@ def member_sky_file(settings: Settings, each: Callable[[Sky], object] | None = N
         settings.seed,
         each,
         nthreads=settings.thread_count,
-        skysha=sha256(source),
+        skysha=found,
+        **to_header(made_from),
     )
     flag, distance = extrapolation(sky.maps, patches.select("train").inputs)
     maps = co.maps | {"OUTSIDE": flag, "OUTSIDE_DEX": distance}
     units = co.units | {"OUTSIDE": "1", "OUTSIDE_DEX": "dex"}
-    return write_sky(run / "co_members.fits", replace(co, maps=maps, units=units))
+    path = Path(settings.run_dir) / "co_members.fits"
+    return write_sky(path, replace(co, maps=maps, units=units))
 
 
+@STEPS.step(
+    "co.fits",
+    "04 (full-sky synthesis)",
+    settings=(),
+    inputs=("checkpoint", "sky.fits"),
+    whole="co.fits",
+)
 def co_sky_file(settings: Settings) -> Path:
     """Turn ``sky.fits`` into ``co.fits`` with ``checkpoint/``."""
     run = Path(settings.run_dir)
-    patches = Patches.load(need(run, "patches.npz", lambda: patches_file(settings)))
-    trained = load_checkpoint(need(run, "checkpoint", lambda: train_checkpoint(settings)))
-    check_matches(trained, patches)
+    trained = load_checkpoint(need(settings, "checkpoint"))
+    check_matches(trained, Patches.load(need(settings, "patches.npz")))
     trained.generator.to(device(settings))
-    source, part = need(run, "sky.fits"), run / "co.part.npz"
+    sky, found = read_with_sum(need(settings, "sky.fits"), read_sky)
+    made_from = STEPS.record(settings, "co.fits", **{"sky.fits": found})
+    part = run / "co.part.npz"
     co = synthesise(
-        read_sky(source),
+        sky,
         trained,
         nthreads=settings.thread_count,
         part=part,
-        skysha=sha256(source),
+        skysha=found,
+        **to_header(made_from),
     )
     path = write_sky(run / "co.fits", co)
     part.unlink(missing_ok=True)
     return path
 
 
-def run_provenance(settings: Settings) -> dict:
-    """Provenance of the whole run so far: code, versions, seed, the files' checksums."""
+@STEPS.step(
+    REPORT,
+    "05 (validation)",
+    settings=("seed",),
+    inputs=("co.fits", "patches.npz", "checkpoint"),
+    whole=REPORT,
+)
+def report(settings: Settings) -> Path:
+    """Compare ``co.fits`` with the real CO of the test tiles: ``validation`` in ``report.json``.
+
+    The CO sky is cut where the real one was. For each target the section holds what `validate`
+    finds, the score of the log-linear fit that the network has to beat, and under ``tiles_bare``
+    some numbers of the test tiles translated one by one, without joining and without sky around.
+    """
     run = Path(settings.run_dir)
-    sums = {
-        f"{name.split('.')[0]}_sha256": sha256(run / name)
-        for name in ("sky.fits", "patches.npz", "co.fits", "co_members.fits")
-        if (run / name).exists()
-    }
+    co, found = read_with_sum(need(settings, "co.fits"), read_sky)
+    patches = Patches.load(need(settings, "patches.npz"))
+    trained = load_checkpoint(need(settings, "checkpoint"))
+    check_matches(trained, patches)
+    trained.generator.to(device(settings))
+    sums = {"co.fits": found, "patches.npz": patches.checksum()}
+    made_from = STEPS.record(settings, REPORT, **sums)
+    train_tiles, test = patches.select("train"), patches.select("test")
+    bare = generate(trained, test.inputs, test.targets)
+    tile, sections = Geometry(**test.meta["geometry"]), {}
+    for i, name in enumerate(test.meta["target_columns"]):
+        alm = map_to_alm(co.maps[name])
+        mock = cut_tiles(alm, tile, test.lonlat, settings.thread_count)
+        fit = fit_loglinear(train_tiles.inputs, train_tiles.targets[:, i])
+        section = validate(test, mock, name, seed=settings.seed, baseline=fit)
+        other = validate(test, bare[:, i], name, seed=settings.seed)
+        section["tiles_bare"] = {
+            **{
+                part: {key: other[part][key] for key in keys}
+                for part, keys in _OF_BARE_TILES.items()
+            },
+            **{key: other[key] for key in ("r2_heldout", "rho_ell_real_mock")},
+        }
+        sections[name] = section
+    add_to_report(run, "validation", sections)
+    add_to_report(run, "provenance", run_provenance(settings))
+    return add_to_report(run, "made_from", made_from)  # last: where it fits, the section does
+
+
+def run_provenance(settings: Settings) -> dict:
+    """Provenance of a chapter: code, versions, seed, checksums of the artefacts it has taken up.
+
+    They were taken when the artefacts were read or made, and that of the sky file that `sky_path`
+    names when ``sky.fits`` was made from it.
+    """
+    run = Path(settings.run_dir)
+    taken = STEPS.taken.get(run.absolute(), {}).items()
+    sums = {f"{name.split('.')[0]}_sha256": found for name, found in taken if name != REPORT}
     if settings.sky_path:
         sums["sky_source"] = Path(settings.sky_path).name
-        sums["sky_source_sha256"] = sha256(settings.sky_path)
+        record = read_record(run / "sky.fits") if (run / "sky.fits").exists() else None
+        if record and "sky_path" in record["settings"]:
+            sums["sky_source_sha256"] = record["settings"]["sky_path"]
     return provenance(settings.seed, **sums)

@@ -9,6 +9,7 @@ import run_notebooks
 
 from cogan_lib import road, synthesis
 from cogan_lib.base.config import Settings
+from cogan_lib.gan import run_files
 from cogan_lib.gan.cyclegan import CycleGan
 from cogan_lib.gan.training import train
 from cogan_lib.sky import fetch  # noqa: F401 - loaded for its test

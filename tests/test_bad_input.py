@@ -34,6 +34,7 @@ PAIR = np.stack([TILES, TILES * 1e20], axis=1)
 GRID = {"pixel_arcmin": 15.0, "edges": (60.0, 120.0, 240.0)}
 BEAM = {"pixel_arcmin": 15.0, "fwhm_arcmin": 45.0}
 BLOCKS = np.arange(6)
+CENTRES_6 = np.stack([30.0 * BLOCKS, 0.0 * BLOCKS], axis=1)
 UNITS = {"DUST": "MJy/sr", "N_HI": "cm-2", "W_CO21": "K km/s", "W_CO21_ERR": "K km/s"}
 SKY = Sky({name: MAP for name in UNITS}, UNITS, 600.0)
 GEOMETRY = Geometry(32, 15.0)
@@ -64,9 +65,18 @@ def joined(start, tiles):
     joiner.add(start, tiles)
 
 
-def validate(**changes):
-    given = {"real": TILES, "mock": TILES, "inputs": PAIR, "blocks": BLOCKS, "seed": 1} | BEAM
-    return report.validate(**given | changes)
+def validate(mock=TILES, target="W_CO21", **changes):
+    given = {"real": TILES, "inputs": PAIR, "lonlat": CENTRES_6, **BEAM} | changes
+    test = SimpleNamespace(
+        inputs=given["inputs"], targets=given["real"][:, None], lonlat=given["lonlat"],
+        meta={
+            "input_columns": ["DUST", "N_HI"], "target_columns": ["W_CO21"],
+            "geometry": {"pixel_arcmin": given["pixel_arcmin"]},
+            "fwhm_arcmin": given["fwhm_arcmin"],
+        },
+    )  # fmt: skip
+    options = {"thresholds": changes["thresholds"]} if "thresholds" in changes else {}
+    return report.validate(test, mock, target, seed=1, **options)
 
 
 def sharp(**changes):
@@ -329,7 +339,11 @@ TABLE = {
     "validation of NaN": (lambda: validate(mock=spoilt(TILES)), "The mock tiles hold NaN"),
     "validation of two sizes": (lambda: validate(mock=TILES[:, :16, :16]), "same geometry"),
     "validation of one channel": (lambda: validate(inputs=PAIR[:, :1]), "The inputs have shape"),
-    "validation without blocks": (lambda: validate(blocks=BLOCKS[:2]), "as many block numbers"),
+    "validation without centres": (
+        lambda: validate(lonlat=CENTRES_6[:2]),
+        "as many centres",
+    ),
+    "validation of another line": (lambda: validate(target="W_13CO"), "there is no W_13CO"),
     "validation of an empty sky": (lambda: validate(real=0 * TILES), "tiles are constant"),
     "validation with a pixel NaN": (lambda: validate(pixel_arcmin=NAN), "is nan"),
     "validation at no threshold": (lambda: validate(thresholds=np.array([])), "in equal steps"),
@@ -389,7 +403,6 @@ TABLE = {
     # reports
     "report of NaN": (lambda: session.add_to_report(".", "a", {"b": NAN}), "a.b is nan"),
     "report of an object": (lambda: session.add_to_report(".", "a", {"b": {1}}), "is a set"),
-    "file that no chapter has made": (lambda: session.need(".", "co.fits"), "run chapter 04"),
     "JSON of NaN": (lambda: write_json("a.json", {"a": NAN}), "a.json"),
     "JSON that is not there": (lambda: read_json("none.json"), "There is no JSON file none.json"),
     "GPU that is not there": (

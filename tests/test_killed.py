@@ -14,6 +14,7 @@ import run_notebooks
 
 from cogan_lib import synthesis
 from cogan_lib.base.files import read_json
+from cogan_lib.base.made_from import to_header
 from cogan_lib.gan.checkpoint import load_checkpoint, load_state
 from cogan_lib.sky.skyfile import write_sky
 from cogan_lib.synthesis import synthesise
@@ -26,6 +27,7 @@ from tests.forked import (
     training_process,
 )
 from tests.forks import moments, run, start
+from tests.road import VOUCHED
 from tests.toys import same_weights, toy_patches, toy_sky
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells of files")
@@ -51,7 +53,9 @@ def log_of(folder: Path) -> list[dict]:
 def whole(tmp_path_factory) -> Path:
     """Run folder of a training that nobody has disturbed."""
     folder = tmp_path_factory.mktemp("undisturbed") / "whole"
-    toy_patches().save(folder / "patches.npz")
+    patches = toy_patches()
+    patches = replace(patches, meta={**patches.meta, "made_from": VOUCHED})
+    patches.save(folder / "patches.npz")
     assert run(training_process, folder)
     return folder
 
@@ -112,12 +116,13 @@ def test_a_synthesis_goes_on_at_the_tile_that_it_reached(whole, tmp_path, deaths
     (tmp_path / "run").mkdir()
     for name in ("patches.npz", "checkpoint"):
         (run_dir / name).symlink_to(whole / name)
-    write_sky(run_dir / "sky.fits", toy_sky())
+    sky = toy_sky()
+    write_sky(run_dir / "sky.fits", replace(sky, meta={**sky.meta, **to_header(VOUCHED)}))
     assert run(synthesis_process, run_dir)
     alone = (run_dir / "co.fits").read_bytes()
     assert (tmp_path / "batches").read_text() == batches * "."
     names = ["checkpoint", "co.fits", "patches.npz", "sky.fits"]
-    assert sorted(path.name for path in run_dir.iterdir()) == names
+    assert sorted(path.name for path in run_dir.iterdir() if path.suffix != ".lock") == names
 
     (run_dir / "co.fits").unlink()
     killed = 0

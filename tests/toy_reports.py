@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 
+from cogan_lib.tiles.patches import TEST, Patches
 from cogan_lib.validation.report import validate
 from tests.toys import gaussian_tiles
 
@@ -25,8 +26,22 @@ def sky(n=40, seed=1):
     return real, inputs, np.arange(n) // 4
 
 
-def report_of(real, mock, inputs, blocks, **options):
-    options = {"pixel_arcmin": PIXEL, "fwhm_arcmin": FWHM, "seed": 1} | options
-    report = validate(real, mock, inputs, blocks=blocks, **options)
+def places(blocks, between=None):
+    """Tile centres: blocks lie 30 degrees apart, the tiles `between` 3 degrees beside their own."""
+    lonlat = np.stack([30.0 * (blocks % 12) + 5, 45.0 * (blocks // 12) + 7.5], axis=1)
+    if between is not None:
+        lonlat[between, 0] += 3
+    return lonlat
+
+
+def report_of(real, mock, inputs, blocks, between=None, **options):
+    meta = {
+        "input_columns": ["DUST", "N_HI"], "target_columns": ["W_CO10"],
+        "geometry": {"npix": NPIX, "pixel_arcmin": PIXEL, "projection": "ZEA"},
+        "fwhm_arcmin": FWHM,
+    }  # fmt: skip
+    split = np.full(len(real), TEST, np.uint8)
+    test = Patches(inputs, real[:, None], places(blocks, between), split, meta)
+    report = validate(test, mock, "W_CO10", **{"seed": 1} | options)
     json.dumps(report, allow_nan=False)  # finite and of plain types
     return report

@@ -1,4 +1,4 @@
-"""What every chapter does at its ends: start a run, find files, glue and report numbers."""
+"""What every chapter does at its ends: start a run, glue and report numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +17,6 @@ from .files import CoganError, provenance, read_json, write_json
 from .threads import settle
 
 REPORT = "report.json"
-
-#: Which chapter makes which file of a run.
-MAKERS = {
-    "sky.fits": "01 (data preparation)",
-    "patches.npz": "01 (data preparation)",
-    "checkpoint": "03 (training)",
-    "co.fits": "04 (full-sky synthesis)",
-    "members/checkpoint": "06 (beyond the paper)",
-    "co_members.fits": "06 (beyond the paper)",
-    REPORT: "01 (data preparation)",
-}
 
 log = logging.getLogger(__name__)
 
@@ -98,36 +86,6 @@ def device(settings: Settings) -> str:
             'or set device = "cpu".'
         )
     return "cpu"
-
-
-def need(run_dir: str | Path, name: str, make: Callable[[], object] | None = None) -> Path:
-    """Path of a file that an earlier chapter has left in the run folder.
-
-    Parameters
-    ----------
-    run_dir : str or Path
-        The run folder.
-    name : str
-        The file's (or folder's) name, for example ``"sky.fits"``.
-    make : callable, optional
-        Called without arguments when the file is missing, to make it now; a visible note says so.
-
-    Raises
-    ------
-    CoganError
-        If the file is missing and cannot be made here; the message names the chapter that makes it.
-    """
-    path = Path(run_dir) / name
-    whole = path / "checkpoint.json" if path.name == "checkpoint" else path  # written last
-    if whole.exists():
-        return path
-    chapter = MAKERS.get(name, "that writes it")
-    if make is not None:
-        log.info("NOTE: %s is missing; making it here, as chapter %s would.", path, chapter)
-        make()
-        if whole.exists():
-            return path
-    raise CoganError(f"There is no {path}; run chapter {chapter} with the same run_dir first.")
 
 
 def glue(name: str, value: object, fmt: str = "") -> None:

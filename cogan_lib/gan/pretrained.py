@@ -55,7 +55,9 @@ def fitting(patches: Patches, network: NetworkSettings, paired: bool = True) -> 
     return found
 
 
-def take(folder: Path, run_dir: str | Path, name: str = "checkpoint") -> TrainingResult:
+def take(
+    folder: Path, run_dir: str | Path, name: str = "checkpoint", made_from: dict | None = None
+) -> TrainingResult:
     """Copy one training's weights and log into a run folder, each whole or not at all.
 
     Parameters
@@ -65,6 +67,8 @@ def take(folder: Path, run_dir: str | Path, name: str = "checkpoint") -> Trainin
     run_dir : path
     name : str
         Of the checkpoint folder there; an older one is replaced.
+    made_from : dict, optional
+        What the checkpoint there says of its origin (see `base.made_from`).
 
     Returns
     -------
@@ -76,7 +80,8 @@ def take(folder: Path, run_dir: str | Path, name: str = "checkpoint") -> Trainin
     names, card = content["weights_sha256"], folder / "checkpoint.json"
     weights = {kind: weights_file(card, content, kind).read_bytes() for kind in names}
     write_bytes(run_dir / LOG, (folder / LOG).read_bytes())
-    write_weights(target / "checkpoint.json", content, weights)
+    described = content | ({"made_from": made_from} if made_from else {})
+    write_weights(target / "checkpoint.json", described, weights)
     with open(run_dir / LOG, newline="") as stream:
         lines = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
     history = [row | {key: int(row[key]) for key in ("epoch", "steps")} for row in lines]

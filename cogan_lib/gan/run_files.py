@@ -7,9 +7,9 @@ import logging
 import time
 from pathlib import Path
 
-import numpy as np
-
 from ..base.files import CoganError, atomic_path, provenance, reading
+from ..base.made_from import difference
+from ..tiles.patches import Patches
 from .checkpoint import load_state, save_checkpoint, save_state
 from .cyclegan import CycleGan
 from .epoch_check import best_of
@@ -34,22 +34,22 @@ class RunFiles:
     ----------
     folder : Path
     settings : TrainingSettings
-    meta : dict
-        Of the patches.
-    tiles : ndarray
-        The scaled inputs that are trained on: a run is resumed with the same ones only.
+    patches : Patches
+        A run is resumed with equal ones only.
+    made_from : dict
+        What the checkpoint says of its origin (see `base.made_from`).
     """
 
     def __init__(
-        self, folder: Path, settings: TrainingSettings, meta: dict, tiles: np.ndarray
+        self, folder: Path, settings: TrainingSettings, patches: Patches, made_from: dict
     ) -> None:
-        self.folder, self.settings, self.meta = folder, settings, meta
+        self.folder, self.settings, self.meta = folder, settings, patches.meta
+        self.made_from = made_from
         self.state_file = folder / "state.pt"
         free = ("max_epochs", "max_minutes", "device")  # what may differ when a run is resumed
         fingerprint = {key: value for key, value in settings.to_dict().items() if key not in free}
-        fingerprint["tiles"] = [*tiles.shape, float(tiles.sum(dtype=np.float64))]
-        self.fingerprint = fingerprint
-        self.provenance = provenance(settings.seed, patches=meta.get("provenance", {}))
+        self.fingerprint = fingerprint | patches.fingerprint()
+        self.provenance = provenance(settings.seed, patches=self.meta.get("provenance", {}))
         self.saved = time.monotonic()
 
     def begin(self, model: CycleGan, resume: bool) -> list[dict]:
@@ -72,6 +72,7 @@ class RunFiles:
                 metrics=history[-1],
                 training=self.settings.to_dict(),
                 provenance=self.provenance,
+                made_from=self.made_from,
             )
         if over or time.monotonic() - self.saved > STATE_SECONDS:
             state = {"fingerprint": self.fingerprint, "history": history, **model.state_dict()}
@@ -94,8 +95,8 @@ def _resume(state_file: Path, model: CycleGan, fingerprint: dict) -> list[dict]:
     for key, value in fingerprint.items():
         if saved.get(key) != value:
             raise CoganError(
-                f"{state_file} belongs to another run: {key} was {saved.get(key)}, now it is "
-                f"{value}; delete it or train without resume."
+                f"{state_file} belongs to another run: {difference(key, saved.get(key), value)}; "
+                "delete it or train without resume."
             )
     history = state.pop("history")
     with reading(state_file, "state of such networks", "delete it and train from the start"):

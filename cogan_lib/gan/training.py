@@ -70,7 +70,12 @@ class TrainingResult:
 
 
 def train(
-    patches: Patches, settings: TrainingSettings, run_dir: str | Path, *, resume: bool = False
+    patches: Patches,
+    settings: TrainingSettings,
+    run_dir: str | Path,
+    *,
+    resume: bool = False,
+    made_from: dict | None = None,
 ) -> TrainingResult:
     """Train on the patches' training tiles, check on their validation tiles, keep the best.
 
@@ -84,6 +89,9 @@ def train(
     resume : bool
         Go on from ``state.pt`` if there is one; its settings and tiles must be the same, but for
         the budget and the device. The number of processes may be another one.
+    made_from : dict, optional
+        What the checkpoint says of its origin (see `base.made_from`). Default: that of the patches,
+        and their checksum.
 
     Raises
     ------
@@ -99,7 +107,11 @@ def train(
         probe.write_text("")
     (run_dir / "training_log.csv.part").unlink(missing_ok=True)  # another process was faster
     fabric = open_fabric(settings.accelerator, settings.precision)
-    history, stopped_by = _train(fabric, patches, tiles, settings, run_dir, resume)
+    made_from = made_from or {
+        "settings": patches.meta.get("made_from", {}).get("settings", {}),
+        "inputs": {"patches.npz": patches.checksum()},
+    }
+    history, stopped_by = _train(fabric, patches, tiles, settings, run_dir, resume, made_from)
     last = history[-1]
     return TrainingResult(
         checkpoint=run_dir / "checkpoint",
@@ -143,11 +155,12 @@ def _train(
     settings: TrainingSettings,
     run_dir: Path,
     resume: bool,
+    made_from: dict,
 ) -> tuple[list[dict], str]:
     """The run itself, in every process: the history and what ended it."""
     a, b = (torch.from_numpy(x).to(fabric.device) for x in tiles["train"])
     model = CycleGan(a.shape[1], b.shape[1], settings, fabric)
-    files = RunFiles(run_dir, settings, patches.meta, tiles["train"][0])
+    files = RunFiles(run_dir, settings, patches, made_from)
     history = files.begin(model, resume)
     held_out, inputs = patches.select("validation"), tiles["validation"][0]
     schedule = Schedule(fabric, settings, len(a), history)

@@ -6,6 +6,7 @@ machine that has torch and numpy alone.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -105,6 +106,31 @@ class Patches:
             scale(chosen.targets, self.target_scalings),
         )
 
+    def fingerprint(self) -> dict[str, object]:
+        """What the tiles are, part by part; who made them, and when, does not count.
+
+        Returns
+        -------
+        dict
+            Plain types: SHA-256 of the arrays, and the columns, geometry, beam and scalings.
+        """
+        arrays = {"input tiles": self.inputs, "target tiles": self.targets}
+        arrays |= {"tile centres": self.lonlat, "split": self.split}
+        kept = ("input_columns", "target_columns", "geometry", "fwhm_arcmin")
+        scalings = self.meta["scalings"].items()
+        return (
+            {name: _sum(array) for name, array in arrays.items()}
+            | {name: self.meta[name] for name in kept}
+            | {
+                f"scaling of {name}": json.dumps(scaling, sort_keys=True)
+                for name, scaling in scalings
+            }
+        )
+
+    def checksum(self) -> str:
+        """SHA-256 of the `fingerprint`."""
+        return hashlib.sha256(json.dumps(self.fingerprint(), sort_keys=True).encode()).hexdigest()
+
     def save(self, path: str | Path) -> Path:
         """Write the patches file, whole or not at all.
 
@@ -180,6 +206,12 @@ class Patches:
             raise CoganError(f"The arrays of {where} do not fit together; run chapter 01 again.")
         if not (np.isfinite(self.inputs).all() and np.isfinite(self.targets).all()):
             raise CoganError(f"{where} hold NaN or infinite values; check the sky file.")
+
+
+def _sum(array: np.ndarray) -> str:
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
+    digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
 
 
 def check_meta(meta: dict) -> None:

@@ -16,15 +16,13 @@ at the noise, logarithmic above. All numbers in a report are finite.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from ..base.files import CoganError
 from ..base.units import CO_SOFTENING
 from . import morphology, spectra
 from .amplitude import asinh_scale, r2_score
-from .blocks import block_interval, swap_p_value
+from .blocks import block_interval, separate_blocks, sky_blocks, swap_p_value
 from .tiles import check_tiles, standardise
 
 LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)  # quantiles of a tile's structures
@@ -170,16 +168,11 @@ def _pdf_section(real: np.ndarray, mock: np.ndarray, bins: int = 50) -> dict:
 
 
 def validate(
-    real: np.ndarray,
+    test,
     mock: np.ndarray,
-    inputs: np.ndarray,
+    target: str,
     *,
-    pixel_arcmin: float,
-    fwhm_arcmin: float,
-    blocks: np.ndarray,
     seed: int,
-    input_names: Sequence[str] = ("DUST", "N_HI"),
-    apart: np.ndarray | None = None,
     baseline=None,
     thresholds: np.ndarray = morphology.THRESHOLDS,
     structure_sigma: float = 1.0,
@@ -189,20 +182,15 @@ def validate(
 
     Parameters
     ----------
-    real, mock : ndarray, shape (n, npix, npix)
-        W in K km/s; tile i of both shows the same place.
-    inputs : ndarray, shape (n, channels, npix, npix)
-        What the mock was made from, in physical units.
-    pixel_arcmin, fwhm_arcmin : float
-        Tile pixel and beam of the maps.
-    blocks : ndarray of int, shape (n,)
-        Block of sky of each tile, for the intervals; see `sky_blocks` and `block_interval`.
+    test : `cogan_lib.tiles.patches.Patches`
+        The held-out tiles, usually ``patches.select("test")``, or whatever else has `inputs`,
+        `targets`, `lonlat`, and in `meta` the columns, geometry and beam (this floor lies below).
+    mock : ndarray, shape (n, npix, npix)
+        W in K km/s; tile i shows the place of the test tile i.
+    target : str
+        Which of the test tiles' target columns it shall be like.
     seed : int
         For the draws.
-    input_names : sequence of str
-    apart : ndarray of int, shape (n,), optional
-        Blocks that do not touch, -1 for a tile between them, for the p-values; see
-        `separate_blocks` and `swap_p_value`. Default: `blocks`.
     baseline : optional
         A fit to training tiles with ``predict(inputs)``, for ``r2_heldout_loglinear``.
     thresholds : ndarray
@@ -217,22 +205,27 @@ def validate(
     dict
         JSON-ready. ``spectrum`` (K km/s, so amplitude counts; ``median_ratio`` is the median over
         the mock tiles' spectra over the median over the real tiles' spectra, bin by bin, and
-        ``median_ratio_68`` how far chance moves that, see `block_interval`;
+        ``median_ratio_68`` how far chance moves that, see `sky_blocks` and `block_interval`;
         ``tile_ratio`` is the interval of mock over real tile by tile; ``inside_2sigma`` counts the
         bins within the beam), ``spectrum_standardised`` (the same with every tile scaled to mean 0
         and standard deviation 1, as published), ``minkowski``, ``shapes``, ``pdf``, ``rho_ell``,
         ``rho_ell_real_mock`` (its real x mock numbers), ``r2_heldout``, ``r2_heldout_loglinear``
-        if `baseline` is given, ``tiles``, ``blocks``, ``blocks_apart`` (for the p-values),
-        ``within_2sigma`` and ``verdict``.
+        if `baseline` is given, ``tiles``, ``blocks``, ``blocks_apart`` (for the p-values, see
+        `separate_blocks` and `swap_p_value`), ``within_2sigma`` and ``verdict``.
 
     Raises
     ------
     CoganError
-        For unequal shapes, NaN, fewer than four tiles, or real tiles without any structure.
+        For an unknown target, unequal shapes, NaN, fewer than four tiles, or real tiles without any
+        structure.
     """
+    input_names, target_names = test.meta["input_columns"], test.meta["target_columns"]
+    if target not in target_names:
+        raise CoganError(f"The tiles show {', '.join(target_names)}; there is no {target}.")
+    real = np.asarray(test.targets)[:, target_names.index(target)]
     real = check_tiles("real", real).astype(np.float64)
     mock = check_tiles("mock", mock, like=real).astype(np.float64)
-    inputs, blocks = np.asarray(inputs), np.asarray(blocks)
+    inputs = np.asarray(test.inputs)
     if len(real) < FEWEST_TILES:
         raise CoganError(
             f"Validation needs at least {FEWEST_TILES} held-out tiles, but there are {len(real)}; "
@@ -244,21 +237,19 @@ def validate(
             f"{real.shape[1]}, {real.shape[2]}) with the channels {', '.join(input_names)}."
         )
     channels = [check_tiles(name, inputs[:, i], like=real) for i, name in enumerate(input_names)]
-    apart = blocks if apart is None else np.asarray(apart)
-    for numbers in (blocks, apart):
-        if numbers.shape != (len(real),):
-            raise CoganError(f"{len(real)} tiles need as many block numbers, not {numbers.shape}.")
-    if not (apart >= 0).any():
-        raise CoganError("No tile is left for the p-values: all of `apart` is negative.")
-
+    if np.shape(test.lonlat) != (len(real), 2):
+        raise CoganError(f"{len(real)} tiles need as many centres, not {np.shape(test.lonlat)}.")
+    pixel_arcmin, fwhm_arcmin = test.meta["geometry"]["pixel_arcmin"], test.meta["fwhm_arcmin"]
+    edges, in_beam = spectra.bin_edges(
+        real.shape[-1] * pixel_arcmin / 60, pixel_arcmin, fwhm_arcmin
+    )
+    blocks = sky_blocks(*np.transpose(test.lonlat))
+    apart = separate_blocks(test.lonlat, real.shape[-1] * pixel_arcmin / 60)
     used = np.flatnonzero(apart >= 0)
 
     def p_value(a, b):
         return swap_p_value(a[used], b[used], apart[used], seed, permutations)
 
-    edges, in_beam = spectra.bin_edges(
-        real.shape[-1] * pixel_arcmin / 60, pixel_arcmin, fwhm_arcmin
-    )
     grid = {"pixel_arcmin": pixel_arcmin, "edges": edges}
     flat_real, flat_mock = standardise(real), standardise(mock)
     report = {"tiles": len(real), "blocks": int(np.unique(blocks).size)}
@@ -309,6 +300,31 @@ def validate(
     )
     report["verdict"] = _verdict(report)
     return report
+
+
+def headline(section: dict) -> dict:
+    """The few numbers of a comparison that tables quote, of bins within the beam.
+
+    Parameters
+    ----------
+    section : dict
+        What `validate` returned.
+
+    Returns
+    -------
+    dict
+        ``r2``, ``rho`` (real x mock) and ``ratio`` (of the median spectra, mock over real) from the
+        first to the last bin, ``peaks`` (of V0, V1 and V2, mock over real), and ``inside``, the
+        shares of ``spectrum`` and ``minkowski`` points within 2 sigma.
+    """
+    in_beam = np.array(section["spectrum"]["in_beam"])
+    return {
+        "r2": section["r2_heldout"],
+        "rho": np.array(section["rho_ell_real_mock"])[in_beam].tolist(),
+        "ratio": np.array(section["spectrum"]["median_ratio"])[in_beam].tolist(),
+        "peaks": section["minkowski"]["peak_ratio"],
+        "inside": {part: section[part]["inside_2sigma"] for part in ("spectrum", "minkowski")},
+    }
 
 
 def _verdict(report: dict) -> str:

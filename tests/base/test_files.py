@@ -327,15 +327,6 @@ def test_a_new_run_does_not_go_on_from_the_state_of_an_old_one(run, monkeypatch)
     assert not (run / "state.pt").exists()
 
 
-def test_a_checkpoint_is_there_when_its_last_file_is(tmp_path):
-    """A process killed in its first checkpoint has left a folder with weights, and no more."""
-    (tmp_path / "checkpoint").mkdir()
-    with pytest.raises(CoganError, match="run chapter 03"):
-        session.need(tmp_path, "checkpoint")
-    made = session.need(tmp_path, "checkpoint", (tmp_path / "checkpoint/checkpoint.json").touch)
-    assert made == tmp_path / "checkpoint"
-
-
 def test_a_part_of_a_sky_survives_a_full_disk(tmp_path):
     """The one artefact that only `synthesise` writes."""
     part = write_bytes(tmp_path / "co.part.npz", b"old")

@@ -61,17 +61,6 @@ def test_a_missing_gpu_is_refused(monkeypatch):
         session.device(Settings.check(device="cuda"))
 
 
-def test_need_finds_makes_or_names_the_chapter(tmp_path, caplog):
-    with pytest.raises(CoganError, match="run chapter 01"):
-        session.need(tmp_path, "sky.fits")
-    caplog.set_level(logging.INFO)
-    path = session.need(tmp_path, "sky.fits", make=(tmp_path / "sky.fits").touch)
-    assert path == tmp_path / "sky.fits" and "is missing; making it here" in caplog.text
-    assert session.need(tmp_path, "sky.fits", make=pytest.fail) == path
-    with pytest.raises(CoganError, match="run chapter 04"):
-        session.need(tmp_path, "co.fits", make=lambda: None)
-
-
 def test_report_sections_replace_each_other_and_keep_the_rest(tmp_path):
     session.add_to_report(tmp_path, "sky", {"mean": np.float32(2), "ell": np.arange(3)})
     session.add_to_report(tmp_path, "training", {"old": 1})

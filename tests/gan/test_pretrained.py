@@ -7,13 +7,14 @@ import pytest
 
 from cogan_lib import road
 from cogan_lib.base.config import Settings
-from cogan_lib.base.files import CoganError
+from cogan_lib.base.files import CoganError, write_json
 from cogan_lib.gan import pretrained, recipes
 from cogan_lib.gan.checkpoint import META, load_checkpoint
 from cogan_lib.gan.recipes import PRESETS
 from cogan_lib.sky.embedded import make_sky
 from cogan_lib.tiles.patches import TRAIN, Patches, make_patches
 from cogan_lib.tiles.tiling import Geometry
+from tests.road import VOUCHED
 
 FOLDERS = sorted(pretrained.WEIGHTS.glob("*/*/"))
 SKIES = sorted({folder.parent for folder in FOLDERS})
@@ -47,8 +48,13 @@ def patches_for(folder):
     content = load_checkpoint(folder).content
     shapes = [(8, len(content[key]), 64, 64) for key in ("input_columns", "target_columns")]
     arrays = [np.ones(shape, np.float32) for shape in shapes]
-    meta = {key: content[key] for key in META}
+    meta = {key: content[key] for key in META} | {"made_from": VOUCHED}
     return Patches(*arrays, np.zeros((8, 2)), np.full(8, TRAIN, np.uint8), meta)
+
+
+def without_record(trained):
+    """What a checkpoint says, but for what it was taken up with."""
+    return {key: value for key, value in trained.content.items() if key != "made_from"}
 
 
 @pytest.mark.parametrize("sky", SKIES, ids=name_of)
@@ -58,13 +64,13 @@ def test_weights_are_taken_where_they_fit(sky, tmp_path):
     settings = Settings.check(run_dir=str(tmp_path), device="cpu", use_pretrained=True)
     road.member_checkpoints(settings)
     theirs = [load_checkpoint(folder).content for folder in sorted(sky.glob("members-*"))]
-    assert [one.content for one in road.load_members(settings)] == theirs
+    assert [without_record(one) for one in road.load_members(settings)] == theirs
     result = road.train_checkpoint(settings)
     trained = load_checkpoint(result.checkpoint)
-    assert trained.content == load_checkpoint(sky / "cycle-gan").content
+    assert without_record(trained) == load_checkpoint(sky / "cycle-gan").content
     best = result.history[result.best_epoch - 1]
     assert best["r2"] == pytest.approx(trained.metrics["r2"]) and best["epoch"] == result.best_epoch
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name[0] != ".") == [
         "checkpoint", "members", "patches.npz", "training_log.csv",
     ]  # fmt: skip
 
@@ -101,11 +107,11 @@ def test_weights_of_another_kind_are_left_alone(tmp_path, monkeypatch):
     other = dataclasses.replace(patches, meta={**patches.meta, "fwhm_arcmin": 30.0})
     other.save(tmp_path / "patches.npz")
     asked = []
-    monkeypatch.setattr(road, "train", lambda *given, **_: asked.append(given[1]) or _Result())
+    monkeypatch.setattr(road, "train", lambda *given, **_: asked.append(given[1]) or _Result(given))
     settings = Settings.check(
         run_dir=str(tmp_path), device="cpu", member_minutes=7.0, use_pretrained=True
     )
-    assert road.member_checkpoints(settings) == ["trained"]
+    assert road.member_checkpoints(settings) == [tmp_path / "members" / "checkpoint"]
     road.train_checkpoint(settings)
     assert asked[0].network.noise == recipes.MEMBER_WIDTHS and asked[0].max_minutes == 7
     assert asked[1].network == PRESETS["cogan"] and asked[1].max_minutes == settings.max_minutes
@@ -113,10 +119,11 @@ def test_weights_of_another_kind_are_left_alone(tmp_path, monkeypatch):
 
 def test_the_own_training_can_be_insisted_on(tmp_path, monkeypatch):
     patches_for(FOLDERS[0]).save(tmp_path / "patches.npz")
-    monkeypatch.setattr(road, "train", lambda *given, **_: _Result())
+    monkeypatch.setattr(road, "train", lambda *given, **_: _Result(given))
     settings = Settings.check(run_dir=str(tmp_path), device="cpu", train_members=True)
-    assert road.member_checkpoints(settings) == ["trained"]
-    assert road.train_checkpoint(settings).checkpoint == "trained"  # the default trains
+    assert road.member_checkpoints(settings) == [tmp_path / "members" / "checkpoint"]
+    trained = road.train_checkpoint(settings).checkpoint  # the default trains
+    assert trained == tmp_path / "checkpoint"
 
 
 def test_damaged_weights_are_refused(tmp_path, monkeypatch):
@@ -131,4 +138,8 @@ def test_damaged_weights_are_refused(tmp_path, monkeypatch):
 
 
 class _Result:
-    checkpoint = "trained"
+    """Of a training that has left no more than a folder with a card."""
+
+    def __init__(self, given):
+        self.checkpoint = given[2] / "checkpoint"
+        write_json(self.checkpoint / "checkpoint.json", {"made_from": VOUCHED})

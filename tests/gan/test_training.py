@@ -93,7 +93,7 @@ def test_a_finished_run_can_be_resumed_with_more_epochs(patches, finished, tmp_p
     assert [row["epoch"] for row in longer.history] == [1, 2, 3]
     with pytest.raises(CoganError, match="another run: seed was 5, now it is 7"):
         train(patches, replace(SETTINGS, seed=7), tmp_path / "run", resume=True)
-    with pytest.raises(CoganError, match="another run: tiles"):
+    with pytest.raises(CoganError, match="another run: input tiles"):
         train(toy_patches(n=36), SETTINGS, tmp_path / "run", resume=True)
     (tmp_path / "run" / "state.pt").write_bytes(b"<html>not found</html>")
     with pytest.raises(CoganError, match="damaged or no training state"):

@@ -10,7 +10,7 @@ from cogan_lib.base.files import CoganError
 from cogan_lib.beyond.baselines import fit_loglinear
 from cogan_lib.validation.amplitude import r2_score
 from cogan_lib.validation.blocks import block_interval, sky_blocks, swap_p_value
-from cogan_lib.validation.report import per_epoch_check
+from cogan_lib.validation.report import headline, per_epoch_check
 from tests.toy_reports import FWHM, PIXEL, clouds, report_of, sky
 
 
@@ -97,17 +97,15 @@ def test_one_empty_real_tile_does_no_harm_and_all_are_refused():
 def test_tiles_between_blocks_count_in_all_but_the_p_values():
     real, inputs, blocks = sky(48)
     mock = 1.05 * clouds(48, seed=8)
-    apart = np.where(np.arange(48) % 4 == 3, -1, blocks)
-    report = report_of(real, mock, inputs, blocks, apart=apart)
+    between = np.arange(48) % 4 == 3
+    report = report_of(real, mock, inputs, blocks, between)
     whole = report_of(real, mock, inputs, blocks)
-    kept = apart >= 0
+    kept = ~between
     part = report_of(real[kept], mock[kept], inputs[kept], blocks[kept])
     assert report["spectrum"]["median_ratio_68"] == whole["spectrum"]["median_ratio_68"]
     for key in ("spectrum_standardised", "minkowski", "shapes"):
         assert report[key]["p_value"] == part[key]["p_value"] != whole[key]["p_value"]
     assert report["tiles"] == 48 and report["blocks_apart"] == 12
-    with pytest.raises(CoganError, match="No tile is left for the p-values"):
-        report_of(real, mock, inputs, blocks, apart=np.full(48, -1))
 
 
 def test_same_seed_same_report():
@@ -132,8 +130,18 @@ def test_bad_input_is_refused():
         report_of(real[:3], real[:3], inputs[:3], blocks[:3])
     with pytest.raises(CoganError, match="channels DUST, N_HI"):
         report_of(real, real, inputs[:, :1], blocks)
-    with pytest.raises(CoganError, match="block numbers"):
+    with pytest.raises(CoganError, match="as many centres"):
         report_of(real, real, inputs, blocks[:5])
+
+
+def test_the_headline_is_of_the_bins_within_the_beam():
+    real, inputs, blocks = sky()
+    section = report_of(real, 1.3 * real, inputs, blocks)
+    quoted, bins = headline(section), sum(section["spectrum"]["in_beam"])
+    np.testing.assert_allclose(quoted["ratio"], [1.69] * bins, rtol=1e-5)
+    np.testing.assert_allclose(quoted["rho"], [1.0] * bins)
+    assert quoted["r2"] == section["r2_heldout"] and quoted["peaks"]["V1"] == 1
+    assert quoted["inside"] == {"spectrum": 1.0, "minkowski": 1.0}
 
 
 def test_p_values_are_uniform_when_whole_blocks_are_swapped():

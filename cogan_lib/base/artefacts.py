@@ -1,0 +1,162 @@
+"""The artefacts of a run: what each depends on, whether one that is there fits, and making it."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .config import Settings
+from .files import CoganError, reading, sha256
+from .made_from import alone, checksum, differences, read_record
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What has to be known of an artefact.
+
+    Attributes
+    ----------
+    make : callable
+        Makes it; takes the settings.
+    chapter : str
+        That does so.
+    settings : tuple of str
+        Parameters that it depends on, beside those of its inputs.
+    inputs : tuple of str
+        Artefacts that are read for it.
+    whole : str
+        File in the run folder that is written last and holds the record (see `made_from`).
+    dear : bool
+        Whether making it costs more than a minute, so that it is not replaced unasked.
+    sum_of : callable
+        Takes the checksum of its content from the path of `whole`.
+    """
+
+    make: Callable
+    chapter: str
+    settings: tuple[str, ...]
+    inputs: tuple[str, ...]
+    whole: str
+    dear: bool = False
+    sum_of: Callable[[Path], str] = sha256
+
+
+class Artefacts(dict):
+    """All steps of a road, by their artefact's name in the run folder.
+
+    Attributes
+    ----------
+    taken : dict
+        By run folder: the checksums of what this process has taken up or made.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: dict[Path, dict[str, str]] = {}
+
+    def step(self, name: str, *facts: object, **more: object) -> Callable:
+        """Decorator: the function makes the artefact `name`, alone in its run folder.
+
+        `facts` are those of `Step`, from `chapter` on.
+        """
+
+        def decorate(make: Callable) -> Callable:
+            @functools.wraps(make)
+            def alone_in_its_folder(settings: Settings, *arguments, **options):
+                with alone(settings.run_dir):
+                    made = make(settings, *arguments, **options)
+                    self.checksum(settings, name)
+                return made
+
+            self[name] = Step(alone_in_its_folder, *facts, **more)
+            return alone_in_its_folder
+
+        return decorate
+
+    def need(self, settings: Settings, name: str) -> Path:
+        """Path of an artefact in the run folder that was made with these settings.
+
+        If it is missing, or was made with other settings or from other inputs, it is made here, and
+        a visible note says why.
+
+        Raises
+        ------
+        CoganError
+            If it does not fit, but making it again takes more than a minute.
+        """
+        step, path = self[name], Path(settings.run_dir) / name
+        if (Path(settings.run_dir) / step.whole).exists():
+            misfit = self._misfit(settings, name)
+            if not misfit:
+                self.checksum(settings, name)
+                return path
+            if step.dear:
+                raise CoganError(
+                    f"{path} {misfit}, and making it again takes more than a minute: set that "
+                    f"back, choose another run_dir, or run chapter {step.chapter} to replace it."
+                )
+        else:
+            misfit = "is missing"
+        log.info("NOTE: %s %s; making it here, as chapter %s would.", path, misfit, step.chapter)
+        step.make(settings)
+        return path
+
+    def _misfit(self, settings: Settings, name: str) -> str:
+        """Why an artefact that is there is not the one asked for; "" if it is.
+
+        Its inputs are brought to the settings first, if its own agree.
+        """
+        run = Path(settings.run_dir)
+        record = read_record(run / self[name].whole)
+        if record is None:
+            return "does not say what it was made from"
+        if differs := differences(record, self.asked(settings, name)):
+            return f"was made with other settings ({differs})"
+        for other, found in record["inputs"].items():
+            if not (run / self[other].whole).exists():
+                continue  # the settings agree, and more cannot be known
+            self.need(settings, other)  # a reader who has set a parameter back gets the old tiles
+            if self.checksum(settings, other) != found:
+                return f"was made from another {other} than the one that is there now"
+        return ""
+
+    def asked(self, settings: Settings, name: str) -> dict[str, object]:
+        """All settings that an artefact depends on, its inputs' included.
+
+        Of a sky file the content counts: its checksum stands in the place of `sky_path`, and what
+        describes the embedded sky is left out.
+        """
+        step, found = self[name], {}
+        if "sky_path" in step.settings and settings.sky_path:
+            with reading(settings.sky_path, "sky file", "set sky_path to one"):
+                return {"sky_path": checksum(settings.sky_path)}
+        for other in step.inputs:
+            found |= self.asked(settings, other)
+        return found | {field: getattr(settings, field) for field in step.settings}
+
+    def checksum(self, settings: Settings, name: str) -> str:
+        """Of an artefact's content; it is kept in `taken`."""
+        run = Path(settings.run_dir)
+        found = checksum(run / self[name].whole, self[name].sum_of)
+        self.taken.setdefault(run.absolute(), {})[name] = found
+        return found
+
+    def record(self, settings: Settings, name: str, **sums: str) -> dict:
+        """What an artefact shall say it was made from (see `made_from`).
+
+        Parameters
+        ----------
+        settings : Settings
+        name : str
+        **sums : str
+            Checksums of inputs that were taken when they were read; of the others as they are.
+        """
+        inputs = {
+            other: sums.get(other) or self.checksum(settings, other) for other in self[name].inputs
+        }
+        return {"settings": self.asked(settings, name), "inputs": inputs}
