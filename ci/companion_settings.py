@@ -6,9 +6,8 @@ A notebook is a companion's if its name, without the number, is that of the comp
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
+from pkgutil import iter_modules, resolve_name
 
 from cogan_lib import companions
 from cogan_lib.base.config import Checked, Settings, load_profile, read_profile
@@ -18,9 +17,8 @@ from cogan_lib.base.files import CoganError
 def companion_settings() -> dict[str, type[Checked]]:
     """The class of each companion's parameters."""
     names = sorted(found.name for found in iter_modules(companions.__path__))
-    return {
-        name: import_module(f"{companions.__name__}.{name}.settings").Settings for name in names
-    }
+    room = companions.__name__
+    return {name: resolve_name(f"{room}.{name}.settings:Settings") for name in names}
 
 
 def companion_of(notebook: Path) -> str:

@@ -132,8 +132,7 @@ def fit(
     history, best, kept, steps, start = [], None, {}, 0, time.monotonic()
 
     def used() -> float:
-        epochs, over = divmod(steps, len(batches))
-        share = (epochs + over / len(batches)) / plan.epochs
+        share = steps / len(batches) / plan.epochs
         minutes = (time.monotonic() - start) / 60
         return min(1.0, max(share, minutes / plan.minutes if plan.minutes else 0.0))
 

@@ -87,7 +87,7 @@ def test_two_networks_take_turns_and_the_second_sees_the_first_ones_step():
     history = fit(networks, losses, [None], plan, optimiser=SGD, schedule=constant)
     first = 3 - 0.25 * 2 * (3 - 1)
     second = 5 - 0.25 * 2 * (5 - first)
-    assert (float(one.value), float(other.value)) == (first, second) == (2.0, 3.5)
+    assert (one.value.item(), other.value.item()) == (first, second) == (2.0, 3.5)
     assert after == [(first, second)], "what follows the last yield sees both steps"
     assert (history[0]["loss_one"], history[0]["loss_other"]) == (4.0, 9.0)
 
@@ -116,13 +116,13 @@ def test_the_best_epoch_is_kept_or_the_last():
         def losses(batch, number=number):
             yield -number.value  # one step up an epoch
 
-        validate = lambda number=number: {"value": float(number.value)}  # noqa: E731
+        validate = lambda number=number: {"value": number.value.item()}  # noqa: E731
         history = fit(
             number, losses, [None], Plan(epochs=6, rate=1.0), optimiser=SGD, schedule=constant,
             validate=validate, worth=worth,
         )  # fmt: skip
         assert [row["value"] for row in history] == [1, 2, 3, 4, 5, 6]
-        assert float(number.value) == kept
+        assert number.value.item() == kept
 
 
 def test_long_gradients_are_shortened():
@@ -132,7 +132,7 @@ def test_long_gradients_are_shortened():
         yield 1e6 * number.value
 
     fit(number, losses, [None], Plan(1, rate=1.0), optimiser=SGD, schedule=constant, clip=0.5)
-    assert float(number.value) == pytest.approx(-0.5)
+    assert number.value.item() == pytest.approx(-0.5)
 
 
 def test_schedules():

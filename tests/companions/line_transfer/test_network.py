@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cogan_lib.base.files import CoganError, read_json
+from cogan_lib.base.files import CoganError, read_json, write_json
 from cogan_lib.companions.line_transfer import data as line_data
 from cogan_lib.companions.line_transfer import network as line_emulator
 from cogan_lib.companions.line_transfer import winds
@@ -189,6 +189,21 @@ def test_damaged_files_are_refused(trained, tmp_path):
         line_emulator.load_emulator(folder)
     with pytest.raises(CoganError, match="There is no JSON file"):
         line_emulator.load_emulator(tmp_path / "none")
+
+
+def test_a_card_that_asks_for_a_larger_network_is_refused(trained, tmp_path):
+    network, content = line_emulator.load_emulator(trained)
+    folder = line_emulator.save_emulator(tmp_path / "e", network, content)
+    card = folder / "emulator.json"
+    for change, words in (
+        ({"latent": 10**9}, "too short for the network described"),  # 12 TB
+        ({"latent": 15}, "damaged"),
+        ({"channels": -1}, "damaged"),
+    ):
+        shape = {**content["network"], **change}
+        write_json(card, {**read_json(card), "network": shape})
+        with pytest.raises(CoganError, match=words):
+            line_emulator.load_emulator(folder)
 
 
 FOLDERS = sorted(line_emulator.WEIGHTS.glob("*/"))

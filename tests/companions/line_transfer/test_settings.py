@@ -1,7 +1,11 @@
 """The companion's own parameters, in profiles and on the command line."""
 
+from pathlib import Path
+
+import book_tables
 import companion_settings
 import pytest
+import run_notebooks
 
 from cogan_lib.base.config import PROFILE_FOLDER, read_profile
 from cogan_lib.base.files import CoganError
@@ -42,3 +46,24 @@ def test_profiles_set_them_in_a_section_and_commands_by_a_dotted_name():
         companion_settings.read_parameters("smoke", {"line_transfer.npix": 20})
     with pytest.raises(CoganError, match="no companion 'lines' .* choose from: line_transfer"):
         companion_settings.read_parameters("smoke", {"lines.npix": 16})
+
+
+def test_a_companions_chapter_gets_its_section_and_no_other_does():
+    settings, dotted = companion_settings.read_parameters("smoke", {"line_transfer.minutes": 0.1})
+    book = Path(__file__).resolve().parents[3] / "book"
+    *road, own = run_notebooks.select(book, settings, dotted, [], {"line_transfer.minutes"})
+    assert dotted.items() <= own.parameters.items() and own.name == "07-line-transfer"
+    assert own.cell["npix"] == 16 and own.cell["minutes"] == 0.1
+    assert own.cell["run_dir"] == "runs/smoke"
+    assert not any(set(dotted) & set(chapter.parameters) for chapter in road)
+    with pytest.raises(CoganError, match="No notebook has a parameter line_transfer.other"):
+        run_notebooks.select(book, settings, dotted, ["07"], {"line_transfer.other"})
+
+
+def test_the_books_tables_have_them():
+    book = Path(__file__).resolve().parents[3] / "book"
+    (row,) = [
+        line for line in book_tables.parameter_table(book).splitlines() if "transfer.npix`" in line
+    ]
+    assert row.split("|")[2].strip() == "`32`" and row.split("|")[-2].strip() == "7"
+    assert "| `line_transfer.models` | `20` | `400` | `400` | `3000` |" in book_tables.profile_table()
