@@ -32,8 +32,7 @@ from .gan.networks import translate
 from .gan.noise import noise_alm
 from .sky.harmonics import Interpolant, beam_lmax
 from .sky.skyfile import Sky
-from .tiles.patches import scale
-from .tiles.scaling import PatchMinMax, scaling_from_dict, to_physical
+from .tiles.scaling import PatchMinMax, scale, scaling_from_dict, to_physical
 from .tiles.tiling import Geometry, Joiner, cut_maps, map_to_alm
 
 log = logging.getLogger(__name__)

@@ -45,7 +45,7 @@ def member_tiles(
     members : int
         Their number.
     seed : int
-        Of the noise, which is drawn tile by tile.
+        Of the noise.
 
     Returns
     -------
