@@ -53,11 +53,11 @@ def member_tiles(
         K km/s.
     """
     random, widths = torch.Generator().manual_seed(seed), trainings[0].settings.noise
-    made = []
+    generated = []
     for trained in islice(cycle(trainings), members):
         draw = flat_noise(len(inputs), inputs.shape[-1], widths, random)
-        made.append(generate(trained, inputs, noise=draw.numpy()))
-    return np.stack(made)
+        generated.append(generate(trained, inputs, noise=draw.numpy()))
+    return np.stack(generated)
 
 
 def synthesise_members(
