@@ -17,8 +17,8 @@ from pathlib import Path
 from .base.artefacts import Artefacts
 from .base.checks import check_sampling
 from .base.config import Settings
-from .base.files import provenance, read_json, sha256, write_json
-from .base.made_from import joined, read_record, read_with_sum, to_header
+from .base.files import read_json, sha256, write_json
+from .base.made_from import joined, read_with_sum, to_header
 from .base.session import REPORT, add_to_report, device
 from .beyond.baselines import fit_loglinear
 from .beyond.extrapolation import extrapolation
@@ -32,18 +32,13 @@ from .sky.skyfile import Sky, read_sky, write_sky
 from .synthesis import generate, synthesise
 from .tiles.patches import Patches, make_patches
 from .tiles.tiling import Geometry, cut_tiles, map_to_alm
-from .validation.report import validate
+from .validation.report import diagnostics, validate
 
 log = logging.getLogger(__name__)
 
-#: What the report keeps of the bare tiles, which are a diagnostic only.
-_OF_BARE_TILES = {
-    "spectrum": ("median_ratio", "inside_2sigma", "p_value"),
-    "minkowski": ("peak_ratio", "inside_2sigma", "p_value"),
-    "shapes": ("inside_2sigma", "p_value"),
-}
 STEPS = Artefacts()
 need = STEPS.need
+run_provenance = STEPS.provenance
 _TRAINING = ("seed", "batch_size", "max_epochs", "precision")
 
 
@@ -247,11 +242,7 @@ def member_checkpoints(settings: Settings) -> list[Path]:
     if not found:
         return [train(patches, chosen, folder, made_from=made_from).checkpoint]
     made_from["settings"] = STEPS.asked(settings, "patches.npz") | {"train_members": False}
-    names = ["checkpoint", *(f"checkpoint-{i}" for i in range(2, len(found) + 1))]
-    # the first one last: where it is, all are
-    for source, name in reversed(list(zip(found, names, strict=True))):
-        pretrained.take(source, folder, name, made_from)
-    return [folder / name for name in names]
+    return pretrained.take_members(found, folder, made_from)
 
 
 def load_members(settings: Settings) -> list[Checkpoint]:
@@ -309,16 +300,8 @@ def member_sky_file(settings: Settings, each: Callable[[Sky], object] | None = N
     sky, found = read_with_sum(need(settings, "sky.fits"), read_sky)
     sums = {"sky.fits": found, "patches.npz": patches.checksum()}
     made_from = STEPS.record(settings, "co_members.fits", **sums)
-    co = synthesise_members(
-        sky,
-        trainings,
-        settings.members,
-        settings.seed,
-        each,
-        nthreads=settings.thread_count,
-        skysha=found,
-        **to_header(made_from),
-    )
+    options = {"nthreads": settings.thread_count, "skysha": found, **to_header(made_from)}
+    co = synthesise_members(sky, trainings, settings.members, settings.seed, each, **options)
     flag, distance = extrapolation(sky.maps, patches.select("train").inputs)
     maps = co.maps | {"OUTSIDE": flag, "OUTSIDE_DEX": distance}
     units = co.units | {"OUTSIDE": "1", "OUTSIDE_DEX": "dex"}
@@ -356,14 +339,8 @@ def co_sky_file(settings: Settings) -> Path:
     sky, found = read_with_sum(need(settings, "sky.fits"), read_sky)
     made_from = STEPS.record(settings, "co.fits", **{"sky.fits": found})
     part = run / "co.part.npz"
-    co = synthesise(
-        sky,
-        trained,
-        nthreads=settings.thread_count,
-        part=part,
-        skysha=found,
-        **to_header(made_from),
-    )
+    facts = {"skysha": found, **to_header(made_from)}
+    co = synthesise(sky, trained, nthreads=settings.thread_count, part=part, **facts)
     path = write_sky(run / "co.fits", co)
     part.unlink(missing_ok=True)
     return path
@@ -411,42 +388,9 @@ def report(settings: Settings) -> Path:
         alm = map_to_alm(co.maps[name])
         generated = cut_tiles(alm, tile, test.lonlat, settings.thread_count)
         fit = fit_loglinear(train_tiles.inputs, train_tiles.targets[:, i])
-        section = validate(test, generated, name, seed=settings.seed, baseline=fit)
+        sections[name] = validate(test, generated, name, seed=settings.seed, baseline=fit)
         other = validate(test, bare[:, i], name, seed=settings.seed)
-        section["tiles_bare"] = {
-            **{
-                part: {key: other[part][key] for key in keys}
-                for part, keys in _OF_BARE_TILES.items()
-            },
-            **{key: other[key] for key in ("r2_heldout", "rho_ell_real_mock")},
-        }
-        sections[name] = section
+        sections[name]["tiles_bare"] = diagnostics(other)
     add_to_report(run, "validation", sections)
     add_to_report(run, "provenance", run_provenance(settings))
     return add_to_report(run, "made_from", made_from)  # last: where it fits, the section does
-
-
-def run_provenance(settings: Settings) -> dict:
-    """Note a chapter's code, versions, seed and checksums of the artefacts it has taken up.
-
-    They were taken when the artefacts were read or made, and that of the sky file that `sky_path`
-    names when ``sky.fits`` was made from it.
-
-    Parameters
-    ----------
-    settings : Settings
-
-    Returns
-    -------
-    dict
-        JSON-ready; see `files.provenance`.
-    """
-    run = Path(settings.run_dir)
-    taken = STEPS.taken.get(run.absolute(), {}).items()
-    sums = {f"{name.split('.')[0]}_sha256": found for name, found in taken if name != REPORT}
-    if settings.sky_path:
-        sums["sky_source"] = Path(settings.sky_path).name
-        record = read_record(run / "sky.fits") if (run / "sky.fits").exists() else None
-        if record and "sky_path" in record["settings"]:
-            sums["sky_source_sha256"] = record["settings"]["sky_path"]
-    return provenance(settings.seed, **sums)

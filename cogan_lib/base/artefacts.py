@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .config import Settings
-from .files import CoganError, reading, sha256
+from .files import CoganError, provenance, reading, sha256
 from .made_from import alone, checksum, differences, read_record
+from .session import REPORT
 
 log = logging.getLogger(__name__)
 
@@ -210,3 +211,28 @@ class Artefacts(dict):
             other: sums.get(other) or self.checksum(settings, other) for other in self[name].inputs
         }
         return {"settings": self.asked(settings, name), "inputs": inputs}
+
+    def provenance(self, settings: Settings) -> dict:
+        """Note a chapter's code, versions, seed and checksums of the artefacts it has taken up.
+
+        They were taken when the artefacts were read or made, and that of the sky file that
+        `sky_path` names when ``sky.fits`` was made from it.
+
+        Parameters
+        ----------
+        settings : Settings
+
+        Returns
+        -------
+        dict
+            JSON-ready; see `files.provenance`.
+        """
+        run = Path(settings.run_dir)
+        taken = self.taken.get(run.absolute(), {}).items()
+        sums = {f"{name.split('.')[0]}_sha256": found for name, found in taken if name != REPORT}
+        if settings.sky_path:
+            sums["sky_source"] = Path(settings.sky_path).name
+            record = read_record(run / "sky.fits") if (run / "sky.fits").exists() else None
+            if record and "sky_path" in record["settings"]:
+                sums["sky_source_sha256"] = record["settings"]["sky_path"]
+        return provenance(settings.seed, **sums)

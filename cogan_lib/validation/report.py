@@ -1,4 +1,4 @@
-"""The verdict: is a generated CO sky, cut into tiles, like the real one?
+"""The verdict: whether a generated CO sky, cut into tiles, is like the real one.
 
 Three statistics are compared over held-out tiles: the power spectrum (amplitude and scale), the
 Minkowski functionals and the structures above a threshold (shape). For each, `validate` gives
@@ -36,6 +36,12 @@ from .sections import (
 from .tiles import check_tiles, standardise
 
 FEWEST_TILES = 4
+#: What is kept of a comparison that is a diagnostic only, beside two numbers of its own.
+DIAGNOSTICS = {
+    "spectrum": ("median_ratio", "inside_2sigma", "p_value"),
+    "minkowski": ("peak_ratio", "inside_2sigma", "p_value"),
+    "shapes": ("inside_2sigma", "p_value"),
+}
 
 
 def validate(
@@ -178,7 +184,7 @@ def validate(
 
 
 def headline(section: dict) -> dict:
-    """The few numbers of a comparison that tables quote, of bins within the beam.
+    """Keep the few numbers of a comparison that tables quote, of bins within the beam.
 
     Parameters
     ----------
@@ -200,6 +206,23 @@ def headline(section: dict) -> dict:
         "peaks": section["minkowski"]["peak_ratio"],
         "inside": {part: section[part]["inside_2sigma"] for part in ("spectrum", "minkowski")},
     }
+
+
+def diagnostics(section: dict) -> dict:
+    """Keep some numbers of a comparison that is not the verdict, such as that of bare tiles.
+
+    Parameters
+    ----------
+    section : dict
+        What `validate` returned.
+
+    Returns
+    -------
+    dict
+        The entries named in `DIAGNOSTICS`.
+    """
+    kept = {part: {key: section[part][key] for key in keys} for part, keys in DIAGNOSTICS.items()}
+    return kept | {key: section[key] for key in ("r2_heldout", "rho_ell_real_mock")}
 
 
 def _verdict(report: dict) -> str:
