@@ -39,7 +39,24 @@ SHARED = ("train", "synthesise")  # what several processes can do together
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; 0, or a `CoganError`."""
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Default: those of the process.
+
+    Returns
+    -------
+    int
+        The exit status, 0.
+
+    Raises
+    ------
+    CoganError
+        If a parameter is not usable, `--resume` is given to another step than `train`, several
+        processes are started for a step of one, or the step itself fails.
+    """
     parser = argparse.ArgumentParser(prog="cogan_lib", description=__doc__.split("\n")[0])
     parser.add_argument("step", choices=STEPS)
     parser.add_argument(

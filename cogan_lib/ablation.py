@@ -34,10 +34,23 @@ log = logging.getLogger(__name__)
 
 
 def variant(name: str, patches: Patches, minutes: float, seed: int) -> TrainingSettings:
-    """The training settings of a variant.
+    """Choose the training settings of a variant.
 
     The paper's recipe is run a quarter as wide (the cogan preset's widths), so that a budget of
     minutes means about as many steps for all.
+
+    Parameters
+    ----------
+    name : str
+        One of `recipes.VARIANTS`.
+    patches : Patches
+    minutes : float
+        Budget of the training.
+    seed : int
+
+    Returns
+    -------
+    TrainingSettings
 
     Raises
     ------
@@ -77,7 +90,19 @@ def variant(name: str, patches: Patches, minutes: float, seed: int) -> TrainingS
 
 
 def scaled_patches(name: str, patches: Patches) -> Patches:
-    """The patches with the per-patch scaling on all columns, if the variant wants it."""
+    """Put the per-patch scaling on all columns, if the variant wants it.
+
+    Parameters
+    ----------
+    name : str
+        One of `recipes.VARIANTS`.
+    patches : Patches
+
+    Returns
+    -------
+    Patches
+        With the same arrays.
+    """
     change = VARIANTS[name]
     if change.get("scaling") != "minmax" and change.get("recipe") != "paper":
         return patches
@@ -86,7 +111,11 @@ def scaled_patches(name: str, patches: Patches) -> Patches:
 
 
 def typical_extremes(patches: Patches) -> np.ndarray:
-    """A tile that has the training tiles' median extremes, for a scaling that asks for some.
+    """Make a tile that has the training tiles' median extremes, for a scaling that asks for some.
+
+    Parameters
+    ----------
+    patches : Patches
 
     Returns
     -------
@@ -101,13 +130,27 @@ def typical_extremes(patches: Patches) -> np.ndarray:
 
 
 def run(name: str, patches: Patches, minutes: float, seed: int) -> list[dict]:
-    """Train one variant with one seed and judge it on the test tiles (bare, not on a sky).
+    """Train one variant with one seed and validate it on the test tiles (bare, not on a sky).
+
+    Parameters
+    ----------
+    name : str
+        One of `recipes.VARIANTS`.
+    patches : Patches
+    minutes : float
+        Budget of the training.
+    seed : int
 
     Returns
     -------
     list of dict
         One row; two for a per-patch scaling, which has no amplitude of its own: with that of the
         real tile, as published, and with the typical one of the training tiles.
+
+    Raises
+    ------
+    CoganError
+        As `variant`, and as `training.train`.
     """
     settings = variant(name, patches, minutes, seed)
     mine = scaled_patches(name, patches)
@@ -116,31 +159,47 @@ def run(name: str, patches: Patches, minutes: float, seed: int) -> list[dict]:
         trained = load_checkpoint(result.checkpoint)
     test = mine.select("test")
     if settings.network.noise:
-        mocks = {name: member_tiles([trained], test.inputs, 1, seed)[0]}
+        generated = {name: member_tiles([trained], test.inputs, 1, seed)[0]}
     elif isinstance(mine.target_scalings[0], PatchMinMax):
         typical = np.repeat(typical_extremes(mine), len(test.targets), axis=0)
-        mocks = {
+        generated = {
             f"{name}, extremes given": generate(trained, test.inputs, test.targets),
             f"{name}, typical extremes": generate(trained, test.inputs, typical),
         }
     else:
-        mocks = {name: generate(trained, test.inputs)}
+        generated = {name: generate(trained, test.inputs)}
     facts = {"training": name, "seed": seed, "steps": result.steps, "seconds": result.seconds}
-    return [{"variant": key, **facts, **_judged(test, mock)} for key, mock in mocks.items()]
+    return [{"variant": key, **facts, **_scores(test, co)} for key, co in generated.items()]
 
 
-def _judged(test: Patches, mock: np.ndarray) -> dict:
-    """The numbers of each target's mock tiles."""
+def _scores(test: Patches, generated: np.ndarray) -> dict:
+    """Find the numbers of each target's generated tiles."""
     numbers = {}
     for channel, target in enumerate(test.meta["target_columns"]):
-        quoted = headline(validate(test, mock[:, channel], target, seed=1))
+        quoted = headline(validate(test, generated[:, channel], target, seed=1))
         numbers[target] = {key: quoted[key] for key in ("r2", "ratio", "rho")}
         numbers[target] |= {key: quoted["peaks"][key] for key in ("V1", "V2")}
     return numbers
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line."""
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Default: those of the process.
+
+    Returns
+    -------
+    int
+        The exit status, 0.
+
+    Raises
+    ------
+    CoganError
+        If the table was made on another sky or with another budget, or a variant cannot be trained.
+    """
     parser = argparse.ArgumentParser(prog="cogan_lib.ablation", description=__doc__.split("\n")[0])
     parser.add_argument("patches", type=Path)
     parser.add_argument("table", type=Path, help="JSON file that the rows are added to")

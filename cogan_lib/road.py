@@ -15,9 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from .base.artefacts import Artefacts
+from .base.checks import check_sampling
 from .base.config import Settings
-from .base.files import CoganError, provenance, read_json, sha256, write_json
-from .base.made_from import joined, read_record, read_with_sum, to_header
+from .base.files import read_json, sha256, write_json
+from .base.made_from import joined, read_with_sum, to_header
 from .base.session import REPORT, add_to_report, device
 from .beyond.baselines import fit_loglinear
 from .beyond.extrapolation import extrapolation
@@ -31,18 +32,13 @@ from .sky.skyfile import Sky, read_sky, write_sky
 from .synthesis import generate, synthesise
 from .tiles.patches import Patches, make_patches
 from .tiles.tiling import Geometry, cut_tiles, map_to_alm
-from .validation.report import validate
+from .validation.report import diagnostics, validate
 
 log = logging.getLogger(__name__)
 
-#: What the report keeps of the bare tiles, which are a diagnostic only.
-_OF_BARE_TILES = {
-    "spectrum": ("median_ratio", "inside_2sigma", "p_value"),
-    "minkowski": ("peak_ratio", "inside_2sigma", "p_value"),
-    "shapes": ("inside_2sigma", "p_value"),
-}
 STEPS = Artefacts()
 need = STEPS.need
+run_provenance = STEPS.provenance
 _TRAINING = ("seed", "batch_size", "max_epochs", "precision")
 
 
@@ -56,17 +52,22 @@ def _of_members(first: Path) -> str:
 
 
 def geometry(settings: Settings) -> Geometry:
-    """The tile that the settings describe."""
+    """Describe the tile that the settings ask for.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Returns
+    -------
+    Geometry
+
+    Examples
+    --------
+    >>> geometry(Settings.check()).side_deg
+    8.0
+    """
     return Geometry(settings.tile_npix, settings.tile_pixel_arcmin, settings.projection)
-
-
-def _check_pixel(settings: Settings, sky: Sky) -> None:
-    """Refuse tiles that do not sample the sky's beam."""
-    if settings.tile_pixel_arcmin > sky.fwhm_arcmin / 2:
-        raise CoganError(
-            f"Tile pixels of {settings.tile_pixel_arcmin:g} arcmin do not sample the sky's beam of "
-            f"{sky.fwhm_arcmin:g} arcmin, which takes two a beam; lower tile_pixel_arcmin."
-        )
 
 
 @STEPS.step(
@@ -79,10 +80,18 @@ def _check_pixel(settings: Settings, sky: Sky) -> None:
 def sky_file(settings: Settings) -> Path:
     """Write ``sky.fits``: the file named by `sky_path`, checked, or the embedded sky.
 
+    Parameters
+    ----------
+    settings : Settings
+
+    Returns
+    -------
+    Path
+
     Raises
     ------
     CoganError
-        If the file is not usable, or its beam too narrow for the tiles' pixels.
+        If the file is not usable, or the tiles have fewer than 2 pixels per FWHM of its beam.
     """
     made_from = {"settings": {}, "inputs": {}}
     if settings.sky_path:
@@ -94,7 +103,7 @@ def sky_file(settings: Settings) -> Path:
         made_from["settings"] = STEPS.asked(settings, "sky.fits")
         sky = make_sky(settings.nside, settings.fwhm_arcmin, settings.seed)
         facts = sky.meta
-    _check_pixel(settings, sky)
+    check_sampling(settings.tile_pixel_arcmin, sky.fwhm_arcmin)
     sky = Sky(sky.maps, sky.units, sky.fwhm_arcmin, facts | to_header(made_from))
     return write_sky(Path(settings.run_dir) / "sky.fits", sky)
 
@@ -111,9 +120,23 @@ def sky_file(settings: Settings) -> Path:
     sum_of=_of_patches,
 )
 def patches_file(settings: Settings) -> Path:
-    """Cut ``sky.fits`` into ``patches.npz``."""
+    """Cut ``sky.fits`` into ``patches.npz``.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    CoganError
+        If the tiles do not sample the sky's beam, or too few are left for a split.
+    """
     sky, found = read_with_sum(need(settings, "sky.fits"), read_sky)
-    _check_pixel(settings, sky)
+    check_sampling(settings.tile_pixel_arcmin, sky.fwhm_arcmin)
     patches = make_patches(
         sky,
         geometry(settings),
@@ -141,6 +164,21 @@ def train_checkpoint(settings: Settings, resume: bool = False) -> TrainingResult
 
     With `use_pretrained`, take weights that came with the package if some were trained on such
     tiles; no ``state.pt`` belongs to those.
+
+    Parameters
+    ----------
+    settings : Settings
+    resume : bool
+        Go on from ``state.pt`` if there is one.
+
+    Returns
+    -------
+    TrainingResult
+
+    Raises
+    ------
+    CoganError
+        As `training.train`.
     """
     run = Path(settings.run_dir)
     patches = Patches.load(need(settings, "patches.npz"))
@@ -153,7 +191,7 @@ def train_checkpoint(settings: Settings, resume: bool = False) -> TrainingResult
             kept |= {name: getattr(settings, name) for name in ("preset", "paired")}
             made_from["settings"] = kept | {"use_pretrained": True}
             return pretrained.take(found[0], run, made_from=made_from)
-        log.info("None of the weights that came along fit these tiles: training.")
+        log.info("None of the weights that came with the package fit these tiles: training.")
     result = train(patches, chosen, run, resume=resume, made_from=made_from)
     card = run / "checkpoint" / "checkpoint.json"
     content = read_json(card)
@@ -172,10 +210,24 @@ def train_checkpoint(settings: Settings, resume: bool = False) -> TrainingResult
     sum_of=_of_members,
 )
 def member_checkpoints(settings: Settings) -> list[Path]:
-    """The weights of generators of members, ``members/checkpoint*``.
+    """Leave weights of generators of members in ``members/checkpoint*``.
 
     Those that came with the package if some were trained on such tiles, unless `train_members`;
     else the result of one training of `member_minutes`.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Returns
+    -------
+    list of Path
+        The checkpoint folders.
+
+    Raises
+    ------
+    CoganError
+        As `training.train`.
     """
     folder = Path(settings.run_dir) / "members"
     patches = Patches.load(need(settings, "patches.npz"))
@@ -190,15 +242,25 @@ def member_checkpoints(settings: Settings) -> list[Path]:
     if not found:
         return [train(patches, chosen, folder, made_from=made_from).checkpoint]
     made_from["settings"] = STEPS.asked(settings, "patches.npz") | {"train_members": False}
-    names = ["checkpoint", *(f"checkpoint-{i}" for i in range(2, len(found) + 1))]
-    # the first one last: where it is, all are
-    for source, name in reversed(list(zip(found, names, strict=True))):
-        pretrained.take(source, folder, name, made_from)
-    return [folder / name for name in names]
+    return pretrained.take_members(found, folder, made_from)
 
 
 def load_members(settings: Settings) -> list[Checkpoint]:
-    """The generators of `member_checkpoints`, on their device."""
+    """Load the generators of `member_checkpoints`, on their device.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Returns
+    -------
+    list of Checkpoint
+
+    Raises
+    ------
+    CoganError
+        If they are there, but were made with other settings.
+    """
     folder = need(settings, "members")
     trainings = [load_checkpoint(path) for path in sorted(folder.glob("checkpoint*"))]
     for trained in trainings:
@@ -216,24 +278,30 @@ def load_members(settings: Settings) -> list[Checkpoint]:
 def member_sky_file(settings: Settings, each: Callable[[Sky], object] | None = None) -> Path:
     """Turn ``sky.fits`` into ``co_members.fits``: a member, mean and spread of each line.
 
-    And, see `extrapolation`, how far from the training tiles' dust and HI each pixel lies. `each`
-    is called with every member's sky.
+    And, see `extrapolation`, how far from the training tiles' dust and HI each pixel lies.
+
+    Parameters
+    ----------
+    settings : Settings
+    each : callable, optional
+        Called with every member's sky.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    CoganError
+        As `synthesis.skies`.
     """
     trainings = load_members(settings)
     patches = Patches.load(need(settings, "patches.npz"))
     sky, found = read_with_sum(need(settings, "sky.fits"), read_sky)
     sums = {"sky.fits": found, "patches.npz": patches.checksum()}
     made_from = STEPS.record(settings, "co_members.fits", **sums)
-    co = synthesise_members(
-        sky,
-        trainings,
-        settings.members,
-        settings.seed,
-        each,
-        nthreads=settings.thread_count,
-        skysha=found,
-        **to_header(made_from),
-    )
+    options = {"nthreads": settings.thread_count, "skysha": found, **to_header(made_from)}
+    co = synthesise_members(sky, trainings, settings.members, settings.seed, each, **options)
     flag, distance = extrapolation(sky.maps, patches.select("train").inputs)
     maps = co.maps | {"OUTSIDE": flag, "OUTSIDE_DEX": distance}
     units = co.units | {"OUTSIDE": "1", "OUTSIDE_DEX": "dex"}
@@ -249,7 +317,21 @@ def member_sky_file(settings: Settings, each: Callable[[Sky], object] | None = N
     whole="co.fits",
 )
 def co_sky_file(settings: Settings) -> Path:
-    """Turn ``sky.fits`` into ``co.fits`` with ``checkpoint/``."""
+    """Turn ``sky.fits`` into ``co.fits`` with ``checkpoint/``.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    CoganError
+        If the checkpoint is not one of these tiles; as `synthesis.synthesise`.
+    """
     run = Path(settings.run_dir)
     trained = load_checkpoint(need(settings, "checkpoint"))
     check_matches(trained, Patches.load(need(settings, "patches.npz")))
@@ -257,14 +339,8 @@ def co_sky_file(settings: Settings) -> Path:
     sky, found = read_with_sum(need(settings, "sky.fits"), read_sky)
     made_from = STEPS.record(settings, "co.fits", **{"sky.fits": found})
     part = run / "co.part.npz"
-    co = synthesise(
-        sky,
-        trained,
-        nthreads=settings.thread_count,
-        part=part,
-        skysha=found,
-        **to_header(made_from),
-    )
+    facts = {"skysha": found, **to_header(made_from)}
+    co = synthesise(sky, trained, nthreads=settings.thread_count, part=part, **facts)
     path = write_sky(run / "co.fits", co)
     part.unlink(missing_ok=True)
     return path
@@ -283,6 +359,19 @@ def report(settings: Settings) -> Path:
     The CO sky is cut where the real one was. For each target the section holds what `validate`
     finds, the score of the log-linear fit that the network has to beat, and under ``tiles_bare``
     some numbers of the test tiles translated one by one, without joining and without sky around.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    CoganError
+        If the checkpoint is not one of these tiles; as `validate`.
     """
     run = Path(settings.run_dir)
     co, found = read_with_sum(need(settings, "co.fits"), read_sky)
@@ -297,35 +386,11 @@ def report(settings: Settings) -> Path:
     tile, sections = Geometry(**test.meta["geometry"]), {}
     for i, name in enumerate(test.meta["target_columns"]):
         alm = map_to_alm(co.maps[name])
-        mock = cut_tiles(alm, tile, test.lonlat, settings.thread_count)
+        generated = cut_tiles(alm, tile, test.lonlat, settings.thread_count)
         fit = fit_loglinear(train_tiles.inputs, train_tiles.targets[:, i])
-        section = validate(test, mock, name, seed=settings.seed, baseline=fit)
+        sections[name] = validate(test, generated, name, seed=settings.seed, baseline=fit)
         other = validate(test, bare[:, i], name, seed=settings.seed)
-        section["tiles_bare"] = {
-            **{
-                part: {key: other[part][key] for key in keys}
-                for part, keys in _OF_BARE_TILES.items()
-            },
-            **{key: other[key] for key in ("r2_heldout", "rho_ell_real_mock")},
-        }
-        sections[name] = section
+        sections[name]["tiles_bare"] = diagnostics(other)
     add_to_report(run, "validation", sections)
     add_to_report(run, "provenance", run_provenance(settings))
     return add_to_report(run, "made_from", made_from)  # last: where it fits, the section does
-
-
-def run_provenance(settings: Settings) -> dict:
-    """Provenance of a chapter: code, versions, seed, checksums of the artefacts it has taken up.
-
-    They were taken when the artefacts were read or made, and that of the sky file that `sky_path`
-    names when ``sky.fits`` was made from it.
-    """
-    run = Path(settings.run_dir)
-    taken = STEPS.taken.get(run.absolute(), {}).items()
-    sums = {f"{name.split('.')[0]}_sha256": found for name, found in taken if name != REPORT}
-    if settings.sky_path:
-        sums["sky_source"] = Path(settings.sky_path).name
-        record = read_record(run / "sky.fits") if (run / "sky.fits").exists() else None
-        if record and "sky_path" in record["settings"]:
-            sums["sky_source_sha256"] = record["settings"]["sky_path"]
-    return provenance(settings.seed, **sums)

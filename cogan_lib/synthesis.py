@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import healpy as hp
@@ -25,18 +24,16 @@ from tqdm import tqdm
 
 from . import __version__
 from .base.checks import check_positive
-from .base.files import CoganError, atomic_path, git_commit, reading
+from .base.files import CoganError, git_commit
 from .base.processes import add_up, share
 from .gan.checkpoint import Checkpoint
 from .gan.networks import translate
 from .gan.noise import noise_alm
 from .sky.harmonics import Interpolant, beam_lmax
 from .sky.skyfile import Sky
-from .tiles.patches import scale
-from .tiles.scaling import PatchMinMax, scaling_from_dict, to_physical
+from .tiles.part import Part
+from .tiles.scaling import PatchMinMax, scale, scaling_from_dict, to_physical
 from .tiles.tiling import Geometry, Joiner, cut_maps, map_to_alm
-
-log = logging.getLogger(__name__)
 
 #: A long synthesis writes down what it has at most this often.
 PART_SECONDS = 60.0
@@ -58,7 +55,9 @@ def generate(
     Parameters
     ----------
     checkpoint : Checkpoint
+        Its generator runs on the device that it is on.
     inputs : ndarray, shape (n, n_inputs, npix, npix)
+        In the units of the checkpoint's input columns.
     targets : ndarray, shape (n, n_targets, npix, npix), optional
         Real CO of the same places: only the per-patch min-max scaling needs it, to put back the
         amplitude that it threw away (as the paper's notebooks do).
@@ -69,6 +68,21 @@ def generate(
     -------
     ndarray, shape (n, n_targets, npix, npix), float32
         K km/s.
+
+    Raises
+    ------
+    CoganError
+        If the inputs have another number of channels or are not finite, the noise has another
+        number of fields, or a per-patch scaling finds no targets.
+
+    Examples
+    --------
+    >>> from cogan_lib.gan.checkpoint import load_checkpoint
+    >>> from cogan_lib.gan.pretrained import WEIGHTS
+    >>> trained = load_checkpoint(WEIGHTS / "embedded-nside256" / "cycle-gan")
+    >>> dust, gas = np.full((1, 16, 16), 1.0), np.full((1, 16, 16), 5e20)
+    >>> generate(trained, np.stack([dust, gas], axis=1)).shape
+    (1, 2, 16, 16)
     """
     ours = checkpoint.meta
     scalings = [scaling_from_dict(ours["scalings"][name]) for name in ours["input_columns"]]
@@ -86,7 +100,7 @@ def generate(
         )
     if fields:
         scaled = np.concatenate([scaled, noise.astype(np.float32)], axis=1)
-    mock = translate(checkpoint.generator, scaled)
+    generated = translate(checkpoint.generator, scaled)
     for channel, name in enumerate(ours["target_columns"]):
         scaling = scaling_from_dict(ours["scalings"][name])
         if isinstance(scaling, PatchMinMax) and targets is None:
@@ -95,16 +109,25 @@ def generate(
                 f"give an amplitude where {name} is unknown; train with target_scaling='asinh'."
             )
         real = None if targets is None else targets[:, channel]
-        mock[:, channel] = to_physical(mock[:, channel], scaling, real)
-    return mock
+        generated[:, channel] = to_physical(generated[:, channel], scaling, real)
+    return generated
 
 
 def synthesis_grid(geometry: Geometry, nside: int, nthreads: int = 1) -> tuple[int, Joiner]:
-    """Centres and enlarged tiles with which a sky is synthesised.
+    """Choose the centres and the enlarged tiles with which a sky is generated.
 
     The grid of centres whose spacing is nearest to half a training tile, and the smallest tile
     that holds a centre's cell with its hand-over zone and a quarter of a training tile of context
     around it.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Of the training tiles.
+    nside : int
+        Of the sky.
+    nthreads : int
+        For the joiner.
 
     Returns
     -------
@@ -148,6 +171,10 @@ def synthesise(
     batch_size : int, optional
         Tiles cut and translated together; bounds the memory. By default 64 on a GPU and 8 on a CPU,
         where the networks' features of more tiles leave the cache and take half as long again.
+    nthreads : int
+        CPU threads that cut and join.
+    progress : bool
+        Show a bar.
     part : path, optional
         File that keeps the sums over the tiles so far. If the process is killed, the next one goes
         on from there, to the same sky bit by bit; whoever has written the sky removes the file.
@@ -179,7 +206,7 @@ def skies(
     part: Path | None = None,
     **inputs: str,
 ) -> Iterator[Sky]:
-    """Each member's sky, in order: what `synthesise` gives, made together.
+    """Generate each member's sky, in order: what `synthesise` gives, made together.
 
     The sky is analysed once for all members; its tiles are cut once for every `TOGETHER` of them,
     with the noise of all. At NSIDE 2048 these many take about 12 GB: each member's noise is ready
@@ -187,10 +214,18 @@ def skies(
 
     Parameters
     ----------
+    sky : Sky
+        As for `synthesise`.
     members : sequence of (Checkpoint, int)
         Generators, equal but for their weights, and the seeds of their noise.
-    sky, batch_size, nthreads, progress, part, **inputs
-        As for `synthesise`; a `part` is kept of up to `TOGETHER` members.
+    batch_size, nthreads, progress, **inputs
+        As for `synthesise`.
+    part : path, optional
+        As for `synthesise`; kept of up to `TOGETHER` members.
+
+    Yields
+    ------
+    Sky
 
     Raises
     ------
@@ -216,7 +251,7 @@ def skies(
         return [Interpolant(map_to_alm(sky.maps[name], lmax), cutting) for name in columns]
 
     known = of_columns(ours["input_columns"])
-    truth = of_columns(ours["target_columns"] if per_patch else [])
+    real = of_columns(ours["target_columns"] if per_patch else [])
     for start in range(0, len(members), TOGETHER):
         group = members[start : start + TOGETHER]
         _, joiner = synthesis_grid(Geometry(**ours["geometry"]), sky.nside, joining)
@@ -228,9 +263,9 @@ def skies(
         ]
         kept = None
         if part is not None and len(members) <= TOGETHER:
-            kept = _Part(part, _fingerprint(sky, group, batch_size))
+            kept = Part(part, _fingerprint(sky, group, batch_size))
         generators = [trained for trained, _ in group]
-        _translate_sky(generators, (known, truth, noise), joiner, batch_size, progress, kept)
+        _translate_sky(generators, (known, real, noise), joiner, batch_size, progress, kept)
         columns = np.split(joiner.finish(), len(group))
         for (trained, seed), maps in zip(group, columns, strict=True):
             maps = dict(zip(ours["target_columns"], maps, strict=True))
@@ -252,7 +287,7 @@ def _translate_sky(
     joiner: Joiner,
     batch_size: int,
     progress: bool,
-    part: _Part | None,
+    part: Part | None,
 ) -> None:
     """Cut every tile of the sky, translate it with each generator, and give it to the joiner.
 
@@ -276,13 +311,13 @@ def _translate_sky(
         ]
 
     def to_co(start_and_tiles: tuple[int, list]) -> tuple[int, np.ndarray]:
-        start, (known, truth, noise) = start_and_tiles
+        start, (known, real, noise) = start_and_tiles
         parts = [None] * len(generators) if noise is None else np.split(noise, len(generators), 1)
-        made = [
-            generate(trained, known, truth, of_one)
+        generated = [
+            generate(trained, known, real, of_one)
             for trained, of_one in zip(generators, parts, strict=True)
         ]
-        return start, np.concatenate(made, axis=1)
+        return start, np.concatenate(generated, axis=1)
 
     # on a GPU the host cuts the next tiles and joins the last ones while the card translates
     on_gpu = next(generators[0].generator.parameters()).is_cuda
@@ -295,7 +330,7 @@ def _translate_sky(
 
 
 def _ahead(work: Callable, items: Iterable, in_thread: bool) -> Iterator:
-    """`work` of each item, in order; in a thread of its own, two items ahead of their use."""
+    """Do `work` for each item, in order; in a thread of its own, two items ahead of their use."""
     if not in_thread:
         yield from map(work, items)
         return
@@ -310,7 +345,7 @@ def _ahead(work: Callable, items: Iterable, in_thread: bool) -> Iterator:
 
 
 def _fingerprint(sky: Sky, members: Sequence[tuple[Checkpoint, int]], batch_size: int) -> str:
-    """Checksum of all that the sums over tiles depend on, to the last bit."""
+    """Take the checksum of all that the sums over tiles depend on, to the last bit."""
     first, _ = members[0]
     device = next(first.generator.parameters()).device.type
     facts: list = [git_commit(), batch_size, device]
@@ -321,35 +356,6 @@ def _fingerprint(sky: Sky, members: Sequence[tuple[Checkpoint, int]], batch_size
         if name in sky.maps:
             digest.update(np.ascontiguousarray(sky.maps[name]))
     return digest.hexdigest()
-
-
-@dataclass(frozen=True)
-class _Part:
-    """The file that keeps the sums over the tiles so far, and the checksum of what they are of."""
-
-    path: Path
-    key: str
-
-    def keep(self, done: int, joiner: Joiner) -> None:
-        """Write down the sums over the first `done` tiles."""
-        with atomic_path(self.path) as temporary, open(temporary, "wb") as stream:
-            np.savez(stream, key=self.key, done=done, **joiner.state())
-
-    def take_up(self, joiner: Joiner) -> int:
-        """Give a killed synthesis's sums to the joiner; the number of tiles that are in them."""
-        if not self.path.exists():
-            return 0
-        try:
-            with reading(self.path, "part of a sky", "delete it"), np.load(self.path) as kept:
-                if str(kept["key"]) != self.key:
-                    raise CoganError(f"{self.path} is a part of another sky, or of other weights.")
-                done = int(kept["done"])
-                joiner.restore(kept)
-        except CoganError as problem:
-            log.info("Starting over: %s", problem)
-            return 0
-        log.info("going on after %d of %d tiles in %s", done, len(joiner.centres), self.path)
-        return done
 
 
 def _check_alike(one: Checkpoint, other: Checkpoint) -> None:

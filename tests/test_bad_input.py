@@ -336,7 +336,7 @@ TABLE = {
         "as many block numbers",
     ),
     "validation of three tiles": (lambda: validate(real=TILES[:3], mock=TILES[:3]), "at least 4"),
-    "validation of NaN": (lambda: validate(mock=spoilt(TILES)), "The mock tiles hold NaN"),
+    "validation of NaN": (lambda: validate(mock=spoilt(TILES)), "The generated tiles hold NaN"),
     "validation of two sizes": (lambda: validate(mock=TILES[:, :16, :16]), "same geometry"),
     "validation of one channel": (lambda: validate(inputs=PAIR[:, :1]), "The inputs have shape"),
     "validation without centres": (

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .config import Settings
-from .files import CoganError, reading, sha256
+from .files import CoganError, provenance, reading, sha256
 from .made_from import alone, checksum, differences, read_record
+from .session import REPORT
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +61,19 @@ class Artefacts(dict):
         self.taken: dict[Path, dict[str, str]] = {}
 
     def step(self, name: str, *facts: object, **more: object) -> Callable:
-        """Decorator: the function makes the artefact `name`, alone in its run folder.
+        """Make a decorator: the function makes the artefact `name`, alone in its run folder.
 
-        `facts` are those of `Step`, from `chapter` on.
+        Parameters
+        ----------
+        name : str
+            The artefact's name in the run folder.
+        *facts, **more : object
+            The fields of `Step`, from `chapter` on.
+
+        Returns
+        -------
+        callable
+            Takes the function, whose first argument is the settings, and enters it here.
         """
 
         def decorate(make: Callable) -> Callable:
@@ -79,10 +90,20 @@ class Artefacts(dict):
         return decorate
 
     def need(self, settings: Settings, name: str) -> Path:
-        """Path of an artefact in the run folder that was made with these settings.
+        """Give an artefact in the run folder that was made with these settings.
 
         If it is missing, or was made with other settings or from other inputs, it is made here, and
         a visible note says why.
+
+        Parameters
+        ----------
+        settings : Settings
+        name : str
+            The artefact's name in the run folder.
+
+        Returns
+        -------
+        Path
 
         Raises
         ------
@@ -107,7 +128,7 @@ class Artefacts(dict):
         return path
 
     def _misfit(self, settings: Settings, name: str) -> str:
-        """Why an artefact that is there is not the one asked for; "" if it is.
+        """Say why an artefact that is there is not the one asked for; "" if it is.
 
         Its inputs are brought to the settings first, if its own agree.
         """
@@ -126,10 +147,24 @@ class Artefacts(dict):
         return ""
 
     def asked(self, settings: Settings, name: str) -> dict[str, object]:
-        """All settings that an artefact depends on, its inputs' included.
+        """Collect all settings that an artefact depends on, its inputs' included.
 
         Of a sky file the content counts: its checksum stands in the place of `sky_path`, and what
         describes the embedded sky is left out.
+
+        Parameters
+        ----------
+        settings : Settings
+        name : str
+
+        Returns
+        -------
+        dict of str to object
+
+        Raises
+        ------
+        CoganError
+            If the sky file that `sky_path` names is not readable.
         """
         step, found = self[name], {}
         if "sky_path" in step.settings and settings.sky_path:
@@ -140,14 +175,25 @@ class Artefacts(dict):
         return found | {field: getattr(settings, field) for field in step.settings}
 
     def checksum(self, settings: Settings, name: str) -> str:
-        """Of an artefact's content; it is kept in `taken`."""
+        """Take the checksum of an artefact's content, and keep it in `taken`.
+
+        Parameters
+        ----------
+        settings : Settings
+        name : str
+
+        Returns
+        -------
+        str
+            Hexadecimal.
+        """
         run = Path(settings.run_dir)
         found = checksum(run / self[name].whole, self[name].sum_of)
         self.taken.setdefault(run.absolute(), {})[name] = found
         return found
 
     def record(self, settings: Settings, name: str, **sums: str) -> dict:
-        """What an artefact shall say it was made from (see `made_from`).
+        """Write down what an artefact shall say it was made from (see `made_from`).
 
         Parameters
         ----------
@@ -155,8 +201,38 @@ class Artefacts(dict):
         name : str
         **sums : str
             Checksums of inputs that were taken when they were read; of the others as they are.
+
+        Returns
+        -------
+        dict
+            ``settings`` and ``inputs``.
         """
         inputs = {
             other: sums.get(other) or self.checksum(settings, other) for other in self[name].inputs
         }
         return {"settings": self.asked(settings, name), "inputs": inputs}
+
+    def provenance(self, settings: Settings) -> dict:
+        """Note a chapter's code, versions, seed and checksums of the artefacts it has taken up.
+
+        They were taken when the artefacts were read or made, and that of the sky file that
+        `sky_path` names when ``sky.fits`` was made from it.
+
+        Parameters
+        ----------
+        settings : Settings
+
+        Returns
+        -------
+        dict
+            JSON-ready; see `files.provenance`.
+        """
+        run = Path(settings.run_dir)
+        taken = self.taken.get(run.absolute(), {}).items()
+        sums = {f"{name.split('.')[0]}_sha256": found for name, found in taken if name != REPORT}
+        if settings.sky_path:
+            sums["sky_source"] = Path(settings.sky_path).name
+            record = read_record(run / "sky.fits") if (run / "sky.fits").exists() else None
+            if record and "sky_path" in record["settings"]:
+                sums["sky_source_sha256"] = record["settings"]["sky_path"]
+        return provenance(settings.seed, **sums)

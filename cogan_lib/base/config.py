@@ -42,7 +42,32 @@ class Checked(BaseModel):
 
     @classmethod
     def check(cls, **parameters: object) -> Self:
-        """Settings from notebook parameters, or a `CoganError` that says what is wrong."""
+        """Check notebook parameters.
+
+        Parameters
+        ----------
+        **parameters : object
+            Fields of this class; the others keep their defaults.
+
+        Returns
+        -------
+        Checked
+            Of the class that was asked.
+
+        Raises
+        ------
+        CoganError
+            If a parameter does not exist, is out of range, or does not fit the others.
+
+        Examples
+        --------
+        >>> Settings.check(nside=64, fwhm_arcmin=60.0, tile_pixel_arcmin=30.0, tile_npix=16).nside
+        64
+        >>> Settings.check(nsides=64)
+        Traceback (most recent call last):
+            ...
+        cogan_lib.base.files.CoganError: There is no parameter 'nsides'; did you mean 'nside'?
+        """
         try:
             return cls(**parameters)
         except ValidationError as error:
@@ -94,10 +119,10 @@ class Settings(Checked):
     precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="number format")
 
     use_pretrained: bool = Field(
-        False, description="take the trained weights that came along, if they fit, and don't train"
+        False, description="take the package's trained weights, if they fit, and don't train"
     )
     train_members: bool = Field(
-        False, description="chapter 06: train even if a generator of members came along"
+        False, description="chapter 06: train even if the package has a generator of members"
     )
     member_minutes: float = Field(
         3.0, gt=0, le=10_000, description="chapter 06: budget of that training"
@@ -149,7 +174,7 @@ class Settings(Checked):
 
     @property
     def tile_side_deg(self) -> float:
-        """Side of a tile in degrees."""
+        """Side of a tile [degrees]."""
         return self.tile_npix * self.tile_pixel_arcmin / 60
 
     @property
@@ -188,9 +213,32 @@ def load_profile(name: str | Path, /, **overrides: object) -> Settings:
 
 
 def read_profile(name: str | Path) -> tuple[dict, dict[str, dict]]:
-    """A profile's parameters, unchecked: those of the road, and those of each companion.
+    """Read a profile's parameters, unchecked: those of the road, and those of each companion.
 
     A companion's stand in a section of its name: ``line_transfer: {npix: 16}``.
+
+    Parameters
+    ----------
+    name : str or Path
+        As for `load_profile`.
+
+    Returns
+    -------
+    parameters : dict
+        Of the road.
+    sections : dict of str to dict
+        Each companion's.
+
+    Raises
+    ------
+    CoganError
+        If there is no such profile, or it is not readable.
+
+    Examples
+    --------
+    >>> parameters, sections = read_profile("smoke")
+    >>> sections["line_transfer"]["npix"]
+    16
     """
     path = Path(name) if str(name).endswith(".yaml") else PROFILE_FOLDER / f"{name}.yaml"
     try:

@@ -85,13 +85,30 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def cannot_write(path: Path, error: OSError) -> CoganError:
-    """The error that says why `path` cannot be written, and what to do about it."""
-    mend = (
+    """Put into words why `path` cannot be written, and what to do about it.
+
+    Parameters
+    ----------
+    path : Path
+    error : OSError
+        What the attempt raised.
+
+    Returns
+    -------
+    CoganError
+        To be raised.
+
+    Examples
+    --------
+    >>> print(cannot_write(Path("co.fits"), OSError(errno.EACCES, "Permission denied")))
+    Cannot write co.fits: Permission denied. Choose a run folder that you may write to.
+    """
+    fix = (
         "Make room on the disk and run it again; nothing that was there is lost."
         if error.errno in _FULL
         else "Choose a run folder that you may write to."
     )
-    return CoganError(f"Cannot write {path}: {error.strerror or error}. {mend}")
+    return CoganError(f"Cannot write {path}: {error.strerror or error}. {fix}")
 
 
 def _sweep(folder: Path, pattern: str) -> None:

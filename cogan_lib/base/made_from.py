@@ -29,17 +29,36 @@ _sums: dict[tuple, tuple[tuple, str]] = {}
 
 
 def to_header(record: dict) -> dict[str, str]:
-    """The record as an entry of a sky's `meta`, which stands in its FITS header."""
+    """Turn a record into an entry of a sky's `meta`, which stands in its FITS header.
+
+    Parameters
+    ----------
+    record : dict
+
+    Returns
+    -------
+    dict of str to str
+
+    Examples
+    --------
+    >>> to_header({"settings": {"seed": 1}, "inputs": {}})
+    {'madefrom': '{"inputs": {}, "settings": {"seed": 1}}'}
+    """
     return {"madefrom": json.dumps(record, sort_keys=True)}
 
 
 def read_record(path: str | Path) -> dict | None:
-    """The record of an artefact; None if it has none, as in a file of an older version.
+    """Read the record of an artefact.
 
     Parameters
     ----------
     path : path
         A sky file, a patches file or a JSON file.
+
+    Returns
+    -------
+    dict or None
+        None if it has none, as in a file of an older version.
 
     Raises
     ------
@@ -65,7 +84,24 @@ def read_record(path: str | Path) -> dict | None:
 
 
 def difference(name: str, was: object, now: object) -> str:
-    """Say in which way one setting or checksum differs."""
+    """Say in which way one setting or checksum differs.
+
+    Parameters
+    ----------
+    name : str
+    was, now : object
+        JSON's types; a SHA-256 is cut short, and None was not recorded.
+
+    Returns
+    -------
+    str
+        Part of a sentence.
+
+    Examples
+    --------
+    >>> difference("seed", None, 2)
+    'seed was not recorded, now it is 2'
+    """
     return f"{name} was {_show(was)}, now it is {_show(now)}"
 
 
@@ -76,25 +112,42 @@ def _show(value: object) -> str:
 
 
 def differences(record: dict, settings: dict) -> str:
-    """In which of the settings that an artefact depends on it differs from those asked for.
+    """Say in which of its settings an artefact differs from those asked for.
+
+    Parameters
+    ----------
+    record : dict
+        The artefact's.
+    settings : dict
+        Those asked for; what it does not name is not compared.
 
     Returns
     -------
     str
         Part of a sentence; "" if they agree.
+
+    Examples
+    --------
+    >>> differences({"settings": {"seed": 1, "nside": 64}, "inputs": {}}, {"seed": 2, "nside": 64})
+    'seed was 1, now it is 2'
     """
     pairs = [(name, was, settings.get(name, was)) for name, was in record["settings"].items()]
     return ", ".join(difference(*pair) for pair in pairs if pair[1] != pair[2])
 
 
 def checksum(path: str | Path, of: Callable[[Path], str] = sha256) -> str:
-    """A file's checksum; taken again only when the file has changed.
+    """Take a file's checksum; again only when the file has changed.
 
     Parameters
     ----------
     path : path
     of : callable
         What takes it, SHA-256 of the bytes if not given.
+
+    Returns
+    -------
+    str
+        Hexadecimal.
     """
     path = Path(path).absolute()
     key, signature = (path, of), _signature(path)
@@ -104,7 +157,20 @@ def checksum(path: str | Path, of: Callable[[Path], str] = sha256) -> str:
 
 
 def read_with_sum(path: str | Path, read: Callable[[Path], Content]) -> tuple[Content, str]:
-    """What `read` makes of a file, and the SHA-256 of the very bytes that it read.
+    """Read a file, and take the SHA-256 of the very bytes that were read.
+
+    Parameters
+    ----------
+    path : path
+    read : callable
+        Takes the path and returns the content.
+
+    Returns
+    -------
+    content : object
+        What `read` returned.
+    found : str
+        The checksum; "" if `read` made something of a file that is not there.
 
     Raises
     ------
@@ -122,7 +188,22 @@ def read_with_sum(path: str | Path, read: Callable[[Path], Content]) -> tuple[Co
 
 
 def joined(sums: list[str]) -> str:
-    """One checksum of several."""
+    """Join several checksums in one.
+
+    Parameters
+    ----------
+    sums : list of str
+
+    Returns
+    -------
+    str
+        The only one, or the SHA-256 of all.
+
+    Examples
+    --------
+    >>> joined(["ab12"])
+    'ab12'
+    """
     return sums[0] if len(sums) == 1 else hashlib.sha256("".join(sums).encode()).hexdigest()
 
 
@@ -143,6 +224,10 @@ def alone(run_dir: str | Path, what: str = "step") -> Iterator[None]:
     run_dir : path
     what : {'step', 'driver'}
         One step of the road, or all chapters in a row: a driver's kernels take the steps.
+
+    Yields
+    ------
+    None
 
     Raises
     ------

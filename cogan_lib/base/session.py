@@ -73,7 +73,27 @@ def start(settings: Settings) -> Path:
 
 
 def device(settings: Settings) -> str:
-    """The torch device of this run, ``"cpu"`` or ``"cuda"``; a missing GPU is a `CoganError`."""
+    """Choose the torch device of this run.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of which `device` counts: "auto" takes a GPU if there is one.
+
+    Returns
+    -------
+    {'cpu', 'cuda'}
+
+    Raises
+    ------
+    CoganError
+        If a GPU was asked for and there is none.
+
+    Examples
+    --------
+    >>> device(Settings.check(device="cpu"))
+    'cpu'
+    """
     import torch
 
     if settings.device == "cpu":
@@ -119,20 +139,31 @@ def add_to_report(run_dir: str | Path, section: str, content: dict) -> Path:
     content : dict
         Nested dicts and lists of numbers, strings and NumPy arrays.
 
+    Returns
+    -------
+    Path
+        The report.
+
     Raises
     ------
     CoganError
         If a number is not finite, with its place; nothing is written then.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     read_json(add_to_report(folder, "training", {"epochs": np.int64(3)}))
+    {'training': {'epochs': 3}}
     """
     path = Path(run_dir) / REPORT
-    mend = "delete it and run the chapters again"
-    report = read_json(path, mend) if path.exists() else {}
+    fix = "delete it and run the chapters again"
+    report = read_json(path, fix) if path.exists() else {}
     report[section] = _plain(content, section)
     return write_json(path, report)
 
 
 def _plain(value: object, place: str) -> object:
-    """`value` with plain Python numbers and lists; `place` names it in an error."""
+    """Turn `value` into plain Python numbers and lists; `place` names it in an error."""
     if isinstance(value, dict):
         return {str(key): _plain(item, f"{place}.{key}") for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
@@ -147,7 +178,7 @@ def _plain(value: object, place: str) -> object:
 
 
 def _top_folder(folder: Path) -> Path:
-    """The checkout that `folder` lies in (it has both book/ and cogan_lib/), or `folder` itself."""
+    """Find the checkout that `folder` lies in (it has book/ and cogan_lib/), or `folder` itself."""
     for candidate in (folder, *folder.parents):
         if (candidate / "book").is_dir() and (candidate / "cogan_lib").is_dir():
             return candidate

@@ -81,6 +81,7 @@ def settle(threads: int) -> None:
     Parameters
     ----------
     threads : int
+        For OpenMP, MKL and numba; what the user has set for OpenBLAS and numba stays.
     """
     os.environ["OMP_NUM_THREADS"] = str(threads)
     os.environ.setdefault("NUMBA_NUM_THREADS", str(threads))  # may not change once numba runs
@@ -90,7 +91,24 @@ def settle(threads: int) -> None:
 
 @contextmanager
 def in_threads(number: int) -> Iterator[Callable]:
-    """A `map` that works in so many threads; the plain one for a single thread."""
+    """Open a `map` that works in so many threads; the plain one for a single thread.
+
+    Parameters
+    ----------
+    number : int
+        Threads, at least one.
+
+    Yields
+    ------
+    callable
+        Called as `map`; results come in the order of the items.
+
+    Examples
+    --------
+    >>> with in_threads(2) as each:
+    ...     list(each(abs, [-1, 2, -3]))
+    [1, 2, 3]
+    """
     if number == 1:
         yield map
         return

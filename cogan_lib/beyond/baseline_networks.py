@@ -23,8 +23,8 @@ from ..gan.networks import Discriminator, Generator, layout, translate
 from ..gan.recipes import TrainingSettings
 from ..learn.blocks import Residual, UNet, count_parameters
 from ..learn.fit import Plan, fit, late_linear, seeded
-from ..tiles.patches import Patches, rotate, scale
-from ..tiles.scaling import Scaling, to_physical
+from ..tiles.patches import Patches, rotate
+from ..tiles.scaling import Scaling, scale, to_physical
 from .baselines import checked_inputs, one_target
 
 L1_WEIGHT = 100.0  # of pix2pix (Isola et al. 2017)

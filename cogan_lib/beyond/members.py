@@ -1,11 +1,11 @@
-"""Many CO skies for one sky of dust and HI, with their mean and their spread.
+"""Many CO skies from one sky of dust and HI, with their mean and their spread.
 
 A single map cannot both have the right statistics and be the best guess: the best guess, the mean
 of all skies that are possible, lacks whatever the inputs leave open. So the generator is given
 noise (`noise`), each draw makes another *member* with the statistics of a real sky, and the mean
 and the standard deviation over members are the estimate and its uncertainty (`calibration` says
 what they are worth). It is trained as the Cycle-GAN is (`recipes.member_settings`), with a proper
-score of two members against the true tile in place of the L1 term (`losses.crps`): the score makes
+score of two members against the real tile in place of the L1 term (`losses.crps`): the score makes
 the spread honest, the discriminator the texture.
 
 Two trainings that differ by their seed differ in more than noise. So members of several trainings
@@ -34,7 +34,7 @@ from ..validation.amplitude import asinh_scale
 def member_tiles(
     trainings: Sequence[Checkpoint], inputs: np.ndarray, members: int, seed: int
 ) -> np.ndarray:
-    """Members of tiles that are taken one by one (`synthesise_members` makes them of a sky).
+    """Generate members of tiles one by one (`synthesise_members` makes them of a sky).
 
     Parameters
     ----------
@@ -42,6 +42,10 @@ def member_tiles(
         Generators of members, equal but for their seeds; they take turns, member by member.
     inputs : ndarray, shape (n, n_inputs, npix, npix)
         Physical units.
+    members : int
+        Their number.
+    seed : int
+        Of the noise.
 
     Returns
     -------
@@ -49,11 +53,11 @@ def member_tiles(
         K km/s.
     """
     random, widths = torch.Generator().manual_seed(seed), trainings[0].settings.noise
-    made = []
+    generated = []
     for trained in islice(cycle(trainings), members):
         draw = flat_noise(len(inputs), inputs.shape[-1], widths, random)
-        made.append(generate(trained, inputs, noise=draw.numpy()))
-    return np.stack(made)
+        generated.append(generate(trained, inputs, noise=draw.numpy()))
+    return np.stack(generated)
 
 
 def synthesise_members(
@@ -64,14 +68,18 @@ def synthesise_members(
     each: Callable[[Sky], object] | None = None,
     **options,
 ) -> Sky:
-    """The CO sky of a generator of members, with their mean and standard deviation.
+    """Generate many CO skies, and keep one with the mean and standard deviation of all.
 
     Parameters
     ----------
+    sky : Sky
+        Of dust and HI, as for `synthesis.synthesise`.
     trainings : sequence of Checkpoint
         As for `member_tiles`: member i comes from the training number i modulo their number.
     members : int
-        At least two; their seeds are `seed`, `seed` + 1, ...
+        At least two.
+    seed : int
+        Of the first member's noise; the others' are `seed` + 1, ...
     each : callable, optional
         Called with every member, in order.
     **options
@@ -83,6 +91,11 @@ def synthesise_members(
         For each target, such as W_CO21, in K km/s: the first member under the target's own name,
         and over all members W_CO21_MEAN, W_CO21_STD and W_CO21_MID, the middle
         (`amplitude.middle_of`).
+
+    Raises
+    ------
+    CoganError
+        If a checkpoint was trained without noise, or there are fewer than two members.
     """
     noisy = [trained for trained in trainings if trained.settings.noise]
     if not noisy or len(noisy) < len(trainings) or members < 2:

@@ -22,11 +22,12 @@ CHECK_MEMBERS = 4
 def check(
     generator: nn.Module, patches: Patches, a: np.ndarray, widths: tuple[float, ...] = ()
 ) -> dict[str, float]:
-    """The check after each epoch: generated against real CO of the same tiles, in K km/s.
+    """Compare generated with real CO of the same tiles after an epoch, in K km/s.
 
     Parameters
     ----------
     generator : Module
+        On any device, with averaged weights.
     patches : Patches
         The validation tiles alone. A per-patch scaling has forgotten the amplitude; as in the
         paper's notebooks, the real tile's own extremes then put it back.
@@ -51,7 +52,7 @@ def check(
     rows = []
     for channel, scaling in enumerate(patches.target_scalings):
         real = patches.targets[:, channel]
-        physical = [to_physical(mock[:, channel], scaling, real) for mock in members]
+        physical = [to_physical(member[:, channel], scaling, real) for member in members]
         generated, middle = physical[0], middle_of(physical)
         numbers = per_epoch_check(
             real,
@@ -66,5 +67,21 @@ def check(
 
 
 def best_of(history: list[dict]) -> dict:
-    """The epoch with the lowest score."""
+    """Find the epoch with the lowest score.
+
+    Parameters
+    ----------
+    history : list of dict
+        One row per epoch, as `check` scores it.
+
+    Returns
+    -------
+    dict
+        The first of the best rows.
+
+    Examples
+    --------
+    >>> best_of([{"epoch": 1, "score": 0.7}, {"epoch": 2, "score": 0.5}])["epoch"]
+    2
+    """
     return min(history, key=lambda row: row["score"])

@@ -96,3 +96,27 @@ def take(
         seconds=last["seconds"],
         stopped_by="epochs" if len(history) == budget["max_epochs"] else "minutes",
     )
+
+
+def take_members(found: list[Path], folder: Path, made_from: dict) -> list[Path]:
+    """Copy several trainings' weights into a folder: ``checkpoint``, ``checkpoint-2``, ...
+
+    Parameters
+    ----------
+    found : list of Path
+        Of `fitting`.
+    folder : Path
+        Where they go.
+    made_from : dict
+        As for `take`.
+
+    Returns
+    -------
+    list of Path
+        The checkpoint folders.
+    """
+    names = ["checkpoint", *(f"checkpoint-{i}" for i in range(2, len(found) + 1))]
+    # the first one last: where it is, all are
+    for source, name in reversed(list(zip(found, names, strict=True))):
+        take(source, folder, name, made_from)
+    return [folder / name for name in names]

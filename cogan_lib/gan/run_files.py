@@ -53,7 +53,25 @@ class RunFiles:
         self.saved = time.monotonic()
 
     def begin(self, model: CycleGan, resume: bool) -> list[dict]:
-        """The history of the epochs so far; `model` goes on from there if it shall."""
+        """Start a run, or go on with one.
+
+        Parameters
+        ----------
+        model : CycleGan
+            Brought to where the saved run stood.
+        resume : bool
+            Whether to go on from ``state.pt``, if there is one.
+
+        Returns
+        -------
+        list of dict
+            The history of the epochs so far.
+
+        Raises
+        ------
+        CoganError
+            If the state belongs to another run.
+        """
         if resume and self.state_file.exists():
             return _resume(self.state_file, model, self.fingerprint)
         if model.fabric.is_global_zero:
@@ -61,7 +79,16 @@ class RunFiles:
         return []
 
     def keep(self, model: CycleGan, history: list[dict], over: bool) -> None:
-        """Write the log, the weights if the last epoch is the best, and now and then the state."""
+        """Write the log, the weights if the last epoch is the best, and now and then the state.
+
+        Parameters
+        ----------
+        model : CycleGan
+        history : list of dict
+            Of all epochs, the last one included.
+        over : bool
+            Whether the run ends here, which is when the state is always written.
+        """
         write_log(self.folder / "training_log.csv", history)
         if best_of(history) is history[-1]:
             save_checkpoint(
@@ -81,7 +108,14 @@ class RunFiles:
 
 
 def write_log(path: Path, history: list[dict]) -> None:
-    """The CSV log, one line an epoch; terms without weight stay empty."""
+    """Write the CSV log, one line per epoch; terms without weight stay empty.
+
+    Parameters
+    ----------
+    path : Path
+    history : list of dict
+        Rows with keys out of `COLUMNS`.
+    """
     with atomic_path(path) as temporary, open(temporary, "w", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS, restval="")
         writer.writeheader()
@@ -89,7 +123,7 @@ def write_log(path: Path, history: list[dict]) -> None:
 
 
 def _resume(state_file: Path, model: CycleGan, fingerprint: dict) -> list[dict]:
-    """Put a saved state into `model`; the history of the epochs so far."""
+    """Put a saved state into `model`; returns the history of the epochs so far."""
     state = load_state(state_file)
     saved = state.pop("fingerprint", {})
     for key, value in fingerprint.items():

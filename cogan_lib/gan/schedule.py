@@ -14,7 +14,28 @@ from .recipes import TrainingSettings
 
 
 class Schedule:
-    """How much of the budget is used: the larger of the shares of steps and of minutes."""
+    """How much of the budget is used: the larger of the shares of steps and of minutes.
+
+    Parameters
+    ----------
+    fabric : Fabric
+    settings : TrainingSettings
+        Of which the batch size, the budget and the learning rate count.
+    tiles : int
+        Training tiles.
+    history : list of dict
+        Rows of the epochs so far, which have used their part.
+
+    Attributes
+    ----------
+    batch, steps_per_epoch, steps : int
+        Tiles of a step, shared by all processes; steps of an epoch; steps of the whole budget.
+
+    Raises
+    ------
+    CoganError
+        If the processes cannot share a step's tiles equally.
+    """
 
     def __init__(self, fabric: Fabric, settings: TrainingSettings, tiles: int, history: list[dict]):
         self.fabric, self.settings = fabric, settings
@@ -24,28 +45,58 @@ class Schedule:
                 f"{fabric.world_size} processes cannot share the {self.batch} tiles of a step "
                 "equally; choose another batch_size or number of processes."
             )
-        self.steps_an_epoch = tiles // self.batch
-        self.steps = settings.max_epochs * self.steps_an_epoch
+        self.steps_per_epoch = tiles // self.batch
+        self.steps = settings.max_epochs * self.steps_per_epoch
         self.start = time.monotonic() - (history[-1]["seconds"] if history else 0.0)
 
     def seconds(self) -> float:
-        """Seconds since the start, over all resumed parts."""
+        """Count the seconds since the start, over all resumed parts.
+
+        Returns
+        -------
+        float
+        """
         return time.monotonic() - self.start
 
     def used(self, steps: int) -> float:
-        """Share of the budget used after so many steps; 1 is the end."""
+        """Share of the budget that is used after so many steps.
+
+        Parameters
+        ----------
+        steps : int
+
+        Returns
+        -------
+        float
+            1 is the end.
+        """
         minutes = self.seconds() / 60
         if self.fabric.world_size > 1 and math.isfinite(self.settings.max_minutes):
             minutes = self.fabric.broadcast(minutes)  # all processes must stop at the same step
         return max(steps / self.steps, minutes / self.settings.max_minutes)
 
     def rate(self, used: float) -> float:
-        """Learning rate at a share of the budget: constant for the first half, then down to 0."""
+        """Learning rate at a share of the budget: constant for the first half, then down to 0.
+
+        Parameters
+        ----------
+        used : float
+
+        Returns
+        -------
+        float
+        """
         return self.settings.learning_rate * min(1.0, 2 * (1 - used))
 
 
 class Progress(tqdm):
-    """A bar for the used share of the budget, with the epoch's mean losses so far."""
+    """A bar for the used share of the budget, with the epoch's mean losses so far.
+
+    Parameters
+    ----------
+    fabric : Fabric
+        Its first process alone draws.
+    """
 
     SHOWN = ("generator", "cycle", "discriminator_a", "discriminator_b")
 
@@ -59,7 +110,17 @@ class Progress(tqdm):
         )
 
     def show(self, used: float, epoch: int, totals: dict[str, Tensor], steps: int) -> None:
-        """Move on to the share `used`; `totals` are the losses summed over so many steps."""
+        """Move on to a share of the budget.
+
+        Parameters
+        ----------
+        used : float
+            The share.
+        epoch : int
+        totals : dict of str to Tensor
+            The epoch's losses, summed over so many `steps`.
+        steps : int
+        """
         if self.update(100 * min(used, 1) - self.n):
             # the only place within an epoch where a GPU has to be waited for: every few seconds
             means = ", ".join(f"{name} {float(totals[name]) / steps:.3f}" for name in self.SHOWN)

@@ -30,6 +30,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from ..base.checks import check_side
 from ..base.files import CoganError, atomic_path
 from ..base.processes import open_fabric
 from ..tiles.patches import Patches, rotate
@@ -49,7 +50,7 @@ class TrainingResult:
     checkpoint : Path
         Folder of the best epoch's averaged weights; `checkpoint.load_checkpoint` reads it.
     log : Path
-        CSV file with one line an epoch.
+        CSV file with one line per epoch.
     history : list of dict
         The same lines.
     best_epoch, epochs, steps : int
@@ -93,12 +94,16 @@ def train(
         What the checkpoint says of its origin (see `base.made_from`). Default: that of the patches,
         and their checksum.
 
+    Returns
+    -------
+    TrainingResult
+
     Raises
     ------
     CoganError
-        Empty split, NaN, a tile side that is no multiple of four, an identity loss between unequal
-        channels, a batch that processes cannot share, a folder that cannot be written, a state of
-        another run, losses that explode.
+        Empty split, NaN, a tile side that is no multiple of 4 or below 16, an identity loss between
+        unequal channels, a batch that processes cannot share, a folder that cannot be written, a
+        state of another run, losses that explode.
     """
     tiles = {split: patches.scaled(split) for split in ("train", "validation")}
     _check_tiles(tiles, settings)
@@ -140,10 +145,11 @@ def _check_tiles(tiles: dict, settings: TrainingSettings) -> None:
                     "01 again and look at its figures."
                 )
     a, b = tiles["train"]
-    if a.shape[-1] % 4 or a.shape[-1] < 16:
+    check_side(a.shape[-1])
+    if a.shape[-1] < 16:
         raise CoganError(
-            f"Tiles of {a.shape[-1]} pixels cannot be halved twice; make them a multiple of 4, at "
-            "least 16."
+            f"Tiles of {a.shape[-1]} pixels are too small for a discriminator; tile_npix must be "
+            "at least 16."
         )
     settings.weights.check(a.shape[1], b.shape[1], settings.paired)
 
@@ -157,7 +163,7 @@ def _train(
     resume: bool,
     made_from: dict,
 ) -> tuple[list[dict], str]:
-    """The run itself, in every process: the history and what ended it."""
+    """Run the training, in every process; the history and what ended it."""
     a, b = (torch.from_numpy(x).to(fabric.device) for x in tiles["train"])
     model = CycleGan(a.shape[1], b.shape[1], settings, fabric)
     files = RunFiles(run_dir, settings, patches, made_from)
@@ -186,7 +192,7 @@ def _train(
 def _epoch(
     epoch: int, model: CycleGan, a: Tensor, b: Tensor, schedule: Schedule, bar: Progress
 ) -> dict[str, float]:
-    """One pass over the training tiles, or less if time is up; the mean losses."""
+    """Pass over the training tiles once, or less if time is up; the mean losses."""
     settings = model.settings
     seed = np.random.SeedSequence([settings.seed, epoch]).generate_state(1)[0]
     random = torch.Generator().manual_seed(int(seed))
@@ -195,21 +201,21 @@ def _epoch(
     if not settings.paired:
         order_b = torch.randperm(len(a), generator=random).to(a.device)
     totals: dict[str, Tensor] = {}
-    for step in range(schedule.steps_an_epoch):
+    for step in range(schedule.steps_per_epoch):
         used = schedule.used(model.steps)
         if used >= 1 and step > 0:
             break
         rate = schedule.rate(used)
         model.set_rate(max(rate, 0.0))
         part = slice(step * schedule.batch, (step + 1) * schedule.batch)
-        turns = torch.randint(8, (2,), generator=random).tolist()
+        rotations = torch.randint(8, (2,), generator=random).tolist()
         if settings.paired:
-            turns[1] = turns[0]
-        real_a = _turned(a[order_a[part]], turns[0])
+            rotations[1] = rotations[0]
+        real_a = _rotated(a[order_a[part]], rotations[0])
         if settings.jitter:
             offset = torch.randn((*real_a.shape[:2], 1, 1), generator=random)
             real_a = real_a + settings.jitter * offset.to(real_a.device, non_blocking=True)
-        real_b = _turned(b[order_b[part]], turns[1])
+        real_b = _rotated(b[order_b[part]], rotations[1])
         for name, loss in model.step(real_a, real_b, random).items():
             totals[name] = totals[name] + loss if name in totals else loss
         done = step + 1
@@ -224,6 +230,6 @@ def _epoch(
     return losses
 
 
-def _turned(tiles: Tensor, turn_number: int) -> Tensor:
-    """One of the eight flips and quarter turns of a square, the same for a whole batch."""
-    return rotate(tiles, turn_number >= 4, turn_number % 4)
+def _rotated(tiles: Tensor, number: int) -> Tensor:
+    """Apply one of a square's eight flips and quarter rotations to a whole batch."""
+    return rotate(tiles, number >= 4, number % 4)

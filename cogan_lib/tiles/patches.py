@@ -18,7 +18,7 @@ import numpy as np
 from ..base.files import CoganError, atomic_path, parse_json, provenance, reading
 from ..base.foreign import check_npz
 from ..base.units import CO_SOFTENING
-from .scaling import PatchMinMax, Scaling, scaling_from_dict
+from .scaling import PatchMinMax, Scaling, scale, scaling_from_dict
 from .split import SPLITS, TRAIN, UNUSED, assign_split
 from .split import TEST as TEST  # handed on, as the next four
 from .split import TEST_BLOCKS as TEST_BLOCKS
@@ -61,18 +61,23 @@ class Patches:
         Returns
         -------
         Patches
+            With copies of those tiles.
 
         Raises
         ------
         CoganError
             If there is no such split.
         """
-        if split not in SPLITS:
-            raise CoganError(f"There is no split {split!r}; choose one of {', '.join(SPLITS)}.")
-        keep = self.split == SPLITS[split]
+        keep = self._numbers(split)
         return Patches(
             self.inputs[keep], self.targets[keep], self.lonlat[keep], self.split[keep], self.meta
         )
+
+    def _numbers(self, split: str) -> np.ndarray:
+        """Find the numbers of a split's tiles."""
+        if split not in SPLITS:
+            raise CoganError(f"There is no split {split!r}; choose one of {', '.join(SPLITS)}.")
+        return np.flatnonzero(self.split == SPLITS[split])
 
     @property
     def input_scalings(self) -> list[Scaling | PatchMinMax]:
@@ -98,16 +103,21 @@ class Patches:
         Returns
         -------
         inputs, targets : ndarray, float32
-            Shapes as the attributes.
+            Shapes as the attributes; the only arrays of that size that are made.
+
+        Raises
+        ------
+        CoganError
+            If there is no such split.
         """
-        chosen = self.select(split)
+        chosen = self._numbers(split)
         return (
-            scale(chosen.inputs, self.input_scalings),
-            scale(chosen.targets, self.target_scalings),
+            scale(self.inputs, self.input_scalings, chosen),
+            scale(self.targets, self.target_scalings, chosen),
         )
 
     def fingerprint(self) -> dict[str, object]:
-        """What the tiles are, part by part; who made them, and when, does not count.
+        """Tell what the tiles are, part by part; who made them, and when, does not count.
 
         Returns
         -------
@@ -128,7 +138,13 @@ class Patches:
         )
 
     def checksum(self) -> str:
-        """SHA-256 of the `fingerprint`."""
+        """Take the SHA-256 of the `fingerprint`.
+
+        Returns
+        -------
+        str
+            Hexadecimal; equal tiles have equal ones, whoever made them.
+        """
         return hashlib.sha256(json.dumps(self.fingerprint(), sort_keys=True).encode()).hexdigest()
 
     def save(self, path: str | Path) -> Path:
@@ -142,6 +158,11 @@ class Patches:
         -------
         Path
             `path`.
+
+        Raises
+        ------
+        CoganError
+            If it cannot be written.
         """
         with atomic_path(path) as temporary, open(temporary, "wb") as stream:
             np.savez(
@@ -242,24 +263,6 @@ def check_meta(meta: dict) -> None:
         raise ValueError(f"{meta['geometry']} are no tiles")
     if not 0 < meta["fwhm_arcmin"] < math.inf:
         raise ValueError(f"a beam of {meta['fwhm_arcmin']} arcmin cannot be")
-
-
-def scale(tiles: np.ndarray, scalings: list[Scaling | PatchMinMax]) -> np.ndarray:
-    """Scale tiles, each channel by its own scaling.
-
-    Parameters
-    ----------
-    tiles : ndarray, shape (n, channels, npix, npix)
-        Physical units.
-    scalings : list of Scaling or PatchMinMax
-        One per channel.
-
-    Returns
-    -------
-    ndarray, shape (n, channels, npix, npix), float32
-    """
-    channels = [s.forward(tiles[:, i].astype(np.float64)) for i, s in enumerate(scalings)]
-    return np.stack(channels, axis=1).astype(np.float32)
 
 
 def rotate(tiles, flip: bool, quarter_turns: int):

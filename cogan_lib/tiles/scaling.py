@@ -14,6 +14,9 @@ import numpy as np
 
 from ..base.files import CoganError
 
+#: Tiles scaled at once: bounds the memory that double precision takes.
+_TOGETHER = 256
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -240,6 +243,42 @@ class PatchMinMax:
         dict
         """
         return asdict(self)
+
+
+def scale(
+    tiles: np.ndarray,
+    scalings: list[Scaling | PatchMinMax],
+    numbers: np.ndarray | None = None,
+) -> np.ndarray:
+    """Scale tiles, each channel by its own scaling.
+
+    Parameters
+    ----------
+    tiles : ndarray, shape (n, channels, npix, npix)
+        Physical units.
+    scalings : list of Scaling or PatchMinMax
+        One per channel.
+    numbers : ndarray of int, optional
+        Of the tiles to scale, all by default: so a split is scaled without a copy of it.
+
+    Returns
+    -------
+    ndarray, shape (len(numbers), channels, npix, npix), float32
+
+    Examples
+    --------
+    >>> tiles = np.linspace(0, 5, 12, dtype=np.float32).reshape(3, 1, 2, 2)
+    >>> scale(tiles, [PatchMinMax()], np.array([2])).round(2)[0, 0]
+    array([[-1.  , -0.33],
+           [ 0.33,  1.  ]], dtype=float32)
+    """
+    numbers = np.arange(len(tiles)) if numbers is None else numbers
+    scaled = np.empty((len(numbers), len(scalings), *tiles.shape[2:]), dtype=np.float32)
+    for start in range(0, len(numbers), _TOGETHER):
+        part = slice(start, start + _TOGETHER)
+        for i, scaling in enumerate(scalings):
+            scaled[part, i] = scaling.forward(tiles[numbers[part], i].astype(np.float64))
+    return scaled
 
 
 def to_physical(

@@ -16,7 +16,7 @@ from functools import cache
 import ducc0
 import healpy as hp
 import numpy as np
-from scipy import ndimage, sparse, spatial
+from scipy import spatial
 
 from ..base.checks import check_centres
 from ..base.files import CoganError
@@ -26,6 +26,7 @@ from ..sky.maps import full_sky
 from .geometry import Geometry, frames, tile_centres, tile_points
 from .geometry import tile_lonlat as tile_lonlat  # handed on: all of a tile in one place
 from .geometry import tile_vectors as tile_vectors
+from .splines import evaluation, to_coefficients
 
 #: Points evaluated at once: bounds the memory beside the tiles themselves.
 _CHUNK_POINTS = 1_000_000
@@ -37,49 +38,11 @@ _FAINT = 8
 
 @cache
 def _covering_radius(centre_nside: int) -> float:
-    """Largest distance in radians of any point of the sphere from its nearest centre."""
+    """Find the largest distance of any point of the sphere from its nearest centre [rad]."""
     fine = 8 * centre_nside
     points = np.stack(hp.pix2vec(fine, np.arange(hp.nside2npix(fine))), axis=1)
     centres = np.stack(hp.pix2vec(centre_nside, np.arange(hp.nside2npix(centre_nside))), axis=1)
     return spatial.cKDTree(centres).query(points)[0].max() + hp.nside2resol(fine)
-
-
-@cache
-def _to_spline(npix: int) -> np.ndarray:
-    """Matrix that takes a row of samples to the coefficients of its cubic spline, (npix, npix).
-
-    Two products with it take half the time of scipy's recursion along both axes.
-    """
-    matrix = ndimage.spline_filter1d(np.eye(npix), order=3, axis=0, mode="mirror")
-    matrix[np.abs(matrix) < 1e-12] = 0  # denormal numbers make products ten times slower
-    return matrix.astype(np.float32)
-
-
-def _cubic(position: np.ndarray, npix: int) -> tuple[np.ndarray, np.ndarray]:
-    """The four coefficients around points on a row of `npix`, and their weights, shapes (4, n)."""
-    second = np.floor(position)
-    offset, weights = position - second, np.empty((4, position.size))
-    rest = 1 - offset
-    weights[0] = rest * rest * rest / 6
-    weights[1] = (offset * offset * (offset - 2) * 3 + 4) / 6
-    weights[2] = (rest * rest * (rest - 2) * 3 + 4) / 6
-    weights[3] = 1 - weights[0] - weights[1] - weights[2]
-    around = np.abs(np.add.outer(np.arange(-1, 3, dtype=np.int32), second.astype(np.int32)))
-    return npix - 1 - np.abs(npix - 1 - around), weights  # mirrored at both ends
-
-
-def _evaluation(row: np.ndarray, column: np.ndarray, npix: int) -> sparse.csr_array:
-    """Matrix that takes a tile's spline coefficients to its values at points, shape (n, npix**2).
-
-    `scipy.ndimage.map_coordinates` works out the weights of the 16 coefficients around a point for
-    each map anew.
-    """
-    (rows, down), (columns, across) = _cubic(row, npix), _cubic(column, npix)
-    weights = np.einsum("ip,jp->pij", down, across)
-    places = np.einsum("ip,jp->pij", rows * npix, np.ones_like(rows))
-    places += columns.T[:, None]
-    ends = np.arange(0, weights.size + 1, 16, dtype=np.int32)
-    return sparse.csr_array((weights.ravel(), places.ravel(), ends), shape=(row.size, npix**2))
 
 
 def map_to_alm(values: np.ndarray, lmax: int | None = None) -> np.ndarray:
@@ -101,6 +64,11 @@ def map_to_alm(values: np.ndarray, lmax: int | None = None) -> np.ndarray:
     ------
     CoganError
         If it is no map, or has holes.
+
+    Examples
+    --------
+    >>> map_to_alm(np.full(12 * 4**2, 2.0), lmax=1).real.round(4)  # 2 sqrt(4 pi)
+    array([7.0898, 0.    , 0.    ])
     """
     values = full_sky(values)
     if not np.isfinite(values).all():
@@ -110,11 +78,12 @@ def map_to_alm(values: np.ndarray, lmax: int | None = None) -> np.ndarray:
 
 
 def cut_maps(maps: list[Interpolant], geometry: Geometry, centres: np.ndarray) -> np.ndarray:
-    """Tiles of several band-limited maps at the same centres, exact to 1e-5.
+    """Cut tiles of several band-limited maps at the same centres, exact to 1e-5.
 
     Parameters
     ----------
     maps : list of Interpolant
+        Each map, ready for points anywhere (`harmonics.Interpolant`).
     geometry : Geometry
     centres : ndarray, shape (n, 2)
         Longitude and latitude in degrees.
@@ -122,6 +91,12 @@ def cut_maps(maps: list[Interpolant], geometry: Geometry, centres: np.ndarray) -
     Returns
     -------
     ndarray, shape (n, len(maps), npix, npix), float32
+        In the maps' units.
+
+    Raises
+    ------
+    CoganError
+        If a centre is no point of the sphere.
     """
     centres = check_centres(centres)
     tiles = np.empty((len(centres), len(maps), geometry.npix, geometry.npix), dtype=np.float32)
@@ -151,6 +126,12 @@ def cut_tiles(
     Returns
     -------
     ndarray, shape (n, npix, npix), float32
+        In the map's unit.
+
+    Raises
+    ------
+    CoganError
+        If a centre is no point of the sphere.
 
     Examples
     --------
@@ -162,11 +143,12 @@ def cut_tiles(
 
 
 def share_of_tiles(mask: np.ndarray, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
-    """Share of each tile that a RING mask covers, from the pixels that the tile's points fall in.
+    """Find the share of each tile that a mask covers, from the pixels that its points fall in.
 
     Parameters
     ----------
     mask : ndarray of bool, shape (12 * nside**2,)
+        RING.
     lon, lat : ndarray, shape (n, npix, npix)
         From `tile_lonlat`, in degrees.
 
@@ -201,6 +183,16 @@ class Joiner:
         Of the maps that come out.
     nthreads : int
         Tiles interpolated at the same time; the sum is taken in the same order for any number.
+
+    Attributes
+    ----------
+    centres : ndarray, shape (12 * centre_nside**2, 2)
+        Of the tiles, in the order in which `add` numbers them [degrees].
+
+    Raises
+    ------
+    CoganError
+        If the tiles are too small for the grid of centres and would leave gaps.
     """
 
     def __init__(
@@ -228,7 +220,17 @@ class Joiner:
 
     @staticmethod
     def reach(centre_nside: int) -> float:
-        """Radians from a centre beyond which no point is its own, the hand-over included."""
+        """Find how far a centre's points reach, the hand-over included.
+
+        Parameters
+        ----------
+        centre_nside : int
+
+        Returns
+        -------
+        float
+            Radians.
+        """
         return _covering_radius(centre_nside) + _FAINT / 2 * BLEND * hp.nside2resol(centre_nside)
 
     def add(self, start: int, tiles: np.ndarray) -> None:
@@ -238,6 +240,12 @@ class Joiner:
         ----------
         start : int
         tiles : ndarray, shape (n, n_maps, npix, npix)
+            In the unit that the maps shall have.
+
+        Raises
+        ------
+        CoganError
+            If shapes or values are not usable, or the grid has no such places.
         """
         side, last = self.geometry.npix, len(self.centres)
         good = tiles.ndim == 4 and tiles.shape[2:] == (side, side) and np.isfinite(tiles).all()
@@ -256,7 +264,7 @@ class Joiner:
                     total[pixels] += weight * pulled
 
     def _pull(self, index: int, tile: np.ndarray) -> tuple[np.ndarray, np.ndarray, list]:
-        """What a tile gives to the sky: pixels, weights (m,), and the values of each map (m,)."""
+        """Find what a tile gives to the sky: pixels, weights (m,), values of each map (m,)."""
         frame = np.concatenate(frames(self.centres[index]))
         pixels = hp.query_disc(self.nside, frame[0], self._reach)
         vectors = self._pixels.pix2vec(pixels).T
@@ -271,23 +279,44 @@ class Joiner:
         inner = slice(self._crop, self.geometry.npix - self._crop)
         npix = self.geometry.npix - 2 * self._crop
         middle, step = (npix - 1) / 2, np.radians(self.geometry.pixel_arcmin / 60)
-        values_at = _evaluation(y / shrink / step + middle, middle - x / shrink / step, npix)
-        spline = _to_spline(npix)
+        values_at = evaluation(y / shrink / step + middle, middle - x / shrink / step, npix)
+        spline = to_coefficients(npix)
         values = [values_at @ (spline @ one[inner, inner] @ spline.T).ravel() for one in tile]
         return pixels, weight, [one.astype(np.float32) for one in values]
 
     def state(self) -> dict[str, np.ndarray]:
-        """What has been added so far: ``sum``, shape (n_maps, 12 * nside**2), and ``weight``.
+        """Give what has been added so far.
 
         The arrays themselves, no copies: processes that have added tiles of one grid each join
         their work by adding up these arrays in place.
+
+        Returns
+        -------
+        dict of str to ndarray
+            ``sum``, shape (n_maps, 12 * nside**2), and ``weight``, shape (12 * nside**2,).
+
+        Raises
+        ------
+        CoganError
+            If no tile has been added.
         """
         if self._sum is None:
             raise CoganError("The joiner has been given no tiles yet.")
         return {"sum": self._sum, "weight": self._weight}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go on from what `state` gave to a joiner of the same grid; the arrays become its own."""
+        """Go on from what `state` gave; the arrays become the joiner's own.
+
+        Parameters
+        ----------
+        state : mapping of str to ndarray
+            Of a joiner of the same grid.
+
+        Raises
+        ------
+        CoganError
+            If it is of maps of another NSIDE.
+        """
         total, weight = state["sum"], state["weight"]
         if not weight.shape == self._weight.shape == total.shape[1:]:
             raise CoganError(
@@ -297,9 +326,17 @@ class Joiner:
         self._sum, self._weight = total, weight
 
     def finish(self) -> np.ndarray:
-        """The joined maps, shape (n_maps, 12 * nside**2), float32; the joiner is used up by it.
+        """Divide the sums by the weights; the joiner is used up by it.
 
-        Raises `CoganError` if a part of the sky was given no tile.
+        Returns
+        -------
+        ndarray, shape (n_maps, 12 * nside**2), float32
+            The joined maps, RING, in the tiles' units.
+
+        Raises
+        ------
+        CoganError
+            If a part of the sky was given no tile.
         """
         if self._sum is None or not self._weight.all():
             missing = (self._weight <= 0).mean()
@@ -309,7 +346,30 @@ class Joiner:
 
 
 def join_tiles(joiner: Joiner, tiles: Iterable[np.ndarray]) -> np.ndarray:
-    """Join tiles given in the order of the grid, each of shape (n_maps, npix, npix)."""
+    """Join tiles that come one by one, in the order of the grid.
+
+    Parameters
+    ----------
+    joiner : Joiner
+        Empty.
+    tiles : iterable of ndarray, each of shape (n_maps, npix, npix)
+        One per centre.
+
+    Returns
+    -------
+    ndarray, shape (n_maps, 12 * nside**2), float32
+
+    Raises
+    ------
+    CoganError
+        If tiles are missing or not usable.
+
+    Examples
+    --------
+    >>> joiner = Joiner(Geometry(16, 120.0), centre_nside=4, nside=4)
+    >>> join_tiles(joiner, np.full((192, 1, 16, 16), 3.0))[0, :3].round(4)
+    array([3., 3., 3.], dtype=float32)
+    """
     for index, tile in enumerate(tiles):
         joiner.add(index, tile[None])
     return joiner.finish()

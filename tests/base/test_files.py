@@ -20,12 +20,12 @@ import numpy as np
 import pytest
 import torch
 
-from cogan_lib import synthesis
 from cogan_lib.base import files, session
 from cogan_lib.base.files import CoganError, atomic_path, read_json, write_bytes, write_json
 from cogan_lib.gan import run_files
 from cogan_lib.gan.checkpoint import load_checkpoint, load_state, save_checkpoint, save_state
 from cogan_lib.gan.training import train
+from cogan_lib.tiles.part import Part
 from cogan_lib.tiles.patches import Patches
 from tests.forks import answer
 from tests.toys import SETTINGS, file_size_limit, same_weights, toy_patches
@@ -332,5 +332,5 @@ def test_a_part_of_a_sky_survives_a_full_disk(tmp_path):
     part = write_bytes(tmp_path / "co.part.npz", b"old")
     sums = SimpleNamespace(state=lambda: {"sum": np.zeros(9999), "weight": np.ones(9)})
     with file_size_limit(), pytest.raises(CoganError, match="co.part.npz: File too large"):
-        synthesis._Part(part, "key").keep(3, sums)
+        Part(part, "key").keep(3, sums)
     assert tree(tmp_path) == {Path("co.part.npz"): b"old"}

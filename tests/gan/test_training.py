@@ -231,6 +231,8 @@ def test_bad_tiles_are_refused(patches, tmp_path):
         train(broken(patches, inputs=inputs), SETTINGS, tmp_path)
     with pytest.raises(CoganError, match="18 pixels cannot be halved twice"):
         train(toy_patches(npix=18), SETTINGS, tmp_path)
+    with pytest.raises(CoganError, match="at least 16"):
+        train(toy_patches(npix=12), SETTINGS, tmp_path)
     assert list(tmp_path.iterdir()) == []  # refused before any work
 
 

@@ -1,5 +1,8 @@
 """Scalings are invertible, splits share no sky, patches files come back as they were written."""
 
+import tracemalloc
+from dataclasses import replace
+
 import healpy as hp
 import numpy as np
 import pytest
@@ -23,6 +26,7 @@ from cogan_lib.tiles.patches import (
 )
 from cogan_lib.tiles.scaling import PatchMinMax, Scaling, scaling_from_dict
 from cogan_lib.tiles.tiling import Geometry, tile_centres, tile_lonlat, tile_vectors
+from tests.toys import toy_patches
 
 GEOMETRY = Geometry(32, 15.0)
 
@@ -163,6 +167,28 @@ def test_minmax_patches_reach_from_minus_one_to_one(toy_sky):
     _, b = make_patches(toy_sky, GEOMETRY, 16, target_scaling="minmax").scaled("train")
     np.testing.assert_allclose(b.min((2, 3)), -1, atol=1e-5)
     np.testing.assert_allclose(b.max((2, 3)), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["asinh", "minmax"])
+def test_scaling_a_split_holds_neither_a_copy_nor_double_precision(kind):
+    """Bit by bit what scaling all at once gives, in little more memory than the result's."""
+    few = toy_patches(40, npix=32, scaling=kind)
+    many = {name: np.repeat(getattr(few, name), 50, axis=0) for name in ("inputs", "targets")}
+    many["lonlat"], many["split"] = np.zeros((2000, 2)), np.repeat(few.split, 50)
+    patches = replace(few, **many)
+    tracemalloc.start()
+    scaled = patches.scaled("train")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.6 * sum(array.nbytes for array in scaled)
+    chosen = patches.select("train")
+    for found, tiles, scalings in (
+        (scaled[0], chosen.inputs, patches.input_scalings),
+        (scaled[1], chosen.targets, patches.target_scalings),
+    ):
+        whole = [s.forward(tiles[:, i].astype(np.float64)) for i, s in enumerate(scalings)]
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, np.stack(whole, axis=1).astype(np.float32))
 
 
 def test_signal_to_noise_selects(toy_sky, patches):

@@ -1,0 +1,263 @@
+"""The sections of the verdict, each from one statistic's numbers of real and generated tiles."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..base.units import CO_SOFTENING
+from . import morphology
+from .amplitude import asinh_scale
+from .blocks import block_interval
+
+LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)  # quantiles of a tile's structures
+
+
+def numbers(values: np.ndarray) -> list[float]:
+    """Make a list of floats with six significant digits, for JSON.
+
+    Parameters
+    ----------
+    values : array_like, shape (n,)
+
+    Returns
+    -------
+    list of float
+
+    Examples
+    --------
+    >>> numbers([1 / 3, 20.0])
+    [0.333333, 20.0]
+    """
+    return [float(f"{value:.6g}") for value in np.asarray(values)]
+
+
+def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    """Divide, giving 0 where the bottom is 0."""
+    return np.where(bottom != 0, top / np.where(bottom != 0, bottom, 1), 0.0)
+
+
+def band(values: np.ndarray) -> dict:
+    """Find the median and 2.5-97.5 % interval over tiles.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n tiles, points)
+
+    Returns
+    -------
+    dict of str to list
+        ``median``, ``low`` and ``high`` of each point.
+    """
+    low, median, high = np.percentile(values, [2.5, 50, 97.5], axis=0)
+    return {"median": numbers(median), "low": numbers(low), "high": numbers(high)}
+
+
+def _inside(real: np.ndarray, generated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find where the generated median is in the real interval, and where that says anything.
+
+    A point says nothing where the real interval has no width and the generated median is just
+    there, as V1 at a threshold that no tile reaches.
+    """
+    low, high = np.percentile(real, [2.5, 97.5], axis=0)
+    median = np.median(generated, axis=0)
+    return (median >= low) & (median <= high), (high > low) | (median != low)
+
+
+def _share(inside: np.ndarray, counted: np.ndarray) -> float:
+    return float(inside[counted].mean()) if counted.any() else 1.0
+
+
+def spectrum_section(real, generated, ell, edges, in_beam, unit, blocks, seed) -> dict:
+    """Compare power spectra.
+
+    Parameters
+    ----------
+    real, generated : ndarray, shape (n tiles, bins)
+        In `unit`.
+    ell : ndarray, shape (bins,)
+        Mean multipoles.
+    edges : ndarray, shape (bins + 1,)
+    in_beam : ndarray of bool, shape (bins,)
+        Bins within the beam, of which ``inside_2sigma`` is the share.
+    unit : str
+    blocks : ndarray of int, shape (n tiles,)
+        Of `sky_blocks`.
+    seed : int
+        For the interval of the median ratio.
+
+    Returns
+    -------
+    dict
+        See `report.validate`.
+    """
+    inside, _ = _inside(real, generated)
+    powered = (real > 0).all(axis=1)
+
+    def median_ratio(tiles):
+        return _ratio(np.median(generated[tiles], axis=0), np.median(real[tiles], axis=0))
+
+    low, high = block_interval(median_ratio, blocks, seed)
+    return {
+        "ell": numbers(ell),
+        "ell_edges": numbers(edges),
+        "in_beam": in_beam.tolist(),
+        "unit": unit,
+        "real": band(real),
+        "mock": band(generated),
+        "median_ratio": numbers(median_ratio(slice(None))),
+        "median_ratio_68": {"low": numbers(low), "high": numbers(high)},
+        "tile_ratio": band(generated[powered] / real[powered]),
+        "inside": inside.tolist(),
+        "inside_2sigma": _share(inside, in_beam),
+    }
+
+
+def log_spectra(values: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Take log10 of spectra, kept finite by a millionth of others' median spectrum.
+
+    Parameters
+    ----------
+    values, like : ndarray, shape (n tiles, bins)
+        The spectra, and the others.
+
+    Returns
+    -------
+    ndarray, shape (n tiles, bins)
+    """
+    return np.log10(np.maximum(values, 0) + 1e-6 * np.median(like, axis=0))
+
+
+def minkowski_section(real, generated, thresholds) -> dict:
+    """Compare Minkowski functionals.
+
+    Parameters
+    ----------
+    real, generated : sequence of three ndarray, shape (n tiles, thresholds)
+        V0, V1 and V2, as `morphology.minkowski` gives them.
+    thresholds : ndarray
+
+    Returns
+    -------
+    dict
+        ``peak_ratio`` is that of the largest medians, ``median_ratio`` the median over thresholds
+        at which the real median is at least a twentieth of its peak.
+    """
+    names = ("V0", "V1", "V2")
+    section = {"thresholds": numbers(thresholds), "units": ["1", "deg-1", "deg-2"]}
+    section |= {"peak_ratio": {}, "median_ratio": {}}
+    verdicts = [_inside(r, m) for r, m in zip(real, generated, strict=True)]
+    for name, r, m, (inside, counted) in zip(names, real, generated, verdicts, strict=True):
+        section[name] = {"real": band(r), "mock": band(m), "inside": inside.tolist()}
+        section[name]["inside_2sigma"] = _share(inside, counted)
+        r, m = np.median(r, axis=0), np.median(m, axis=0)
+        peak = np.abs(r).max()
+        large = np.abs(r) >= 0.05 * peak
+        middle = np.median(_ratio(m[large], r[large]))
+        section["peak_ratio"][name], section["median_ratio"][name] = numbers(
+            [_ratio(np.abs(m).max(), peak), middle]
+        )
+    inside, counted = (np.concatenate(parts) for parts in zip(*verdicts, strict=True))
+    section["inside_2sigma"] = _share(inside, counted)
+    section["points"] = int(counted.sum())
+    return section
+
+
+def structure_quantiles(tiles, pixel_arcmin, fwhm_arcmin, threshold) -> tuple[dict, np.ndarray]:
+    """Find each tile's LEVELS quantiles of each descriptor, and its number of structures.
+
+    A tile without any structure has area, perimeter, compactness and circularity 0.
+
+    Parameters
+    ----------
+    tiles : ndarray, shape (n, npix, npix)
+        W in K km/s.
+    pixel_arcmin, fwhm_arcmin : float
+        Side of a pixel, and the beam, whose disc is the smallest structure that counts.
+    threshold : float
+        In standard deviations above each tile's mean.
+
+    Returns
+    -------
+    quantiles : dict of str to ndarray, shape (n, levels)
+    count : ndarray of int, shape (n,)
+    """
+    found = morphology.structures(
+        tiles,
+        pixel_arcmin=pixel_arcmin,
+        threshold=threshold,
+        smallest_arcmin2=np.pi * fwhm_arcmin**2 / 4,
+    )
+    count = np.bincount(found["tile"], minlength=len(tiles))
+    order = np.argsort(found["tile"], kind="stable")
+    ends = np.cumsum(count)[:-1]
+    quantiles = {}
+    for name in morphology.DESCRIPTORS:
+        groups = np.split(found[name][order], ends)
+        rows = [np.quantile(g, LEVELS) if g.size else np.zeros(len(LEVELS)) for g in groups]
+        quantiles[name] = np.array(rows)
+    return quantiles, count
+
+
+def shapes_section(real, generated, real_count, generated_count, threshold) -> dict:
+    """Compare the shapes of structures.
+
+    Parameters
+    ----------
+    real, generated : dict of str to ndarray
+        Quantiles, from `structure_quantiles`.
+    real_count, generated_count : ndarray of int, shape (n tiles,)
+        Structures per tile.
+    threshold : float
+        With which they were found.
+
+    Returns
+    -------
+    dict
+        One entry per descriptor, and ``inside_2sigma`` over all.
+    """
+    section = {"levels": list(LEVELS), "threshold_sigma": threshold}
+    section["structures_per_tile"] = {
+        "real": float(real_count.mean()),
+        "mock": float(generated_count.mean()),
+    }
+    section["units"] = {"area": "deg2", "perimeter": "deg", "compactness": "1", "circularity": "1"}
+    shares = []
+    for name in morphology.DESCRIPTORS:
+        inside, counted = _inside(real[name], generated[name])
+        medians = np.median(generated[name], axis=0), np.median(real[name], axis=0)
+        section[name] = {
+            "real": band(real[name]),
+            "mock": band(generated[name]),
+            "median_ratio": numbers(_ratio(*medians)),
+            "inside": inside.tolist(),
+        }
+        shares.append((inside, counted))
+    section["inside_2sigma"] = _share(*(np.concatenate(p) for p in zip(*shares, strict=True)))
+    return section
+
+
+def pdf_section(real: np.ndarray, generated: np.ndarray, bins: int = 50) -> dict:
+    """Find the share of the pixels in each bin of y = asinh(W / 0.3 K km/s).
+
+    Parameters
+    ----------
+    real, generated : ndarray, any shape
+        W in K km/s.
+    bins : int
+        From the least to the largest value of both.
+
+    Returns
+    -------
+    dict
+        The bins' edges, in y and in K km/s, and the shares.
+    """
+    y_real, y_generated = asinh_scale(real), asinh_scale(generated)
+    low, high = min(y_real.min(), y_generated.min()), max(y_real.max(), y_generated.max())
+    edges = np.linspace(low, high, bins + 1)
+    shares = [np.histogram(y, edges)[0] / y.size for y in (y_real, y_generated)]
+    return {
+        "asinh_edges": numbers(edges),
+        "edges_K_km_s": numbers(CO_SOFTENING * np.sinh(edges)),
+        "real": numbers(shares[0]),
+        "mock": numbers(shares[1]),
+    }
