@@ -60,7 +60,7 @@ def ssim(generated: np.ndarray, real: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     generated, real : ndarray, shape (n, channels, h, w)
-        Scaled logarithms; at least 11 pixels a side.
+        Scaled logarithms; at least 11 pixels along a side.
 
     Returns
     -------
