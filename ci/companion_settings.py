@@ -17,8 +17,10 @@ from cogan_lib.base.files import CoganError
 def companion_settings() -> dict[str, type[Checked]]:
     """The class of each companion's parameters."""
     names = sorted(found.name for found in iter_modules(companions.__path__))
+    # line_transfer/settings.py has the class LineTransferSettings
+    classes = {name: "".join(map(str.title, name.split("_"))) + "Settings" for name in names}
     room = companions.__name__
-    return {name: resolve_name(f"{room}.{name}.settings:Settings") for name in names}
+    return {name: resolve_name(f"{room}.{name}.settings:{classes[name]}") for name in names}
 
 
 def companion_of(notebook: Path) -> str:

@@ -28,6 +28,7 @@ from cogan_lib.companions.line_transfer import data as line_data
 from cogan_lib.companions.line_transfer import evaluation as line_evaluation
 from cogan_lib.companions.line_transfer import network as line_emulator
 from cogan_lib.companions.line_transfer import physics as line_transfer
+from cogan_lib.companions.line_transfer import training as line_training
 from cogan_lib.companions.line_transfer import winds
 from cogan_lib.learn.blocks import count_parameters
 from cogan_lib.learn.fit import Plan
@@ -108,7 +109,7 @@ def data_of(options: argparse.Namespace) -> list[line_data.LineData]:
 
 
 def training(options, face_on, data, seed: int) -> dict:
-    """Train, or take up what was trained, and judge the weights as they are read back."""
+    """Train, or take up what was trained, and measure the weights as they are read back."""
     folder = options.folder / f"emulator-{seed}"
     cpu = time.process_time()
     if not folder.exists():
@@ -116,7 +117,7 @@ def training(options, face_on, data, seed: int) -> dict:
             options.npix, 7, *line_emulator.PRESETS[options.preset]
         )
         plan = Plan(epochs=options.epochs, batch=options.batch, seed=seed)
-        line_emulator.train_emulator(folder, face_on, data, shape, plan, DEVICE)
+        line_training.train_emulator(folder, face_on, data, shape, plan, DEVICE)
     cpu = time.process_time() - cpu
     network, content = line_emulator.load_emulator(folder)
     history = content["history"]
@@ -154,9 +155,9 @@ def resolution(winds_used: int = 3) -> dict:
         flux: dict[tuple[str, int], list] = {}
         for i in range(winds_used):
             rng = np.random.default_rng([2, i])
-            wind, turn = winds.draw_wind(rng), winds.views(rng, 1)[0]
+            wind, rotation = winds.draw_wind(rng), winds.views(rng, 1)[0]
             for npix in (32, 64, 128):
-                cubes = [torch.from_numpy(x)[None] for x in winds.seen_from(wind, npix, turn)]
+                cubes = [torch.from_numpy(x)[None] for x in winds.seen_from(wind, npix, rotation)]
                 step = winds.spacing_m(npix)
                 opacity, source, width = line_transfer.line_coefficients(
                     *cubes[1:], line_data.LINE, turbulence
@@ -186,10 +187,10 @@ def speed(options: argparse.Namespace) -> dict:
     """Milliseconds for one wind's pictures: solver and network on the same device, in turns."""
     network, content = line_emulator.load_emulator(options.folder / f"emulator-{options.seeds[0]}")
     wind = winds.draw_wind(np.random.default_rng(0))
-    turns = winds.views(np.random.default_rng(0), BATCH)
+    rotations = winds.views(np.random.default_rng(0), BATCH)
     fields = [
         np.stack(x)
-        for x in zip(*(winds.seen_from(wind, options.npix, t) for t in turns), strict=True)
+        for x in zip(*(winds.seen_from(wind, options.npix, r) for r in rotations), strict=True)
     ]
     cubes = [torch.from_numpy(x) for x in fields]
     packed = torch.from_numpy(line_data.pack(*fields))

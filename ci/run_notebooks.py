@@ -155,8 +155,8 @@ def run_chapters(
     """Run what is out of date, in order; stop at the first failure. Returns 0 or 1."""
     executed.mkdir(parents=True, exist_ok=True)
     status_path = executed / STATUS
-    mend = "delete it, and all chapters run again"
-    status = read_json(status_path, mend) if status_path.exists() else {}
+    fix = "delete it, and all chapters run again"
+    status = read_json(status_path, fix) if status_path.exists() else {}
     records = status.get("chapters", {})
     library = library_key(root)
     sky_key = sha256(root / settings.sky_path) if settings.sky_path else ""

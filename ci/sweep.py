@@ -222,7 +222,7 @@ def one_line(error: BaseException) -> str:
 
 
 def gather(folder: Path, runs: list[Run], keys: list[str]) -> int:
-    """Write ``table.json`` and ``table.csv``, one row a run. Returns 0, or 1 if a run failed."""
+    """Write ``table.json`` and ``table.csv``, one row per run. Returns 0, or 1 if a run failed."""
     rows, known = [], set()
     for run in runs:
         told = {name: run.record.get(name, "") for name in ("outcome", "seconds", "error")}

@@ -27,90 +27,18 @@ from .base.checks import check_positive
 from .base.files import CoganError, git_commit
 from .base.processes import add_up, share
 from .gan.checkpoint import Checkpoint
-from .gan.networks import translate
+from .gan.generate import generate
 from .gan.noise import noise_alm
 from .sky.harmonics import Interpolant, beam_lmax
 from .sky.skyfile import Sky
 from .tiles.part import Part
-from .tiles.scaling import PatchMinMax, scale, scaling_from_dict, to_physical
 from .tiles.tiling import Geometry, Joiner, cut_maps, map_to_alm
 
 #: A long synthesis writes down what it has at most this often.
 PART_SECONDS = 60.0
-#: Members made in one go over the sky; bounds the memory.
+#: Members made in one go over the sky, up to NSIDE 1024; fewer above, so that the noise that is
+#: ready for points anywhere takes 3 GB at most (0.3 GB per member at NSIDE 1024).
 TOGETHER = 8
-
-
-def generate(
-    checkpoint: Checkpoint,
-    inputs: np.ndarray,
-    targets: np.ndarray | None = None,
-    noise: np.ndarray | None = None,
-) -> np.ndarray:
-    """Translate tiles of dust and HI into tiles of CO, all in physical units.
-
-    Inputs and outputs are cut off at the range of the training tiles (`scaling.Scaling.bound`),
-    and no output is negative.
-
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        Its generator runs on the device that it is on.
-    inputs : ndarray, shape (n, n_inputs, npix, npix)
-        In the units of the checkpoint's input columns.
-    targets : ndarray, shape (n, n_targets, npix, npix), optional
-        Real CO of the same places: only the per-patch min-max scaling needs it, to put back the
-        amplitude that it threw away (as the paper's notebooks do).
-    noise : ndarray, shape (n, fields, npix, npix), optional
-        What makes one member of an ensemble (see `noise`); a generator of members needs it.
-
-    Returns
-    -------
-    ndarray, shape (n, n_targets, npix, npix), float32
-        K km/s.
-
-    Raises
-    ------
-    CoganError
-        If the inputs have another number of channels or are not finite, the noise has another
-        number of fields, or a per-patch scaling finds no targets.
-
-    Examples
-    --------
-    >>> from cogan_lib.gan.checkpoint import load_checkpoint
-    >>> from cogan_lib.gan.pretrained import WEIGHTS
-    >>> trained = load_checkpoint(WEIGHTS / "embedded-nside256" / "cycle-gan")
-    >>> dust, gas = np.full((1, 16, 16), 1.0), np.full((1, 16, 16), 5e20)
-    >>> generate(trained, np.stack([dust, gas], axis=1)).shape
-    (1, 2, 16, 16)
-    """
-    ours = checkpoint.meta
-    scalings = [scaling_from_dict(ours["scalings"][name]) for name in ours["input_columns"]]
-    if inputs.ndim != 4 or inputs.shape[1] != len(scalings) or not np.isfinite(inputs).all():
-        raise CoganError(
-            f"The generator takes inputs (n, {len(scalings)}, npix, npix) of finite values; these "
-            f"have shape {inputs.shape}, or NaN or infinite values in them."
-        )
-    known = np.stack([s.bound(inputs[:, i]) for i, s in enumerate(scalings)], axis=1)
-    scaled, fields = scale(known, scalings), len(checkpoint.settings.noise)
-    if fields != (0 if noise is None else noise.shape[1]):
-        raise CoganError(
-            f"This checkpoint's generator takes {fields} fields of noise beside its inputs; give "
-            "as many, drawn with noise.flat_noise or cut from a sky of noise."
-        )
-    if fields:
-        scaled = np.concatenate([scaled, noise.astype(np.float32)], axis=1)
-    generated = translate(checkpoint.generator, scaled)
-    for channel, name in enumerate(ours["target_columns"]):
-        scaling = scaling_from_dict(ours["scalings"][name])
-        if isinstance(scaling, PatchMinMax) and targets is None:
-            raise CoganError(
-                "This checkpoint scales every patch by its own extremes (minmax), so it cannot "
-                f"give an amplitude where {name} is unknown; train with target_scaling='asinh'."
-            )
-        real = None if targets is None else targets[:, channel]
-        generated[:, channel] = to_physical(generated[:, channel], scaling, real)
-    return generated
 
 
 def synthesis_grid(geometry: Geometry, nside: int, nthreads: int = 1) -> tuple[int, Joiner]:
@@ -196,6 +124,25 @@ def synthesise(
     return next(skies(sky, [(checkpoint, member)], **options, **inputs))
 
 
+def together(nside: int) -> int:
+    """Say how many members are made in one go over a sky.
+
+    Parameters
+    ----------
+    nside : int
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> together(256), together(2048), together(8192)
+    (8, 2, 1)
+    """
+    return max(1, min(TOGETHER, TOGETHER * 1024**2 // nside**2))
+
+
 def skies(
     sky: Sky,
     members: Sequence[tuple[Checkpoint, int]],
@@ -208,9 +155,8 @@ def skies(
 ) -> Iterator[Sky]:
     """Generate each member's sky, in order: what `synthesise` gives, made together.
 
-    The sky is analysed once for all members; its tiles are cut once for every `TOGETHER` of them,
-    with the noise of all. At NSIDE 2048 these many take about 12 GB: each member's noise is ready
-    for points anywhere (1.2 GB), and each target is a map of 0.2 GB.
+    The sky is analysed once for all members; its tiles are cut once for every `together` of them,
+    with the noise of all.
 
     Parameters
     ----------
@@ -221,7 +167,7 @@ def skies(
     batch_size, nthreads, progress, **inputs
         As for `synthesise`.
     part : path, optional
-        As for `synthesise`; kept of up to `TOGETHER` members.
+        As for `synthesise`; kept of up to `together` members.
 
     Yields
     ------
@@ -252,8 +198,9 @@ def skies(
 
     known = of_columns(ours["input_columns"])
     real = of_columns(ours["target_columns"] if per_patch else [])
-    for start in range(0, len(members), TOGETHER):
-        group = members[start : start + TOGETHER]
+    at_once = together(sky.nside)
+    for start in range(0, len(members), at_once):
+        group = members[start : start + at_once]
         _, joiner = synthesis_grid(Geometry(**ours["geometry"]), sky.nside, joining)
         widths = np.array(fields) * joiner.geometry.pixel_arcmin
         noise = [
@@ -262,7 +209,7 @@ def skies(
             for i, width in enumerate(widths)
         ]
         kept = None
-        if part is not None and len(members) <= TOGETHER:
+        if part is not None and len(members) <= at_once:
             kept = Part(part, _fingerprint(sky, group, batch_size))
         generators = [trained for trained, _ in group]
         _translate_sky(generators, (known, real, noise), joiner, batch_size, progress, kept)

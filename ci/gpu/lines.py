@@ -1,4 +1,4 @@
-"""(f) Chapter 07's emulator at 32 and 64 cubed: trained, judged and timed beside the solver.
+"""(f) Chapter 07's emulator at 32 and 64 cubed: trained, measured and timed beside the solver.
 
 python ci/gpu/lines.py WORK [--tiny]        # makes the data, on the CPUs
 """
@@ -18,6 +18,7 @@ from parts import Run
 from cogan_lib.base.threads import default_threads
 from cogan_lib.companions.line_transfer import data as line_data
 from cogan_lib.companions.line_transfer import network as line_emulator
+from cogan_lib.companions.line_transfer import training as line_training
 from cogan_lib.companions.line_transfer.evaluation import judge
 from cogan_lib.learn.blocks import count_parameters
 from cogan_lib.learn.fit import Plan
@@ -56,7 +57,7 @@ def lines_part(run: Run, asked: float = 90.0) -> dict:
         settings = line_emulator.EmulatorSettings(npix, 7, *line_emulator.PRESETS[preset])
         plan = Plan(epochs=100_000, minutes=budget / 60, batch=8 if run.tiny else 64)
         start, target = time.monotonic(), folder.parent / "emulator-1"
-        line_emulator.train_emulator(target, face_on, pairs, settings, plan, run.device)
+        line_training.train_emulator(target, face_on, pairs, settings, plan, run.device)
         network, content = line_emulator.load_emulator(target)
         row = {
             "preset": preset,
@@ -66,8 +67,8 @@ def lines_part(run: Run, asked: float = 90.0) -> dict:
             "epochs": {stage: len(rows) for stage, rows in content["history"].items()},
         }
         for split in ("validation", "test"):
-            judged = judge(network, pairs, pairs.rows(split), content["statistics"], run.device)
-            row[split] = {name: float(np.median(values)) for name, values in judged.items()}
+            measured = judge(network, pairs, pairs.rows(split), content["statistics"], run.device)
+            row[split] = {name: float(np.median(values)) for name, values in measured.items()}
         options = argparse.Namespace(folder=folder.parent, npix=npix, seeds=[1])
         found[str(npix)] = row | {"speed": speed(options)}
     return found

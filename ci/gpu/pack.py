@@ -2,9 +2,9 @@
 
     python ci/gpu/pack.py OUT --sky path/to/sky.fits
 
-That machine has PyTorch, NumPy, SciPy and no network. So the packages that it lacks come along as
-the wheels of its Python, unpacked, without their tests and symbols; and a sky, from which its tiles
-are cut there (the sky is smaller than its tiles). Checkout and folder together stay below 60 MiB.
+That machine has PyTorch, NumPy, SciPy and no network. So the pack holds the packages that it lacks,
+as the wheels of its Python, unpacked, without their tests and symbols; and a sky, from which its
+tiles are cut there (the sky is smaller than its tiles). Checkout and pack stay below 60 MiB.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from torch.nn import functional
 from cogan_lib import synthesis
 from cogan_lib.base.files import CoganError, read_json
 from cogan_lib.base.threads import default_threads
+from cogan_lib.gan import generate as gan_generate
 from cogan_lib.gan.checkpoint import load_checkpoint
 from cogan_lib.gan.epoch_check import best_of
 from cogan_lib.gan.training import train
@@ -168,7 +169,7 @@ def synthesis_part(run: Run) -> dict:
             continue
         trained, clock = load_checkpoint(folder), {"generator": 0.0}
         trained.generator.to(run.device)
-        translate = synthesis.translate
+        translate = gan_generate.translate
 
         def timed(*arguments, translate=translate, clock=clock):
             start = time.monotonic()
@@ -180,13 +181,13 @@ def synthesis_part(run: Run) -> dict:
         if run.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
         start = time.monotonic()
-        synthesis.translate = timed
+        gan_generate.translate = timed
         try:
             sky = read_sky(source)
             read = time.monotonic() - start
             co = synthesis.synthesise(sky, trained, nthreads=default_threads(), progress=False)
         finally:
-            synthesis.translate = translate
+            gan_generate.translate = translate
         made = time.monotonic() - start
         write_sky(run.work / f"co-{preset}.fits", co)
         wall = time.monotonic() - start

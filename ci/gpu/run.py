@@ -117,7 +117,7 @@ def unmeasured_first() -> list[str]:
 
 
 def unpack_site(pack: Path, work: Path) -> None:
-    """Put the packages that came along on the path, of this process and of those it starts.
+    """Put the packages of the pack on the path, of this process and of those it starts.
 
     They are for one version of Python; with another, the packages installed there must do.
     """

@@ -128,10 +128,10 @@ class Plain:
         fakes = [g_ba(b).detach(), g_ab(a).detach()]
         self.adams[0].step()
         sides = zip("ab", (d_a, d_b), (a, b), fakes, self.buffers, self.adams[1:], strict=True)
-        for name, judge, real, fake, buffer, adam in sides:
+        for name, net, real, fake, buffer, adam in sides:
             adam.zero_grad()
             past = buffer.exchange(fake, random)
-            loss = (real_loss(judge(real)) + fake_loss(judge(past))) / 2
+            loss = (real_loss(net(real)) + fake_loss(net(past))) / 2
             loss.backward()
             adam.step()
             losses[f"discriminator_{name}"] = loss.item()
@@ -147,7 +147,7 @@ def step_rows(
     tiny: bool,
     compiled: bool = False,
 ) -> list[dict]:
-    """Tiles a second of every way to do a step; the first one is the plain one.
+    """Tiles per second of every way to do a step; the first one is the plain one.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ def check_lonlat(lon_deg: np.ndarray, lat_deg: np.ndarray) -> tuple[np.ndarray, 
     Parameters
     ----------
     lon_deg, lat_deg : array_like of one shape
-        In degrees; |lat| <= 90.
+        In degrees; latitudes from -90 to 90.
 
     Returns
     -------

@@ -13,7 +13,16 @@ NORMS = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Number of trained numbers."""
+    """Count the trained numbers of a network.
+
+    Parameters
+    ----------
+    module : Module
+
+    Returns
+    -------
+    int
+    """
     return sum(parameter.numel() for parameter in module.parameters())
 
 
@@ -26,7 +35,7 @@ def convolution(
     dimensions: int,
     padding: int | None = None,
 ) -> list[nn.Module]:
-    """Convolution without a bias, batch norm, ReLU.
+    """Make a convolution without a bias, batch norm and ReLU.
 
     Parameters
     ----------
@@ -39,6 +48,10 @@ def convolution(
         2 for images, 3 for cubes.
     padding : int, optional
         Zeros at each border; by default as many as keep the size at stride 1.
+
+    Returns
+    -------
+    list of Module
     """
     sides = kernel if isinstance(kernel, tuple) else (kernel,) * dimensions
     zeros = tuple(side // 2 for side in sides) if padding is None else padding
@@ -63,12 +76,36 @@ class Residual(nn.Module):
         self.skip = nn.Identity() if skip is None else skip
 
     def forward(self, x: Tensor) -> Tensor:
-        """As F and g take and give it."""
+        """Add the body's and the skip's outputs.
+
+        Parameters
+        ----------
+        x : Tensor
+            As F and g take it.
+
+        Returns
+        -------
+        Tensor
+        """
         return self.body(x) + self.skip(x)
 
 
 def residual(inputs: int, outputs: int, stride: int = 1, *, dimensions: int) -> Residual:
-    """Two `convolution`s with a skip, which is a 1x1 convolution of x where the shape changes."""
+    """Make two of `convolution` with a skip: a 1x1 convolution of x where the shape changes.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    stride : int
+        Of the first convolution.
+    dimensions : int
+        2 for images, 3 for cubes.
+
+    Returns
+    -------
+    Residual
+    """
     body = [
         *convolution(inputs, outputs, 3, stride, dimensions=dimensions),
         *convolution(outputs, outputs, dimensions=dimensions),
@@ -113,7 +150,16 @@ class UNet(nn.Module):
         self.last = CONVOLUTIONS[2](widths[0], outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, inputs, h, w) to (b, outputs, h, w)."""
+        """Apply the network.
+
+        Parameters
+        ----------
+        x : Tensor, shape (b, inputs, h, w)
+
+        Returns
+        -------
+        Tensor, shape (b, outputs, h, w)
+        """
         skips = [self.down[0](x)]
         for unit in self.down[1:]:
             skips.append(unit(functional.avg_pool2d(skips[-1], 2)))

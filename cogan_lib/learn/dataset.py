@@ -23,6 +23,16 @@ Batch = TypeVar("Batch")
 def fresh_folder(folder: str | Path) -> Iterator[Path]:
     """Give an empty folder beside `folder`; it takes that place if the block succeeds.
 
+    Parameters
+    ----------
+    folder : path
+        Replaced if there is one.
+
+    Yields
+    ------
+    Path
+        The empty folder.
+
     Raises
     ------
     CoganError
@@ -66,7 +76,19 @@ class Stream:
         np.lib.format.write_array_header_1_0(self._file, header)
 
     def append(self, rows: np.ndarray) -> None:
-        """Write the next rows, shape (n, ...), as the file's type."""
+        """Write the next rows, as the file's type.
+
+        Parameters
+        ----------
+        rows : ndarray, shape (n, ...)
+
+        Raises
+        ------
+        ValueError
+            If they do not fit into the array.
+        OSError
+            If the disk is full.
+        """
         rows = np.ascontiguousarray(rows, self.dtype)
         if rows.shape[1:] != self.shape[1:] or self.rows + len(rows) > self.shape[0]:
             raise ValueError(f"rows of {rows.shape} after {self.rows} do not fit {self.shape}")
@@ -119,14 +141,35 @@ class Batches:
 
 @dataclass
 class Moments:
-    """Mean and variance of numbers that come in chunks (Chan, Golub and LeVeque 1983)."""
+    """Mean and variance of numbers that come in chunks (Chan, Golub and LeVeque 1983).
+
+    Attributes
+    ----------
+    count : int
+    mean : float
+    squares : float
+        Sum of the squared distances from the mean.
+
+    Examples
+    --------
+    >>> moments = Moments()
+    >>> moments.add(np.array([1.0, 2.0]))
+    >>> moments.add(np.array([3.0, 4.0, 5.0]))
+    >>> moments.mean, round(moments.std**2, 12)
+    (np.float64(3.0), 2.0)
+    """
 
     count: int = 0
     mean: float = 0.0
     squares: float = 0.0
 
     def add(self, values: np.ndarray) -> None:
-        """Take in a chunk: the sums of both parts, and what lies between their means."""
+        """Take in a chunk: the sums of both parts, and what lies between their means.
+
+        Parameters
+        ----------
+        values : ndarray, any shape, not empty
+        """
         values = np.asarray(values, float)
         count, mean = values.size, values.mean()
         total, apart = self.count + count, mean - self.mean

@@ -40,6 +40,16 @@ class Plan:
     """A training: it ends after `epochs` or `minutes` (None: no limit), whichever comes first.
 
     Without a limit in minutes, an equal seed gives an equal result on an equal machine.
+
+    Attributes
+    ----------
+    epochs : int
+    minutes : float or None
+    rate : float
+        Highest learning rate.
+    batch : int
+        Rows of a batch, at most.
+    seed : int
     """
 
     epochs: int
@@ -56,20 +66,56 @@ class Plan:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Build and train in here: torch's own draws follow `seed`, and are as before afterwards."""
+    """Build and train in here: torch's own draws follow `seed`, and are as before afterwards.
+
+    Parameters
+    ----------
+    seed : int
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
 
 
 def warm_cosine(rate: float, used: float) -> float:
-    """Climbs to `rate` in the first twentieth of the budget, then falls to zero on a cosine."""
+    """Climb to `rate` in the first twentieth of the budget, then fall to zero on a cosine.
+
+    Parameters
+    ----------
+    rate : float
+        The plan's.
+    used : float
+        Share of the budget that is used, 0 to 1.
+
+    Returns
+    -------
+    float
+        Learning rate of the next step.
+
+    Examples
+    --------
+    >>> [round(warm_cosine(1.0, used), 3) for used in (0.0, 0.05, 0.5, 1.0)]
+    [0.02, 0.994, 0.5, 0.0]
+    """
     warm = min(1.0, used / 0.05 + 0.02)
     return rate * warm * (1 + math.cos(math.pi * used)) / 2
 
 
 def late_linear(rate: float, used: float) -> float:
-    """Constant for the first half of the budget, then falls linearly to zero (CycleGAN's way)."""
+    """Stay at `rate` for the first half of the budget, then fall linearly to zero, as CycleGAN.
+
+    Parameters
+    ----------
+    rate : float
+        The plan's.
+    used : float
+        Share of the budget that is used, 0 to 1.
+
+    Returns
+    -------
+    float
+        Learning rate of the next step.
+    """
     return rate * min(1.0, max(2 * (1 - used), 0.0))
 
 
@@ -115,7 +161,7 @@ def fit(
     Returns
     -------
     list of dict
-        One row an epoch: epoch, steps, seconds since the start, the mean ``loss`` (of several
+        One row per epoch: epoch, steps, seconds since the start, the mean ``loss`` (of several
         networks: ``loss_NAME``), and the numbers of `validate`.
 
     Raises

@@ -12,36 +12,37 @@ import numpy as np
 from skimage.metrics import structural_similarity
 
 
-def max_rel(made: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Equation 30: mean absolute error in terms of the pixel's brightest channel, in per cent.
+def max_rel(generated: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Compute the mean absolute error over the pixel's brightest channel (equation 30).
 
     Parameters
     ----------
-    made, true : ndarray, shape (n, channels, h, w)
+    generated, real : ndarray, shape (n, channels, h, w)
         Intensities.
 
     Returns
     -------
     ndarray, shape (n,)
+        Per cent.
     """
-    brightest = true.max(axis=1, keepdims=True)
-    return 100 * (np.abs(true - made) / brightest).mean(axis=(1, 2, 3))
+    brightest = real.max(axis=1, keepdims=True)
+    return 100 * (np.abs(real - generated) / brightest).mean(axis=(1, 2, 3))
 
 
-def zncc(made: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Equations 31 and 32: correlation of the pixels of each image, averaged over the channels.
+def zncc(generated: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Correlate the pixels of each image, averaged over the channels (equations 31 and 32).
 
     Parameters
     ----------
-    made, true : ndarray, shape (n, channels, h, w)
+    generated, real : ndarray, shape (n, channels, h, w)
         Scaled logarithms.
 
     Returns
     -------
     ndarray, shape (n,)
-        A channel in which the true image is the same everywhere says nothing and does not count.
+        A channel in which the real image is the same everywhere says nothing and does not count.
     """
-    a, b = (x.astype(float).reshape(*x.shape[:2], -1) for x in (made, true))
+    a, b = (x.astype(float).reshape(*x.shape[:2], -1) for x in (generated, real))
     a, b = a - a.mean(-1, keepdims=True), b - b.mean(-1, keepdims=True)
     spread = np.sqrt((a * a).sum(-1) * (b * b).sum(-1))
     says = b.std(-1) > 1e-6
@@ -49,30 +50,30 @@ def zncc(made: np.ndarray, true: np.ndarray) -> np.ndarray:
     return one.sum(-1) / np.maximum(says.sum(-1), 1)
 
 
-def ssim(made: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Equations 33-38: structural similarity, averaged over the channels.
+def ssim(generated: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Compute the structural similarity, averaged over the channels (equations 33-38).
 
     Gaussian windows of 11 pixels and sigma 1.5, K1 = 0.01, K2 = 0.03, population covariance, the
     border of half a window left out: scikit-image then agrees with torchmetrics, which the released
-    code calls. The range L is that of the channel over all true images that are handed in.
+    code calls. The range L is that of the channel over all real images that are handed in.
 
     Parameters
     ----------
-    made, true : ndarray, shape (n, channels, h, w)
-        Scaled logarithms; at least 11 pixels a side.
+    generated, real : ndarray, shape (n, channels, h, w)
+        Scaled logarithms; at least 11 pixels along a side.
 
     Returns
     -------
     ndarray, shape (n,)
     """
-    ranges = true.max(axis=(0, 2, 3)) - true.min(axis=(0, 2, 3))
+    ranges = real.max(axis=(0, 2, 3)) - real.min(axis=(0, 2, 3))
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     values = [
         [
             structural_similarity(b.astype(float), a.astype(float), data_range=span, **options)
             for a, b, span in zip(one, other, ranges, strict=True)
         ]
-        for one, other in zip(made, true, strict=True)
+        for one, other in zip(generated, real, strict=True)
     ]
     return np.mean(values, axis=1)
 
@@ -82,11 +83,25 @@ def seconds_each(
     rounds: int = 5,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
-    """Seconds of each task in each round; the tasks take turns, after one to warm up.
+    """Time each task in each round; the tasks take turns, after one round to warm up.
 
     In turns, because on a shared machine the minutes differ: what slows one down slows the other,
     and the ratio of neighbours holds. `time.process_time` as the clock leaves out what other
     programs take; it is right for one thread on a CPU.
+
+    Parameters
+    ----------
+    tasks : dict of name to callable
+        Called without arguments.
+    rounds : int
+        That are timed.
+    clock : callable
+        Seconds.
+
+    Returns
+    -------
+    dict of name to list of float
+        Seconds in each round.
     """
     found: dict[str, list[float]] = {name: [] for name in tasks}
     for number in range(rounds + 1):

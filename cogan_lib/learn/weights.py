@@ -25,7 +25,7 @@ PART_BYTES = 4_500_000
 def packed(
     name: str, network: nn.Module, *, half: bool = True, part_bytes: float = PART_BYTES
 ) -> dict[str, bytes]:
-    """A network's weights as the contents of one or several files, by the files' names.
+    """Pack a network's weights into the contents of one or several files.
 
     Parameters
     ----------
@@ -38,6 +38,11 @@ def packed(
     part_bytes : float
         No file has more, unless one row of a tensor has; larger tensors are divided along their
         first axis.
+
+    Returns
+    -------
+    dict of str to bytes
+        By the files' names.
     """
     pieces = []
     for key, value in network.state_dict().items():
@@ -62,7 +67,7 @@ def packed(
 def load_network(
     card: str | Path, content: dict, make: Callable[[], nn.Module], files: Iterable[str]
 ) -> nn.Module:
-    """The network that a card describes, on the CPU, in evaluation mode, without gradients.
+    """Read the network that a card describes.
 
     Parameters
     ----------
@@ -75,6 +80,11 @@ def load_network(
         more is taken than the files have weights for.
     files : iterable of str
         Names of the files in the card; pieces of a divided tensor are joined in this order.
+
+    Returns
+    -------
+    Module
+        On the CPU, in evaluation mode, without gradients.
 
     Raises
     ------
@@ -102,22 +112,31 @@ def load_network(
     return network.eval().requires_grad_(False)
 
 
-def read_card(card: str | Path, format_number: int, mend: str) -> dict:
-    """What a card says; one of another format is refused.
+def read_card(card: str | Path, format_number: int, fix: str) -> dict:
+    """Read what a card says.
 
     Parameters
     ----------
     card : path
     format_number : int
         That the card's ``format`` must be.
-    mend : str
+    fix : str
         What to do about a missing or damaged one, for example ``"train again"``.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    CoganError
+        If it is missing, damaged or of another format.
     """
-    content = read_json(card, mend)
+    content = read_json(card, fix)
     if content.get("format") != format_number:
         raise CoganError(
             f"{card} is of format {content.get('format')}, this package reads {format_number}; "
-            f"{mend}."
+            f"{fix}."
         )
     return content
 
@@ -127,6 +146,24 @@ def write_weights(card: str | Path, content: dict, weights: dict[str, bytes]) ->
 
     The first digits of its checksum stand in the name of each file of weights. So the new ones lie
     beside the old ones, which are valid until the JSON file is renamed and are removed after that.
+
+    Parameters
+    ----------
+    card : path
+        The JSON file.
+    content : dict
+    weights : dict of str to bytes
+        Of `packed`.
+
+    Returns
+    -------
+    Path
+        The card.
+
+    Raises
+    ------
+    CoganError
+        If a file cannot be written.
     """
     card = Path(card)
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in weights.items()}
@@ -146,9 +183,21 @@ def _weights_name(name: str, checksum: str) -> str:
 
 
 def weights_file(card: str | Path, content: dict, name: str) -> Path:
-    """The file of the weights `name` that a JSON file with this content describes.
+    """Find the file of the weights `name` that a JSON file with this content describes.
 
     The digits may be missing from its name, as they are where the weights came with the package.
+
+    Parameters
+    ----------
+    card : path
+        The JSON file.
+    content : dict
+        What it says.
+    name : str
+
+    Returns
+    -------
+    Path
 
     Raises
     ------

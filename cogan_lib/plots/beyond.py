@@ -12,7 +12,8 @@ from matplotlib import colors
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from .style import BASE, COLUMNS, GENERATED, REAL, VIOLET, colour_bar, column_norm, sky_panels
+from .panels import sky_panels
+from .style import BASE, COLUMNS, GENERATED, REAL, VIOLET, colour_bar, column_norm
 
 GREEN = "#5f7f2f"
 

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from ..base.units import CO_SOFTENING
 from ..beyond.extrapolation import BIN_DEX, latitude, training_region
 from ..validation.amplitude import asinh_scale
-from .style import BASE, GENERATED, REAL, VIOLET, column_label, sky_panels
+from .panels import sky_panels
+from .style import BASE, GENERATED, REAL, VIOLET, column_label
 
 #: Inside the training range, one input outside, both outside: light to dark, apart in grey too.
 FLAGS = ("#f0f0f0", "#e6a15c", "#3b2f7f")

@@ -1,4 +1,4 @@
-"""The book's style, and what several chapters draw: skies, tiles, pictures, bands, curves, tables.
+"""The book's style, and what several chapters draw: pictures, bands, curves, tables.
 
 Every figure is a matplotlib Figure and is not shown.
 
@@ -162,108 +162,6 @@ def target_panels(
     return figure, panels
 
 
-def sky_panels(
-    maps: Mapping[str, np.ndarray],
-    units: Mapping[str, str] | str,
-    *,
-    columns: int = 2,
-    norms: Mapping[str, colors.Normalize] | None = None,
-    column_of: Mapping[str, str] | None = None,
-) -> Figure:
-    """Mollweide maps, Galactic centre in the middle, longitude growing to the left.
-
-    Parameters
-    ----------
-    maps : dict of title to ndarray, shape (12 * nside**2,)
-        RING order.
-    units : dict or str
-        Unit of each map.
-    columns : int
-        Maps in a row.
-    norms : dict, optional
-        Colour scales; by default `column_norm` of each map.
-    column_of : dict, optional
-        Sky-file column that a title stands for (default: the title itself).
-
-    Returns
-    -------
-    Figure
-    """
-    import healpy as hp
-
-    rows = -(-len(maps) // columns)
-    figure = Figure(figsize=(5.2 * columns, 3.1 * rows), layout="constrained")
-    lat = np.linspace(-90, 90, 361)
-    lon = np.linspace(-180, 180, 721)
-    middle_lon, middle_lat = np.meshgrid((lon[1:] + lon[:-1]) / 2, (lat[1:] + lat[:-1]) / 2)
-    for i, (title, values) in enumerate(maps.items()):
-        name = (column_of or {}).get(title, title)
-        unit = units if isinstance(units, str) else units[title]
-        axes = figure.add_subplot(rows, columns, i + 1, projection="mollweide")
-        pixels = hp.ang2pix(hp.npix2nside(len(values)), -middle_lon, middle_lat, lonlat=True)
-        norm = (norms or {}).get(title) or column_norm(name, values)
-        image = axes.pcolormesh(
-            np.radians(lon),
-            np.radians(lat),
-            values[pixels],
-            norm=norm,
-            cmap=COLUMNS.get(name, ("inferno", ""))[0],
-            rasterized=True,
-        )
-        axes.set_title(title)
-        axes.set(xticks=[], yticks=[])
-        axes.grid(False)
-        colour_bar(figure, image, axes, name, unit, orientation="horizontal", shrink=0.7, pad=0.03)
-    return figure
-
-
-def tile_panels(
-    rows: Mapping[str, np.ndarray],
-    *,
-    titles: Sequence[str] = (),
-    column_of: Mapping[str, str] | None = None,
-    units: Mapping[str, str] | str = "",
-    shared: Sequence[str] = (),
-) -> Figure:
-    """Rows of tiles, one colour scale per row.
-
-    Parameters
-    ----------
-    rows : dict of label to ndarray, shape (n, npix, npix)
-    titles : sequence of str
-        One per column.
-    column_of : dict, optional
-        Sky-file column that a label stands for (default: the label itself).
-    units : dict or str
-        Unit of each row.
-    shared : sequence of str
-        Labels of rows that share the colour scale of the first of them.
-
-    Returns
-    -------
-    Figure
-    """
-    n = len(next(iter(rows.values())))
-    figure = Figure(figsize=(1.75 * n + 1.6, 1.85 * len(rows)), layout="constrained")
-    grid = figure.subplots(len(rows), n, squeeze=False)
-    leader = shared[0] if shared else None
-    for line, (label, tiles) in zip(grid, rows.items(), strict=True):
-        name = (column_of or {}).get(label, label)
-        norm = column_norm(name, np.asarray(rows[leader] if label in shared else tiles))
-        for axes, tile in zip(line, tiles, strict=True):
-            image = axes.imshow(
-                tile, norm=norm, cmap=COLUMNS.get(name, ("inferno", ""))[0], origin="lower"
-            )
-            axes.set(xticks=[], yticks=[])
-            axes.grid(False)
-        line[0].set_ylabel(label.replace("_", " ") if label not in COLUMNS else COLUMNS[label][1])
-        unit = units if isinstance(units, str) else units.get(label, "")
-        colour_bar(figure, image, list(line), name, unit, pad=0.01)
-    for axes, title in zip(grid[0], titles, strict=False):
-        axes.set_title(title)
-    return figure
-
-
 def band(axes, x, section: Mapping, colour: str, label: str) -> None:
     """Draw a median line with its 2.5-97.5 % band.
 
@@ -287,7 +185,7 @@ def picture_panels(
     shared: bool = True,
     squares: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Figure:
-    """Plain pictures side by side, without sky coordinates, and squares around their middles.
+    """Draw plain pictures side by side, without sky coordinates, and squares around their middles.
 
     Parameters
     ----------
@@ -335,7 +233,23 @@ def curves(
     log: str = "",
     rule: tuple[float, str] | None = None,
 ) -> Figure:
-    """A few lines over one x; `log` names the logarithmic axes, `rule` a horizontal line."""
+    """Draw a few lines over one x.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n,)
+    lines : dict of label to ndarray, shape (n,)
+    labels : (str, str)
+        Of the two axes.
+    log : str
+        The logarithmic axes: "", "x", "y" or "xy".
+    rule : (float, str), optional
+        Height of a horizontal line, and what it is.
+
+    Returns
+    -------
+    Figure
+    """
     figure = Figure(figsize=(6.6, 3.6), layout="constrained")
     axes = figure.add_subplot()
     for (name, y), style, colour in zip(lines.items(), LINES, COLOURS, strict=False):
@@ -353,7 +267,7 @@ def curves(
 
 
 def histories(found: Mapping[str, Sequence[Mapping[str, float]]], what: str) -> Figure:
-    """Loss and validation loss over the minutes, one panel per stage.
+    """Draw loss and validation loss over the minutes, one panel per stage.
 
     Parameters
     ----------
@@ -361,6 +275,10 @@ def histories(found: Mapping[str, Sequence[Mapping[str, float]]], what: str) -> 
         Rows of `learn.fit`, with a number ``validation``.
     what : str
         What the network learns from, for the legend.
+
+    Returns
+    -------
+    Figure
     """
     figure = Figure(figsize=(8.2, 3.2), layout="constrained")
     for axes, (stage, rows) in zip(
@@ -380,7 +298,21 @@ def histories(found: Mapping[str, Sequence[Mapping[str, float]]], what: str) -> 
 
 
 def cumulative(samples: Mapping[str, np.ndarray], limit: float, label: str) -> Figure:
-    """Share of the pictures whose error (`label`) is at most x, with a rule at `limit`."""
+    """Draw the share of the pictures whose error is at most x.
+
+    Parameters
+    ----------
+    samples : dict of label to ndarray, shape (n,)
+        Errors of the pictures.
+    limit : float
+        Where a vertical line stands.
+    label : str
+        Of the x axis.
+
+    Returns
+    -------
+    Figure
+    """
     figure = Figure(figsize=(6.6, 3.7), layout="constrained")
     axes = figure.add_subplot()
     for (name, values), style, colour in zip(samples.items(), LINES, COLOURS, strict=False):

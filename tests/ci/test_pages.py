@@ -201,7 +201,7 @@ def test_every_number_of_chapter_06_is_in_its_table(stage):
     store(stage, "beyond", toy.beyond())
     text = written(stage, "beyond-run")
     for piece in (
-        *("465 held-out tiles", "8 skies", "code abc", "came along", "not met"),
+        *("465 held-out tiles", "8 skies", "code abc", "came with the package", "not met"),
         *("0.710", "0.90 → 0.50", "0.80 to 1.20", "1.10, 1.30", "347,160", "1,801"),
         *("20 of seed 7", "0.721", "0.400", "Members", "CRPS"),
         *("100% / 97%", "fails, p = 0.002", "0.64 (p = 0.0007)", "61% of the sky"),

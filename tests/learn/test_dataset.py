@@ -1,9 +1,7 @@
 """Data sets on disk: streams, folders that are whole or not there, full disks; batches, moments."""
 
-import resource
 import shutil
 import subprocess
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -11,19 +9,9 @@ import pytest
 from cogan_lib.base.files import CoganError
 from cogan_lib.companions.line_transfer.data import make_data
 from cogan_lib.learn.dataset import Batches, Moments, Stream, fresh_folder
+from tests.toys import file_size_limit
 
 VALUES = np.random.default_rng(1).normal(size=(20, 3, 100))
-
-
-@contextmanager
-def file_size_limit(size):
-    """A disk that is full after so many bytes of a file."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 @pytest.fixture

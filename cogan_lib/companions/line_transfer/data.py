@@ -58,7 +58,17 @@ class LineData:
     content: dict
 
     def rows(self, split: str) -> np.ndarray:
-        """Indices of the pictures of a split: train, validation or test."""
+        """Find the pictures of a split.
+
+        Parameters
+        ----------
+        split : str
+            train, validation or test.
+
+        Returns
+        -------
+        ndarray of int, shape (n_rows,)
+        """
         return np.flatnonzero(np.isin(self.model % 10, list(SPLITS[split])))
 
 
@@ -76,6 +86,15 @@ class Statistics:
         self.ln_images = [math.inf, -math.inf]
 
     def add(self, cubes: np.ndarray, images: np.ndarray) -> None:
+        """Take in a chunk of training pictures.
+
+        Parameters
+        ----------
+        cubes : ndarray, shape (n, 3, npix, npix, npix), float16
+            As `pack` gives them.
+        images : ndarray, shape (n, n_channels, npix, npix)
+            ln I_nu.
+        """
         cubes = cubes.astype(np.float32)  # as read back: rounded to half precision
         self.velocity.add(cubes[:, 0])
         for channel, name in ((1, "temperature"), (2, "density")):
@@ -85,6 +104,14 @@ class Statistics:
         self.ln_images = [min(low, float(images.min())), max(high, float(images.max()))]
 
     def summary(self) -> dict[str, dict[str, float]]:
+        """Put the numbers together.
+
+        Returns
+        -------
+        dict of str to dict
+            Of velocity [km/s], temperature [ln K], density and intensity, for `scale_cubes` and
+            `scale_images`.
+        """
         spread = {
             name: {"min": low, "median": float(np.median(self.medians[name])) - low}
             for name, low in self.lowest.items()
@@ -97,7 +124,18 @@ class Statistics:
 
 
 def pack(velocity: np.ndarray, temperature: np.ndarray, density: np.ndarray) -> np.ndarray:
-    """Cubes in SI units as the files have them, shape (..., 3, npix, npix, npix), float16."""
+    """Write cubes in SI units as the files have them.
+
+    Parameters
+    ----------
+    velocity, temperature, density : ndarray, shape (..., npix, npix, npix)
+        v_z [m/s], T [K], n_CO [m^-3].
+
+    Returns
+    -------
+    ndarray, shape (..., 3, npix, npix, npix), float16
+        v_z [km/s], ln T, ln n_CO - ln 1e10 m^-3.
+    """
     with np.errstate(divide="ignore"):  # no molecules at all: as few as half precision can say
         ln_density = np.maximum(np.log(density) - LN_DENSITY, -6e4)
     return np.stack([velocity / 1e3, np.log(temperature), ln_density], -4).astype(np.float16)
@@ -129,6 +167,11 @@ def make_data(
         Pre-training data: every wind seen along its axis, at the line's centre only.
     device : str
         Where the solver runs.
+
+    Returns
+    -------
+    Path
+        The data folder.
 
     Raises
     ------
@@ -169,8 +212,8 @@ def _fill(fresh, models, views, npix, seed, channels, face_on, device):
             rng = np.random.default_rng([seed, i])
             wind = winds.draw_wind(rng)
             numbers.append(winds.plain_numbers(wind))
-            for turn in winds.views(rng, views, face_on):
-                waiting.append(winds.seen_from(wind, npix, turn))
+            for rotation in winds.views(rng, views, face_on):
+                waiting.append(winds.seen_from(wind, npix, rotation))
             while len(waiting) >= SOLVED_AT_ONCE or (waiting and i == models - 1):
                 some, waiting = waiting[:SOLVED_AT_ONCE], waiting[SOLVED_AT_ONCE:]
                 packed = [np.stack(field) for field in zip(*some, strict=True)]
@@ -188,7 +231,22 @@ def _fill(fresh, models, views, npix, seed, channels, face_on, device):
 
 
 def read_data(folder: str | Path) -> LineData:
-    """Open a data folder; a missing or foreign one is a `CoganError`."""
+    """Open a data folder.
+
+    Parameters
+    ----------
+    folder : path
+        That `make_data` wrote.
+
+    Returns
+    -------
+    LineData
+
+    Raises
+    ------
+    CoganError
+        If it is missing, damaged or of another format.
+    """
     folder = Path(folder)
     content = read_card(folder / "data.json", FORMAT, "make the data again")
     with reading(folder, "data", "make the data again"):
@@ -198,12 +256,35 @@ def read_data(folder: str | Path) -> LineData:
 
 
 def ln_intensity(intensity: Tensor) -> Tensor:
-    """Equation 15: ln I_nu, with all that is fainter than exp(-40) raised to that."""
+    """Take the logarithm of intensities, none below exp(-40) (equation 15).
+
+    Parameters
+    ----------
+    intensity : Tensor, any shape
+        I_nu [W m^-2 Hz^-1 sr^-1].
+
+    Returns
+    -------
+    Tensor, same shape
+        ln I_nu, not below `LN_FLOOR`.
+    """
     return torch.log(intensity.clamp_min(math.exp(LN_FLOOR)))
 
 
 def scale_cubes(cubes: Tensor, statistics: dict) -> Tensor:
-    """Equations 12 and 14: what the network sees, float32, of `pack`'s shape."""
+    """Scale cubes to what the network sees (equations 12 and 14).
+
+    Parameters
+    ----------
+    cubes : Tensor, shape (..., 3, npix, npix, npix)
+        As `pack` gives them.
+    statistics : dict
+        The scalings: `Statistics.summary` of the training winds.
+
+    Returns
+    -------
+    Tensor, same shape, float32
+    """
     velocity, *logs = cubes.float().unbind(-4)
     moments = statistics["velocity"]
     scaled = [(velocity - moments["mean"]) / moments["std"]]
@@ -213,12 +294,37 @@ def scale_cubes(cubes: Tensor, statistics: dict) -> Tensor:
 
 
 def scale_images(ln_images: Tensor, statistics: dict) -> Tensor:
-    """Equation 16: 0 for the faintest, 1 for the brightest intensity of the training winds."""
+    """Scale images: 0 for the faintest, 1 for the brightest of the training winds (equation 16).
+
+    Parameters
+    ----------
+    ln_images : Tensor, any shape
+        ln I_nu.
+    statistics : dict
+        The scalings.
+
+    Returns
+    -------
+    Tensor, same shape
+    """
     low, high = statistics["intensity"]["min"], statistics["intensity"]["max"]
     return (ln_images - low) / (high - low)
 
 
 def intensity_of(scaled: Tensor, statistics: dict) -> Tensor:
-    """I_nu [W m^-2 Hz^-1 sr^-1] back from equations 15 and 16."""
+    """Invert equations 15 and 16.
+
+    Parameters
+    ----------
+    scaled : Tensor, any shape
+        As `scale_images` gives it.
+    statistics : dict
+        The scalings.
+
+    Returns
+    -------
+    Tensor, same shape, float64
+        I_nu [W m^-2 Hz^-1 sr^-1].
+    """
     low, high = statistics["intensity"]["min"], statistics["intensity"]["max"]
     return torch.exp(scaled.double() * (high - low) + low)

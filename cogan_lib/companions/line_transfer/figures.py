@@ -34,6 +34,11 @@ def ray(
     grid_au, sampled : ndarray, shape (n,)
         The same on a coarse grid.
     errors : dict of label to dict of npix to error
+        Mean relative error of the optical depth.
+
+    Returns
+    -------
+    Figure
     """
     figure = Figure(figsize=(9.6, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
@@ -68,6 +73,11 @@ def wind_and_images(
     images : ndarray, shape (n_channels, npix, npix)
         Brightness temperature [K].
     channels_kms : sequence of float
+        Velocities of the channels.
+
+    Returns
+    -------
+    Figure
     """
     figure = Figure(figsize=(1.45 * len(images) + 0.7, 5.1), layout="constrained")
     upper, lower = figure.subfigures(2, 1, height_ratios=(1.7, 1))
@@ -90,7 +100,17 @@ def wind_and_images(
 
 
 def brightness_norm(images: np.ndarray) -> colors.Normalize:
-    """A logarithmic scale over two and a half decades below the brightest pixel."""
+    """Choose a logarithmic scale over two and a half decades below the brightest pixel.
+
+    Parameters
+    ----------
+    images : ndarray, any shape
+        Brightness temperature [K].
+
+    Returns
+    -------
+    Normalize
+    """
     top = float(images.max())
     return colors.LogNorm(max(top / 300, 0.25), top)
 
@@ -98,13 +118,18 @@ def brightness_norm(images: np.ndarray) -> colors.Normalize:
 def cases(
     pictures: Mapping[str, tuple[np.ndarray, np.ndarray]], channels_kms: Sequence[float]
 ) -> Figure:
-    """True and made images of a few winds, two rows each, with one colour scale a wind.
+    """Draw real and generated images of a few winds, two rows and one colour scale per wind.
 
     Parameters
     ----------
-    pictures : dict of title to (true, made)
+    pictures : dict of title to (real, generated)
         Each of shape (n_channels, npix, npix), brightness temperature [K].
     channels_kms : sequence of float
+        Velocities of the channels.
+
+    Returns
+    -------
+    Figure
     """
     n = len(channels_kms)
     figure = Figure(figsize=(1.4 * n + 1.2, 2.95 * len(pictures)), layout="constrained")

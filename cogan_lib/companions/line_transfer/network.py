@@ -9,22 +9,18 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from ...base.files import CoganError, provenance, reading
+from ...base.files import CoganError, reading
 from ...learn.blocks import convolution, residual
-from ...learn.dataset import Batches
-from ...learn.fit import Plan, fit, seeded
 from ...learn.weights import load_network, packed, read_card, write_weights
-from .data import LineData, intensity_of, pack, scale_cubes, scale_images
+from .data import LineData, intensity_of, pack, scale_cubes
 from .physics import check_cubes
 from .winds import CHANNELS, TURBULENCE
 
@@ -32,10 +28,6 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 CARD = "emulator.json"
-#: Share of the budget that pre-training gets.
-PRETRAINING = 0.15
-#: Validation pictures that are looked at after each epoch.
-VALIDATED = 128
 #: Folders of weights that come with the package; README.md there is their card.
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -67,10 +59,15 @@ PRESETS = {"paper": (4096, 64), "small": (512, 64)}
 
 
 def encoder() -> nn.Sequential:
-    """One field, shape (n, 1, npix, npix, npix), to 32 channels at a sixteenth of the size.
+    """Build the encoder of one field: 32 channels at a sixteenth of the cube's size.
 
     Where the size is halved the skip is a 1x1x1 convolution of x, as in equation 23. (The released
     code convolves the block's own output there, F + g(F), which leaves no way around F.)
+
+    Returns
+    -------
+    Sequential
+        Takes shape (n, 1, npix, npix, npix).
     """
     layers = [*convolution(1, 4, dimensions=3, padding=0), nn.MaxPool3d(2)]
     for inputs, outputs in ((4, 8), (8, 16), (16, 32)):
@@ -80,7 +77,18 @@ def encoder() -> nn.Sequential:
 
 
 def decoder(features: int) -> nn.Sequential:
-    """Maps, shape (n, features, channels, s, s), to one image a channel, eight times as wide."""
+    """Build the decoder: from maps to one image per channel, eight times as wide.
+
+    Parameters
+    ----------
+    features : int
+        Channels of the maps, a multiple of 8.
+
+    Returns
+    -------
+    Sequential
+        Takes shape (n, features, channels, s, s), gives (n, 1, channels, 8 s, 8 s).
+    """
     layers: list[nn.Module] = []
     for _ in range(3):
         for inputs, outputs in ((features, features // 2), *2 * [(features // 2, features // 2)]):
@@ -91,7 +99,12 @@ def decoder(features: int) -> nn.Sequential:
 
 
 class Emulator(nn.Module):
-    """The network: scaled cubes in, scaled ln-intensity images out."""
+    """The network: scaled cubes in, scaled ln-intensity images out.
+
+    Parameters
+    ----------
+    settings : EmulatorSettings
+    """
 
     def __init__(self, settings: EmulatorSettings) -> None:
         super().__init__()
@@ -105,14 +118,35 @@ class Emulator(nn.Module):
         self.decoder = decoder(settings.features)
 
     def forward(self, cubes: Tensor) -> Tensor:
-        """Shape (n, 3, npix, npix, npix) to (n, channels, npix, npix)."""
+        """Draw the images of scaled cubes.
+
+        Parameters
+        ----------
+        cubes : Tensor, shape (n, 3, npix, npix, npix)
+            As `data.scale_cubes` gives them.
+
+        Returns
+        -------
+        Tensor, shape (n, channels, npix, npix)
+            As `data.scale_images` gives them.
+        """
         fields = (encode(cubes[:, i : i + 1]).flatten(1) for i, encode in enumerate(self.encoders))
         latent = self.squeeze(torch.cat([*fields], 1))  # nothing between the two dense layers
         maps = torch.relu(self.spread(latent)).unflatten(1, self.map_shape)
         return self.decoder(maps)[:, 0]
 
     def start_from(self, other: Emulator) -> None:
-        """Take over the weights of a network for one channel, repeated for each of ours."""
+        """Take over the weights of a network for one channel, repeated for each of ours.
+
+        Parameters
+        ----------
+        other : Emulator
+
+        Raises
+        ------
+        CoganError
+            If more than the channels differ.
+        """
         ours, theirs = self.settings, other.settings
         if (ours.npix, ours.latent, ours.features) != (theirs.npix, theirs.latent, theirs.features):
             raise CoganError(
@@ -125,129 +159,33 @@ class Emulator(nn.Module):
         self.load_state_dict(state)
 
 
-def loss_terms(made: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
-    """MSE and L_freq, equations 27 and 28.
-
-    L_freq is the mean modulus of the difference in Fourier space. With the orthonormal transform it
-    is of the order of the pixels' root mean square error; the released code's un-normalised one is
-    sqrt(W H) times as large, and then the MSE hardly counts.
-
-    Parameters
-    ----------
-    made, true : Tensor, shape (n, channels, npix, npix)
-    """
-    apart = torch.fft.rfft2(made - true, norm="ortho")
-    columns = made.shape[-1]
-    weight = made.new_full((apart.shape[-1],), 2.0)  # the half that rfft2 leaves out counts too
-    weight[0] = 1.0
-    if columns % 2 == 0:
-        weight[-1] = 1.0
-    modulus = torch.sqrt(apart.real**2 + apart.imag**2 + 1e-16)  # has a slope at 0
-    frequency = (modulus * weight).sum(-1).mean() / columns
-    return functional.mse_loss(made, true), frequency
-
-
-def loss(made: Tensor, true: Tensor) -> Tensor:
-    """Equation 26 with the alpha of the released code: 0.8 MSE + 0.2 L_freq."""
-    mse, frequency = loss_terms(made, true)
-    return 0.8 * mse + 0.2 * frequency
-
-
-def turned(cubes: Tensor, images: Tensor, number: int) -> tuple[Tensor, Tensor]:
-    """Both in one of eight positions about the line of sight: quarter turns and mirror images.
-
-    v_z, T and n are unchanged by them, so the pictures are as true as before.
-    """
-    if number >= 4:
-        cubes, images = cubes.flip(-1), images.flip(-1)
-    return torch.rot90(cubes, number % 4, (-2, -1)), torch.rot90(images, number % 4, (-2, -1))
-
-
 @torch.no_grad()
 def predict(
     network: Emulator, data: LineData, rows: np.ndarray, statistics: dict, device: str = "cpu"
 ) -> Tensor:
-    """Scaled images of some rows of the data, on the CPU."""
+    """Draw the scaled images of some rows of the data.
+
+    Parameters
+    ----------
+    network : Emulator
+        Is moved to `device`, in evaluation mode.
+    data : LineData
+    rows : ndarray of int, shape (n,)
+    statistics : dict
+        The scalings that the network was trained with.
+    device : str
+
+    Returns
+    -------
+    Tensor, shape (n, channels, npix, npix)
+        On the CPU.
+    """
     network.eval().to(device)
     parts = [
         network(scale_cubes(torch.from_numpy(data.cubes[some]).to(device), statistics)).cpu()
         for some in np.split(rows, range(64, len(rows), 64))
     ]
     return torch.cat(parts)
-
-
-def train_stage(
-    network: Emulator, data: LineData, statistics: dict, plan: Plan, device: str = "cpu"
-) -> list[dict]:
-    """Train on the data's training winds; `learn.fit`'s history with the ``validation`` loss."""
-    held_out = data.rows("validation")[:VALIDATED]
-    true = scale_images(torch.from_numpy(data.images[held_out]), statistics)
-
-    def load(rows: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        cubes, images = (torch.from_numpy(x[rows]).to(device) for x in (data.cubes, data.images))
-        pairs = scale_cubes(cubes, statistics), scale_images(images, statistics)
-        return turned(*pairs, int(rng.integers(8)))
-
-    def losses(pairs: tuple[Tensor, Tensor]) -> Iterator[Tensor]:
-        yield loss(network(pairs[0]), pairs[1])
-
-    def validate() -> dict[str, float]:
-        made = predict(network, data, held_out, statistics, device)
-        return {"validation": float(loss(made, true))}
-
-    network.to(memory_format=torch.channels_last_3d)  # a sixth faster on a CPU
-    batches = Batches(data.rows("train"), load, plan.batch, [plan.seed, 6])
-    return fit(network, losses, batches, plan, device=device, validate=validate)
-
-
-def train_emulator(
-    folder: str | Path,
-    face_on: LineData,
-    data: LineData,
-    settings: EmulatorSettings,
-    plan: Plan,
-    device: str = "cpu",
-) -> Path:
-    """Pre-train on one channel, fine-tune on all, save.
-
-    The scalings are those of `data`. Pre-training gets `PRETRAINING` of the pictures' and minutes'
-    budget; its weights are repeated over the channels (`Emulator.start_from`).
-
-    Parameters
-    ----------
-    folder : path
-        Of the result, which `load_emulator` reads.
-    face_on, data : LineData
-        Of the same winds.
-    settings : EmulatorSettings
-    plan : Plan
-    device : str
-    """
-    statistics = data.content["statistics"]
-    with seeded(plan.seed):
-        network = Emulator(settings)
-        for pairs in (face_on, data):
-            check_grid(network, pairs.cubes.shape[2:])
-        first = Emulator(replace(settings, channels=face_on.images.shape[1]))
-        early, late = (
-            None if plan.minutes is None else share * plan.minutes
-            for share in (PRETRAINING, 1 - PRETRAINING)
-        )
-        epochs = (
-            PRETRAINING * plan.epochs * len(data.model) / len(face_on.model)
-        )  # of fewer pictures
-        short = replace(plan, epochs=max(1, round(epochs)), minutes=early)
-        histories = {"pre-training": train_stage(first, face_on, statistics, short, device)}
-        network.to(device).start_from(first)
-        rest = replace(plan, minutes=late)
-        histories["fine-tuning"] = train_stage(network, data, statistics, rest, device)
-    kept = ("channels", "line", "turbulence", "statistics", "models", "views")
-    content = {key: data.content[key] for key in kept} | {
-        "history": histories,
-        "plan": vars(plan),
-        "provenance": provenance(plan.seed, data_seed=data.content["provenance"]["seed"]),
-    }
-    return save_emulator(folder, network, content)
 
 
 def save_emulator(folder: str | Path, network: Emulator, content: dict) -> Path:
@@ -262,22 +200,44 @@ def save_emulator(folder: str | Path, network: Emulator, content: dict) -> Path:
     network : Emulator
     content : dict
         For ``emulator.json``: statistics, channels, line, turbulence, training, provenance.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    CoganError
+        If it cannot be written.
     """
     facts = {**content, "format": FORMAT, "network": asdict(network.settings)}
     return write_weights(Path(folder) / CARD, facts, packed("emulator", network)).parent
 
 
 def load_emulator(folder: str | Path) -> tuple[Emulator, dict]:
-    """The network, on the CPU and ready to use, and the content of its ``emulator.json``.
+    """Read an emulator.
+
+    Parameters
+    ----------
+    folder : path
+        That `save_emulator` wrote.
+
+    Returns
+    -------
+    network : Emulator
+        On the CPU, in evaluation mode.
+    content : dict
+        Of its ``emulator.json``.
 
     Raises
     ------
     CoganError
         If a file is missing, damaged, or not the one that the JSON file describes.
     """
-    card, mend = Path(folder) / CARD, "get the whole folder again, or train again"
-    content = read_card(card, FORMAT, mend)
-    with reading(card.parent, "emulator", mend):
+    card, fix = Path(folder) / CARD, "get the whole folder again, or train again"
+    content = read_card(card, FORMAT, fix)
+    with reading(card.parent, "emulator", fix):
         settings = EmulatorSettings(**content["network"])
         files = sorted(content["weights_sha256"])
         network = load_network(card, content, partial(Emulator, settings), files)
@@ -285,13 +245,25 @@ def load_emulator(folder: str | Path) -> tuple[Emulator, dict]:
 
 
 def fitting(settings: EmulatorSettings) -> Path | None:
-    """Folder of weights that came along for this network, channels and turbulence, if any does."""
+    """Find shipped weights for this network, the channels and the turbulence.
+
+    Parameters
+    ----------
+    settings : EmulatorSettings
+
+    Returns
+    -------
+    Path or None
+        Their folder; None if none fit.
+    """
     for folder in sorted(WEIGHTS.glob("*/")):
         network, content = load_emulator(folder)
         same_line = (content["channels"], content["turbulence"]) == (CHANNELS.tolist(), TURBULENCE)
         if network.settings == settings and same_line:
             return folder
-    log.info("None of the weights that came along fit a network of %s: training.", settings)
+    log.info(
+        "None of the weights that came with the package fit a network of %s: training.", settings
+    )
     return None
 
 
@@ -299,7 +271,7 @@ def fitting(settings: EmulatorSettings) -> Path | None:
 def imitate(
     network: Emulator, statistics: dict, velocity: Tensor, temperature: Tensor, density: Tensor
 ) -> Tensor:
-    """Line images without a solver, in the channels that the network was trained for.
+    """Draw line images without a solver, in the channels that the network was trained for.
 
     Parameters
     ----------
@@ -329,7 +301,19 @@ def imitate(
 
 
 def check_grid(network: Emulator, grid: tuple[int, ...]) -> None:
-    """Raise `CoganError` unless the network was made for cubes of this grid."""
+    """Refuse cubes of another grid than the network's.
+
+    Parameters
+    ----------
+    network : Emulator
+    grid : tuple of int
+        Shape of the cubes, (nz, ny, nx).
+
+    Raises
+    ------
+    CoganError
+        If that is not the network's grid.
+    """
     npix = network.settings.npix
     if tuple(grid) != 3 * (npix,):
         raise CoganError(

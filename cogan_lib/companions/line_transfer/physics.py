@@ -1,4 +1,4 @@
-"""CO line images of a cube of gas: local thermodynamic equilibrium, one straight ray a pixel.
+"""CO line images of a cube of gas: local thermodynamic equilibrium, one straight ray per pixel.
 
 Along a ray, with the observer at z = 0 looking towards growing z,
 
@@ -45,11 +45,18 @@ SMALL_DEPTH = 1e-2
 
 @dataclass(frozen=True)
 class Line:
-    """CO J = upper -> upper - 1, with `upper` 1 or 2."""
+    """CO J = upper -> upper - 1.
+
+    Attributes
+    ----------
+    upper : int
+        J of the upper level, 1 or 2.
+    """
 
     upper: int
 
     def __post_init__(self) -> None:
+        """Refuse other lines."""
         if self.upper not in FREQUENCY:
             raise CoganError(f"The CO line must be upper level 1 or 2, but is {self.upper!r}.")
 
@@ -60,18 +67,25 @@ class Line:
 
     @property
     def name(self) -> str:
+        """As in the literature, for example CO J=2-1."""
         return f"CO J={self.upper}-{self.upper - 1}"
 
 
 def level_energies() -> Tensor:
-    """E_J of the levels J = 0...40 [J], shape (41,)."""
+    """Compute the energies of the rotational levels of CO, J = 0...40.
+
+    Returns
+    -------
+    Tensor, shape (41,)
+        E_J [joule].
+    """
     jj = torch.arange(LEVELS, dtype=torch.float64)
     jj = jj * (jj + 1)
     return H * (ROTATION_HZ * jj - DISTORTION_HZ * jj**2)
 
 
 def populations(temperature: Tensor, upper: int) -> tuple[Tensor, Tensor]:
-    """Boltzmann's shares of CO in the lower and the upper level of a line (equation 10).
+    """Share CO between the lower and the upper level of a line, after Boltzmann (equation 10).
 
     Parameters
     ----------
@@ -97,7 +111,20 @@ def populations(temperature: Tensor, upper: int) -> tuple[Tensor, Tensor]:
 
 
 def planck(temperature: Tensor | float, frequency: float) -> Tensor:
-    """B_nu [W m^-2 Hz^-1 sr^-1] of a black body."""
+    """Compute Planck's law.
+
+    Parameters
+    ----------
+    temperature : Tensor or float, any shape
+        Kelvin.
+    frequency : float
+        Hz.
+
+    Returns
+    -------
+    Tensor, same shape, float64
+        B_nu [W m^-2 Hz^-1 sr^-1].
+    """
     temperature = torch.as_tensor(temperature, dtype=torch.float64)
     photon = H * frequency
     return 2 * photon * frequency**2 / C**2 / torch.expm1(photon / (K * temperature))
@@ -106,7 +133,7 @@ def planck(temperature: Tensor | float, frequency: float) -> Tensor:
 def line_coefficients(
     temperature: Tensor, density: Tensor, line: Line, turbulence: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Opacity, source function and width of the line at each grid point (equations 4-9).
+    """Compute opacity, source function and width of the line at each point (equations 4-9).
 
     Parameters
     ----------
@@ -134,7 +161,7 @@ def line_coefficients(
 
 
 def profile_arguments(velocity: Tensor, width: Tensor, channels: Tensor) -> Tensor:
-    """b = (nu' - nu_0)/dnu of equation 6 at each channel and point, nu' = nu (1 + v_z/c).
+    """Compute b = (nu' - nu_0)/dnu of equation 6 at each channel and point, nu' = nu (1 + v_z/c).
 
     Parameters
     ----------
@@ -154,7 +181,7 @@ def profile_arguments(velocity: Tensor, width: Tensor, channels: Tensor) -> Tens
 
 
 def interval_depths(opacity: Tensor, b: Tensor, spacing: float) -> Tensor:
-    """Optical depth between neighbouring grid points, opacity and b linear between them.
+    """Integrate the optical depth between grid points, opacity and b linear between them.
 
     With opacity a_0...a_1 and b_0...b_1 at the ends, and s = (a_1 - a_0)/(b_1 - b_0),
 
@@ -169,6 +196,7 @@ def interval_depths(opacity: Tensor, b: Tensor, spacing: float) -> Tensor:
     opacity : Tensor, shape (n, nz, ny, nx)
         The first of `line_coefficients`.
     b : Tensor, shape (n, n_channels, nz, ny, nx)
+        Of `profile_arguments`.
     spacing : float
         Between grid points [m].
 
@@ -194,7 +222,7 @@ def interval_depths(opacity: Tensor, b: Tensor, spacing: float) -> Tensor:
 
 
 def emergent(depths: Tensor, source: Tensor, background: Tensor | float = 0.0) -> Tensor:
-    """What leaves the cube towards the observer: the formal solution, interval by interval.
+    """Add up what leaves the cube towards the observer: the formal solution by intervals.
 
     In each interval S is linear in tau, from S_0 at its near end to S_1:
 
@@ -205,6 +233,7 @@ def emergent(depths: Tensor, source: Tensor, background: Tensor | float = 0.0) -
     depths : Tensor, shape (n, n_channels, nz - 1, ny, nx)
         Of `interval_depths`; index 0 is next to the observer.
     source : Tensor, shape (n, nz, ny, nx)
+        S [W m^-2 Hz^-1 sr^-1].
     background : Tensor or float
         Intensity that enters behind.
 
@@ -238,7 +267,7 @@ def line_images(
     turbulence: float,
     background: float = 0.0,
 ) -> Tensor:
-    """Images of a batch of cubes in the channels of a CO line.
+    """Solve for the images of a batch of cubes in the channels of a CO line.
 
     Parameters
     ----------
@@ -276,7 +305,19 @@ def line_images(
 
 
 def check_cubes(velocity: Tensor, temperature: Tensor, density: Tensor) -> None:
-    """Raise `CoganError` unless these are cubes of gas that a ray can cross."""
+    """Refuse what is no gas that a ray can cross.
+
+    Parameters
+    ----------
+    velocity, temperature, density : Tensor, shape (n, nz, ny, nx)
+        As `line_images` takes them.
+
+    Raises
+    ------
+    CoganError
+        If shapes differ, values are not finite, the density is negative, or the temperature is
+        below that of the cosmic background.
+    """
     cubes = {"velocity": velocity, "temperature": temperature, "density": density}
     shapes = {name: tuple(cube.shape) for name, cube in cubes.items()}
     if len(set(shapes.values())) > 1:
@@ -300,7 +341,20 @@ def check_cubes(velocity: Tensor, temperature: Tensor, density: Tensor) -> None:
 
 
 def check_channels(channels: Tensor, velocity: Tensor, width: Tensor) -> None:
-    """Raise `CoganError` if no channel sees any of a cube's gas."""
+    """Refuse channels none of which sees any of a cube's gas.
+
+    Parameters
+    ----------
+    channels : Tensor, shape (n_channels,)
+        Velocities [m/s].
+    velocity, width : Tensor, shape (n, nz, ny, nx)
+        v_z and the line's width [m/s].
+
+    Raises
+    ------
+    CoganError
+        If there is a cube that no channel meets.
+    """
     reach = 6 * width.amax((1, 2, 3))  # the profile is 1e-16 there
     low, high = velocity.amin((1, 2, 3)) - reach, velocity.amax((1, 2, 3)) + reach
     hit = (channels[:, None] >= low) & (channels[:, None] <= high)

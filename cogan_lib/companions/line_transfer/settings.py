@@ -5,8 +5,18 @@ from pydantic import Field, field_validator
 from ...base.config import Checked
 
 
-class Settings(Checked):
-    """How many winds, how fine, and for how long."""
+class LineTransferSettings(Checked):
+    """How many winds, how fine, and for how long.
+
+    Attributes
+    ----------
+    npix : int
+        Side of the cubes and images, a multiple of 8.
+    models : int
+        Stellar winds to learn from and test on.
+    minutes : float
+        Budget of the emulator's training.
+    """
 
     npix: int = Field(
         32, ge=16, le=256, description="side of the cubes and images, a multiple of 8"

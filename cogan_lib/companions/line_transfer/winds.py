@@ -8,8 +8,8 @@ With r softened to r_s^2 = r^2 + r_0^2, so that the star's surroundings stay res
     T = T_star (R_star/r_s)^eps + T_S S
     S = sum_m exp(-[(r - b (phi + 2 pi m - phi_0))/sigma_r]^2/2 - [(theta - pi/2)/sigma_th]^2/2)
 
-As they are formulas, a turned wind is had without interpolation: ask for the positions in the
-wind's own frame, and turn the velocities back.
+As they are formulas, a rotated wind is had without interpolation: ask for the positions in the
+wind's own frame, and rotate the velocities back.
 """
 
 from __future__ import annotations
@@ -76,7 +76,16 @@ class Wind:
 
 
 def draw_wind(rng: np.random.Generator) -> Wind:
-    """A wind with random numbers; the ranges are ours, around those of Homan et al. (2015)."""
+    """Draw a wind with random numbers; the ranges are ours, around those of Homan et al. (2015).
+
+    Parameters
+    ----------
+    rng : Generator
+
+    Returns
+    -------
+    Wind
+    """
     spacing = rng.uniform(100, 200)  # arms are a cell wide at least, on a grid of 32
     directions = rng.standard_normal((WAVES, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
@@ -100,12 +109,17 @@ def draw_wind(rng: np.random.Generator) -> Wind:
 
 
 def spiral(wind: Wind, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """S of the formula above: 1 in the middle of an arm, 0 far from any.
+    """Compute S of the formula above: 1 in the middle of an arm, 0 far from any.
 
     Parameters
     ----------
+    wind : Wind
     x, y, z : ndarray, any shape
         Position in the wind's frame [au]; the companion's orbit lies in z = 0.
+
+    Returns
+    -------
+    ndarray, same shape
     """
     radius = np.sqrt(x**2 + y**2 + z**2)
     latitude = np.arctan2(z, np.hypot(x, y))
@@ -119,11 +133,13 @@ def spiral(wind: Wind, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarra
 
 
 def fields_at(wind: Wind, position_au: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Velocity, temperature and CO density at points of the wind's frame.
+    """Compute velocity, temperature and CO density at points of the wind's frame.
 
     Parameters
     ----------
+    wind : Wind
     position_au : ndarray, shape (3, ...)
+        x, y, z [au].
 
     Returns
     -------
@@ -150,9 +166,17 @@ def fields_at(wind: Wind, position_au: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def grid_au(npix: int) -> np.ndarray:
-    """Grid points of the box as the observer sees it, shape (3, npix, npix, npix).
+    """Lay the grid points of the box as the observer sees it.
 
-    The array's axes are z (away from the observer), y, x; its first axis is x, y, z.
+    Parameters
+    ----------
+    npix : int
+        Points along a side.
+
+    Returns
+    -------
+    ndarray, shape (3, npix, npix, npix)
+        x, y, z [au]; the axes after the first are z (away from the observer), y, x.
     """
     line = (np.arange(npix) + 0.5) / npix * 2 * HALF_BOX_AU - HALF_BOX_AU
     z, y, x = np.meshgrid(line, line, line, indexing="ij")
@@ -160,17 +184,36 @@ def grid_au(npix: int) -> np.ndarray:
 
 
 def spacing_m(npix: int) -> float:
-    """Distance of neighbouring grid points [m]."""
+    """Compute the distance of neighbouring grid points.
+
+    Parameters
+    ----------
+    npix : int
+        Points along a side of the box.
+
+    Returns
+    -------
+    float
+        Metres.
+    """
     return 2 * HALF_BOX_AU / npix * AU
 
 
 def seen_from(
     wind: Wind, npix: int, rotation: Rotation
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The cubes that the solver takes, of a wind turned by `rotation`.
+    """Compute the cubes that the solver takes, of a wind rotated by `rotation`.
 
-    Positions turn, and velocities turn with them: a vector u of the wind's frame points to R u on
-    the sky, so that a point p on the sky shows what the wind has at R^-1 p.
+    Positions are rotated, and velocities with them: a vector u of the wind's frame points to R u
+    on the sky, so that a point p on the sky shows what the wind has at R^-1 p.
+
+    Parameters
+    ----------
+    wind : Wind
+    npix : int
+        Side of the cubes.
+    rotation : Rotation
+        R, from the wind's frame to that of the sky.
 
     Returns
     -------
@@ -184,10 +227,22 @@ def seen_from(
 
 
 def views(rng: np.random.Generator, number: int, face_on: bool = False) -> list[Rotation]:
-    """Random directions to look from: uniform over all rotations (Haar), or about z only.
+    """Draw directions to look from: uniform over all rotations (Haar), or about z only.
 
     A uniform axis with a uniform angle, which the paper's code draws, is not uniform over
-    rotations: it prefers small turns.
+    rotations: it prefers small ones.
+
+    Parameters
+    ----------
+    rng : Generator
+    number : int
+        Of directions.
+    face_on : bool
+        About z only.
+
+    Returns
+    -------
+    list of Rotation
     """
     if face_on:
         return list(Rotation.from_euler("z", rng.uniform(0, 2 * np.pi, (number, 1))))
@@ -195,6 +250,15 @@ def views(rng: np.random.Generator, number: int, face_on: bool = False) -> list[
 
 
 def plain_numbers(wind: Wind) -> dict[str, float]:
-    """The wind's scalars by name, without the clumps' waves."""
+    """List the wind's scalars by name, without the clumps' waves.
+
+    Parameters
+    ----------
+    wind : Wind
+
+    Returns
+    -------
+    dict of str to float
+    """
     values = ((entry.name, getattr(wind, entry.name)) for entry in fields(wind))
     return {name: value for name, value in values if not isinstance(value, tuple)}

@@ -9,6 +9,7 @@ import torch
 from cogan_lib.base.files import CoganError, read_json, write_json
 from cogan_lib.companions.line_transfer import data as line_data
 from cogan_lib.companions.line_transfer import network as line_emulator
+from cogan_lib.companions.line_transfer import training as line_training
 from cogan_lib.companions.line_transfer import winds
 from cogan_lib.companions.line_transfer.evaluation import judge
 from cogan_lib.companions.line_transfer.network import Emulator, EmulatorSettings
@@ -33,7 +34,7 @@ def pairs(tmp_path_factory):
 def trained(pairs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("emulator") / "emulator"
     plan = Plan(epochs=5, batch=8)
-    return line_emulator.train_emulator(folder, *pairs, TINY, plan)
+    return line_training.train_emulator(folder, *pairs, TINY, plan)
 
 
 @pytest.mark.parametrize(
@@ -83,25 +84,25 @@ def test_one_channels_weights_start_all():
 
 @pytest.mark.parametrize("npix", [16, 15])
 def test_the_loss_is_what_it_says(npix):
-    true = torch.rand(3, 7, npix, npix, generator=torch.Generator().manual_seed(1))
-    made = (true + 0.1 * torch.randn(true.shape)).requires_grad_()
-    mse, frequency = line_emulator.loss_terms(made, true)
-    whole = torch.fft.fft2(made - true, norm="ortho").abs().mean()
+    real = torch.rand(3, 7, npix, npix, generator=torch.Generator().manual_seed(1))
+    generated = (real + 0.1 * torch.randn(real.shape)).requires_grad_()
+    mse, frequency = line_training.loss_terms(generated, real)
+    whole = torch.fft.fft2(generated - real, norm="ortho").abs().mean()
     torch.testing.assert_close(frequency, whole)
-    torch.testing.assert_close(mse, ((made - true) ** 2).mean())
-    raw = torch.fft.fft2(made - true).abs().mean()  # the released code's convention
+    torch.testing.assert_close(mse, ((generated - real) ** 2).mean())
+    raw = torch.fft.fft2(generated - real).abs().mean()  # the released code's convention
     torch.testing.assert_close(raw, npix * whole)
-    line_emulator.loss(made, true).backward()
-    assert torch.isfinite(made.grad).all()
+    line_training.loss(generated, real).backward()
+    assert torch.isfinite(generated.grad).all()
 
 
 def test_a_perfect_image_has_a_finite_gradient():
-    made = torch.rand(1, 7, 16, 16).requires_grad_()
-    line_emulator.loss(made, made.detach()).backward()
-    assert torch.isfinite(made.grad).all()
+    generated = torch.rand(1, 7, 16, 16).requires_grad_()
+    line_training.loss(generated, generated.detach()).backward()
+    assert torch.isfinite(generated.grad).all()
 
 
-def test_a_turned_wind_has_turned_pictures(pairs):
+def test_a_rotated_wind_has_rotated_pictures(pairs):
     """Quarter turns and mirrors about the line of sight are exact: solver and turn commute."""
     wind = winds.draw_wind(np.random.default_rng(3))
     turn = winds.views(np.random.default_rng(3), 1)[0]
@@ -111,7 +112,7 @@ def test_a_turned_wind_has_turned_pictures(pairs):
     )  # fmt: skip
     images = line_images(*fields[:, None], *options)
     for number in range(8):
-        cubes, pictures = line_emulator.turned(fields[None], images, number)
+        cubes, pictures = line_training.rotated(fields[None], images, number)
         again = line_images(*cubes[0][:, None], *options)
         torch.testing.assert_close(again, pictures, rtol=1e-10, atol=0)
 
@@ -123,7 +124,7 @@ def test_training_learns_and_repeats_itself(pairs, trained, tmp_path):
     assert content["statistics"] == pairs[1].content["statistics"]
     plan = Plan(epochs=5, batch=8)
     again, _ = line_emulator.load_emulator(
-        line_emulator.train_emulator(tmp_path / "again", *pairs, TINY, plan)
+        line_training.train_emulator(tmp_path / "again", *pairs, TINY, plan)
     )
     for name, weight in network.state_dict().items():
         torch.testing.assert_close(weight, again.state_dict()[name], msg=name)
@@ -135,7 +136,7 @@ def test_training_learns_and_repeats_itself(pairs, trained, tmp_path):
 
 def test_a_budget_in_minutes_ends_the_training(pairs):
     plan = Plan(epochs=10_000, minutes=0.02, batch=8)
-    history = line_emulator.train_stage(
+    history = line_training.train_stage(
         Emulator(TINY), pairs[1], pairs[1].content["statistics"], plan
     )
     assert 1 <= len(history) < 10_000 and history[-1]["seconds"] < 10
@@ -156,13 +157,15 @@ def test_imitate_takes_what_the_solver_takes(pairs, trained):
     fields = [torch.from_numpy(np.stack([cube] * 2)) for cube in winds.seen_from(
         winds.draw_wind(np.random.default_rng(1)), 16, winds.views(np.random.default_rng(1), 1)[0]
     )]  # fmt: skip
-    made = line_emulator.imitate(network, content["statistics"], *fields)
-    assert made.shape == (2, 7, 16, 16) and float(made.min()) > 0
+    generated = line_emulator.imitate(network, content["statistics"], *fields)
+    assert generated.shape == (2, 7, 16, 16) and float(generated.min()) > 0
     scaled = line_data.scale_cubes(
         torch.from_numpy(line_data.pack(*(field.numpy() for field in fields))),
         content["statistics"],
     )
-    torch.testing.assert_close(made, line_data.intensity_of(network(scaled), content["statistics"]))
+    torch.testing.assert_close(
+        generated, line_data.intensity_of(network(scaled), content["statistics"])
+    )
 
 
 def test_foreign_grids_and_bad_cubes_are_refused(pairs, trained, tmp_path):
@@ -175,7 +178,7 @@ def test_foreign_grids_and_bad_cubes_are_refused(pairs, trained, tmp_path):
         line_emulator.imitate(network, content["statistics"], 0 * cube, cube, -cube)
     plan = Plan(epochs=1, minutes=1.0)
     with pytest.raises(CoganError, match="trained on a grid of 32"):
-        line_emulator.train_emulator(tmp_path / "e", *pairs, replace(TINY, npix=32), plan)
+        line_training.train_emulator(tmp_path / "e", *pairs, replace(TINY, npix=32), plan)
     assert not list(tmp_path.iterdir())
 
 
@@ -235,7 +238,7 @@ def test_weights_imitate_a_wind_that_they_have_not_seen():
         fields = [
             torch.from_numpy(x)[None] for x in winds.seen_from(wind, 32, winds.views(rng, 1)[0])
         ]
-        made = line_emulator.imitate(network, content["statistics"], *fields)
+        generated = line_emulator.imitate(network, content["statistics"], *fields)
         at = torch.tensor(content["channels"], dtype=torch.float64)
-        true = line_images(*fields, at, winds.spacing_m(32), line_data.LINE, content["turbulence"])
-        assert max_rel(made.numpy(), true.numpy())[0] < 30
+        real = line_images(*fields, at, winds.spacing_m(32), line_data.LINE, content["turbulence"])
+        assert max_rel(generated.numpy(), real.numpy())[0] < 30

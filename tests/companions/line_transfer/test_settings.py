@@ -9,7 +9,7 @@ import run_notebooks
 
 from cogan_lib.base.config import PROFILE_FOLDER, read_profile
 from cogan_lib.base.files import CoganError
-from cogan_lib.companions.line_transfer.settings import Settings
+from cogan_lib.companions.line_transfer.settings import LineTransferSettings
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from cogan_lib.companions.line_transfer.settings import Settings
 )
 def test_bad_parameters_are_refused_with_a_sentence(parameters, words):
     with pytest.raises(CoganError, match=words):
-        Settings.check(**parameters)
+        LineTransferSettings.check(**parameters)
 
 
 def test_profiles_set_them_in_a_section_and_commands_by_a_dotted_name():
@@ -66,4 +66,6 @@ def test_the_books_tables_have_them():
         line for line in book_tables.parameter_table(book).splitlines() if "transfer.npix`" in line
     ]
     assert row.split("|")[2].strip() == "`32`" and row.split("|")[-2].strip() == "7"
-    assert "| `line_transfer.models` | `20` | `400` | `400` | `3000` |" in book_tables.profile_table()
+    assert (
+        "| `line_transfer.models` | `20` | `400` | `400` | `3000` |" in book_tables.profile_table()
+    )

@@ -51,13 +51,13 @@ def test_floor_of_the_temperature():
 
 
 def test_views_are_uniform_over_all_rotations():
-    """Haar: a turned axis is uniform on the sphere, and the angle has density (1 - cos a)/pi."""
-    turns = winds.views(np.random.default_rng(0), 4000)
+    """Haar: a rotated axis is uniform on the sphere, and the angle has density (1 - cos a)/pi."""
+    rotations = winds.views(np.random.default_rng(0), 4000)
     for axis in np.eye(3):
-        turned = np.array([turn.apply(axis) for turn in turns])
-        for component in turned.T:
+        rotated = np.array([rotation.apply(axis) for rotation in rotations])
+        for component in rotated.T:
             assert stats.kstest(component, stats.uniform(-1, 2).cdf).pvalue > 1e-3
-    angle = np.array([turn.magnitude() for turn in turns])
+    angle = np.array([rotation.magnitude() for rotation in rotations])
     assert stats.kstest(angle, lambda a: (a - np.sin(a)) / np.pi).pvalue > 1e-3
     # a uniform axis with a uniform angle would fail
     biased = np.random.default_rng(0).uniform(0, np.pi, 4000)
@@ -65,12 +65,12 @@ def test_views_are_uniform_over_all_rotations():
 
 
 def test_face_on_views_keep_the_axis():
-    for turn in winds.views(np.random.default_rng(0), 5, face_on=True):
-        np.testing.assert_allclose(turn.apply([0, 0, 1]), [0, 0, 1], atol=1e-12)
+    for rotation in winds.views(np.random.default_rng(0), 5, face_on=True):
+        np.testing.assert_allclose(rotation.apply([0, 0, 1]), [0, 0, 1], atol=1e-12)
 
 
-def test_velocities_turn_with_the_wind():
-    """A quarter turn about x brings the wind's y axis to the line of sight, and its v_y with it."""
+def test_velocities_are_rotated_with_the_wind():
+    """90 degrees about x bring the wind's y axis to the line of sight, and its v_y with it."""
     quarter = Rotation.from_euler("x", 90, degrees=True)
     v_z, kelvin, density = winds.seen_from(WIND, 16, quarter)
     x, y, z = winds.grid_au(16)
@@ -81,14 +81,14 @@ def test_velocities_turn_with_the_wind():
     np.testing.assert_allclose(density, same_density)
 
 
-def test_any_turn_keeps_what_does_not_depend_on_the_side():
-    """The whole velocity vector turns: its component along the sky position is the same."""
-    turn = Rotation.random(rng=3)
+def test_any_rotation_keeps_what_does_not_depend_on_the_side():
+    """The whole velocity vector is rotated: its component along the sky position is the same."""
+    rotation = Rotation.random(rng=3)
     sky = winds.grid_au(16)
-    velocity, _, _ = winds.fields_at(WIND, np.tensordot(turn.as_matrix().T, sky, 1))
-    turned = np.tensordot(turn.as_matrix(), velocity, 1)
-    np.testing.assert_allclose(winds.seen_from(WIND, 16, turn)[0], turned[2], atol=1e-6)
-    radial = (turned * sky).sum(0) / np.sqrt((sky**2).sum(0))
+    velocity, _, _ = winds.fields_at(WIND, np.tensordot(rotation.as_matrix().T, sky, 1))
+    rotated = np.tensordot(rotation.as_matrix(), velocity, 1)
+    np.testing.assert_allclose(winds.seen_from(WIND, 16, rotation)[0], rotated[2], atol=1e-6)
+    radial = (rotated * sky).sum(0) / np.sqrt((sky**2).sum(0))
     soft = np.sqrt((sky**2).sum(0) + winds.SOFTENING_AU**2)
     law = WIND.speed * (1 - winds.LAUNCH_AU / soft) ** WIND.beta
     np.testing.assert_allclose(radial, law * np.sqrt((sky**2).sum(0)) / soft, rtol=1e-9)

@@ -1,0 +1,82 @@
+"""Tiles of dust and HI to tiles of CO by a trained generator, in physical units."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..base.files import CoganError
+from ..tiles.scaling import PatchMinMax, scale, scaling_from_dict, to_physical
+from .checkpoint import Checkpoint
+from .networks import translate
+
+
+def generate(
+    checkpoint: Checkpoint,
+    inputs: np.ndarray,
+    targets: np.ndarray | None = None,
+    noise: np.ndarray | None = None,
+) -> np.ndarray:
+    """Translate tiles of dust and HI into tiles of CO, all in physical units.
+
+    Inputs and outputs are cut off at the range of the training tiles (`scaling.Scaling.bound`),
+    and no output is negative.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Its generator runs on the device that it is on.
+    inputs : ndarray, shape (n, n_inputs, npix, npix)
+        In the units of the checkpoint's input columns.
+    targets : ndarray, shape (n, n_targets, npix, npix), optional
+        Real CO of the same places: only the per-patch min-max scaling needs it, to put back the
+        amplitude that it threw away (as the paper's notebooks do).
+    noise : ndarray, shape (n, fields, npix, npix), optional
+        What makes one member of an ensemble (see `noise`); a generator of members needs it.
+
+    Returns
+    -------
+    ndarray, shape (n, n_targets, npix, npix), float32
+        K km/s.
+
+    Raises
+    ------
+    CoganError
+        If the inputs have another number of channels or are not finite, the noise has another
+        number of fields, or a per-patch scaling finds no targets.
+
+    Examples
+    --------
+    >>> from cogan_lib.gan.checkpoint import load_checkpoint
+    >>> from cogan_lib.gan.pretrained import WEIGHTS
+    >>> trained = load_checkpoint(WEIGHTS / "embedded-nside256" / "cycle-gan")
+    >>> dust, gas = np.full((1, 16, 16), 1.0), np.full((1, 16, 16), 5e20)
+    >>> generate(trained, np.stack([dust, gas], axis=1)).shape
+    (1, 2, 16, 16)
+    """
+    ours = checkpoint.meta
+    scalings = [scaling_from_dict(ours["scalings"][name]) for name in ours["input_columns"]]
+    if inputs.ndim != 4 or inputs.shape[1] != len(scalings) or not np.isfinite(inputs).all():
+        raise CoganError(
+            f"The generator takes inputs (n, {len(scalings)}, npix, npix) of finite values; these "
+            f"have shape {inputs.shape}, or NaN or infinite values in them."
+        )
+    known = np.stack([s.bound(inputs[:, i]) for i, s in enumerate(scalings)], axis=1)
+    scaled, fields = scale(known, scalings), len(checkpoint.settings.noise)
+    if fields != (0 if noise is None else noise.shape[1]):
+        raise CoganError(
+            f"This checkpoint's generator takes {fields} fields of noise beside its inputs; give "
+            "as many, drawn with noise.flat_noise or cut from a sky of noise."
+        )
+    if fields:
+        scaled = np.concatenate([scaled, noise.astype(np.float32)], axis=1)
+    generated = translate(checkpoint.generator, scaled)
+    for channel, name in enumerate(ours["target_columns"]):
+        scaling = scaling_from_dict(ours["scalings"][name])
+        if isinstance(scaling, PatchMinMax) and targets is None:
+            raise CoganError(
+                "This checkpoint scales every patch by its own extremes (minmax), so it cannot "
+                f"give an amplitude where {name} is unknown; train with target_scaling='asinh'."
+            )
+        real = None if targets is None else targets[:, channel]
+        generated[:, channel] = to_physical(generated[:, channel], scaling, real)
+    return generated
