@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from cogan_lib.sky.lines import COLUMN_UNITS
 from cogan_lib.sky.skyfile import Sky, read_map, read_sky, write_sky
+from cogan_lib.tiles.geometry import Geometry, tile_angles, tile_lonlat, tile_vectors
 from cogan_lib.tiles.patches import (
     SPLITS,
     TEST,
@@ -23,14 +24,10 @@ from cogan_lib.tiles.patches import (
 )
 from cogan_lib.tiles.scaling import PatchMinMax, Scaling, scaling_from_dict
 from cogan_lib.tiles.tiling import (
-    Geometry,
     Joiner,
     cut_tiles,
     join_tiles,
     map_to_alm,
-    tile_angles,
-    tile_lonlat,
-    tile_vectors,
 )
 
 quickly = settings(

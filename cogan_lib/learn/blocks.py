@@ -91,7 +91,7 @@ class Residual(nn.Module):
 
 
 def residual(inputs: int, outputs: int, stride: int = 1, *, dimensions: int) -> Residual:
-    """Make two of `convolution` with a skip: a 1x1 convolution of x where the shape changes.
+    """Make two convolutions with a skip: a 1x1 convolution of x where the shape changes.
 
     Parameters
     ----------
