@@ -30,8 +30,9 @@ from .gan.training import TrainingResult, train
 from .sky.embedded import make_sky
 from .sky.skyfile import Sky, read_sky, write_sky
 from .synthesis import generate, synthesise
+from .tiles.geometry import Geometry
 from .tiles.patches import Patches, make_patches
-from .tiles.tiling import Geometry, cut_tiles, map_to_alm
+from .tiles.tiling import cut_tiles, map_to_alm
 from .validation.report import diagnostics, validate
 
 log = logging.getLogger(__name__)

@@ -31,8 +31,9 @@ from .gan.generate import generate
 from .gan.noise import noise_alm
 from .sky.harmonics import Interpolant, beam_lmax
 from .sky.skyfile import Sky
+from .tiles.geometry import Geometry
 from .tiles.part import Part
-from .tiles.tiling import Geometry, Joiner, cut_maps, map_to_alm
+from .tiles.tiling import Joiner, cut_maps, map_to_alm
 
 #: A long synthesis writes down what it has at most this often.
 PART_SECONDS = 60.0

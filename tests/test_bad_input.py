@@ -21,8 +21,8 @@ from cogan_lib.gan.recipes import TrainingSettings
 from cogan_lib.sky import embedded, maps, prepare, pysm, skyfile
 from cogan_lib.sky.skyfile import Sky
 from cogan_lib.tiles import patches, scaling, tiling
+from cogan_lib.tiles.geometry import Geometry
 from cogan_lib.tiles.scaling import Scaling
-from cogan_lib.tiles.tiling import Geometry
 from cogan_lib.validation import amplitude, morphology, report, spectra, two_sample
 from cogan_lib.validation.blocks import block_interval, separate_blocks, sky_blocks, swap_p_value
 

@@ -12,7 +12,8 @@ from hypothesis.extra.numpy import arrays
 from cogan_lib.sky.lines import COLUMN_UNITS
 from cogan_lib.sky.skyfile import Sky, read_map, read_sky, write_sky
 from cogan_lib.tiles.geometry import Geometry, tile_angles, tile_lonlat, tile_vectors
-from cogan_lib.tiles.patches import (
+from cogan_lib.tiles.scaling import PatchMinMax, Scaling, scaling_from_dict
+from cogan_lib.tiles.split import (
     SPLITS,
     TEST,
     TEST_BLOCKS,
@@ -22,7 +23,6 @@ from cogan_lib.tiles.patches import (
     VALIDATION_BLOCKS,
     assign_split,
 )
-from cogan_lib.tiles.scaling import PatchMinMax, Scaling, scaling_from_dict
 from cogan_lib.tiles.tiling import (
     Joiner,
     cut_tiles,

@@ -8,7 +8,8 @@ import pytest
 from cogan_lib.base.files import CoganError
 from cogan_lib.sky.skyfile import read_sky, write_sky
 from cogan_lib.synthesis import generate, synthesis_grid, synthesise
-from cogan_lib.tiles.tiling import Geometry, cut_tiles, map_to_alm
+from cogan_lib.tiles.geometry import Geometry
+from cogan_lib.tiles.tiling import cut_tiles, map_to_alm
 from tests.toys import SCALINGS, steep_sky, untrained
 
 NSIDE, FWHM = 64, 120.0

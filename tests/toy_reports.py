@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 
-from cogan_lib.tiles.patches import TEST, Patches
+from cogan_lib.tiles.patches import Patches
+from cogan_lib.tiles.split import TEST
 from cogan_lib.validation.report import validate
 from tests.toys import gaussian_tiles
 

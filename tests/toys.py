@@ -12,9 +12,10 @@ from cogan_lib.gan.checkpoint import load_checkpoint, save_checkpoint
 from cogan_lib.gan.networks import Generator, NetworkSettings
 from cogan_lib.gan.recipes import TrainingSettings
 from cogan_lib.sky.skyfile import Sky
-from cogan_lib.tiles.patches import TEST, TRAIN, VALIDATION, Patches
+from cogan_lib.tiles.geometry import Geometry
+from cogan_lib.tiles.patches import Patches
 from cogan_lib.tiles.scaling import PatchMinMax, Scaling
-from cogan_lib.tiles.tiling import Geometry
+from cogan_lib.tiles.split import TEST, TRAIN, VALIDATION
 
 TINY = NetworkSettings(
     features=4,

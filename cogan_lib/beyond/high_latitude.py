@@ -16,8 +16,9 @@ import numpy as np
 from ..base.files import CoganError
 from ..base.units import FWHM_PER_SIGMA
 from ..sky.skyfile import Sky
-from ..tiles.patches import TEST, Patches
-from ..tiles.tiling import Geometry, tile_vectors
+from ..tiles.geometry import Geometry, tile_vectors
+from ..tiles.patches import Patches
+from ..tiles.split import TEST
 from ..validation.amplitude import asinh_scale
 from .extrapolation import BIN_DEX, by_latitude, extrapolation, latitude, log10
 from .rotations import correlation, cross_spectrum, jackknife

@@ -21,7 +21,7 @@ from cogan_lib.gan.recipes import PRESETS
 from cogan_lib.sky.harmonics import Interpolant
 from cogan_lib.sky.skyfile import Sky
 from cogan_lib.synthesis import synthesis_grid, synthesise
-from cogan_lib.tiles.tiling import tile_centres
+from cogan_lib.tiles.geometry import tile_centres
 
 NSIDES = SIZES[NAME].growth
 SAMPLED_BATCHES = 24

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from skies import gaussian_alm, geometry
 
-from cogan_lib.tiles.tiling import cut_tiles, tile_centres
+from cogan_lib.tiles.geometry import tile_centres
+from cogan_lib.tiles.tiling import cut_tiles
 from cogan_lib.validation.morphology import gaussian_minkowski, minkowski
 from cogan_lib.validation.spectra import all_spectra, apodisation
 

@@ -8,7 +8,8 @@ from skies import centre_nside, gaussian_alm, gaussian_map, geometry
 
 from cogan_lib.sky.harmonics import Interpolant
 from cogan_lib.synthesis import synthesis_grid
-from cogan_lib.tiles.tiling import cut_maps, map_to_alm, tile_angles, tile_centres
+from cogan_lib.tiles.geometry import tile_angles, tile_centres
+from cogan_lib.tiles.tiling import cut_maps, map_to_alm
 
 reproject = pytest.importorskip("reproject")
 FEW = 16  # tiles that the rival cuts

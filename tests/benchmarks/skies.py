@@ -9,7 +9,7 @@ import numpy as np
 from measuring import NAME, SIZES
 
 from cogan_lib.sky.harmonics import alm2map, beam_lmax
-from cogan_lib.tiles.tiling import Geometry
+from cogan_lib.tiles.geometry import Geometry
 
 NPIX = SIZES[NAME].npix
 REFERENCE_NSIDE = 2048  # there tiles have pixels of 1.5 arcmin and the sky a beam of 15

@@ -11,7 +11,7 @@ from cogan_lib.beyond import baseline_networks
 from cogan_lib.beyond.baseline_networks import Network, fit_pix2pix, fit_resunet
 from cogan_lib.beyond.baselines import fit_excess, fit_loglinear, fit_quadratic
 from cogan_lib.gan.recipes import TrainingSettings
-from cogan_lib.tiles.patches import TRAIN, VALIDATION
+from cogan_lib.tiles.split import TRAIN, VALIDATION
 from cogan_lib.validation.amplitude import r2_score
 from tests.toys import TINY, toy_patches
 

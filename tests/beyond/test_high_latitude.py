@@ -23,7 +23,8 @@ from cogan_lib.plots.high_latitude import (
     training_region_plane,
 )
 from cogan_lib.sky.skyfile import Sky
-from cogan_lib.tiles.patches import TEST, TRAIN, Patches
+from cogan_lib.tiles.patches import Patches
+from cogan_lib.tiles.split import TEST, TRAIN
 from cogan_lib.validation.amplitude import asinh_scale
 from tests.toys import inputs_at
 

@@ -16,7 +16,8 @@ from cogan_lib.gan.recipes import TrainingSettings
 from cogan_lib.gan.training import train
 from cogan_lib.sky.skyfile import read_sky, write_sky
 from cogan_lib.synthesis import synthesise
-from cogan_lib.tiles.tiling import Geometry, cut_tiles, map_to_alm
+from cogan_lib.tiles.geometry import Geometry
+from cogan_lib.tiles.tiling import cut_tiles, map_to_alm
 from cogan_lib.validation.amplitude import middle_of
 from tests.toys import steep_sky, toy_patches, untrained
 

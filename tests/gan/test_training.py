@@ -21,7 +21,7 @@ from cogan_lib.gan.losses import LossWeights
 from cogan_lib.gan.networks import NetworkSettings, translate
 from cogan_lib.gan.training import train
 from cogan_lib.learn.weights import weights_file
-from cogan_lib.tiles.patches import UNUSED
+from cogan_lib.tiles.split import UNUSED
 from tests.toys import SETTINGS, TINY, same_weights, toy_patches
 
 

@@ -11,21 +11,19 @@ from scipy.spatial import cKDTree
 
 from cogan_lib.base.files import CoganError
 from cogan_lib.sky.skyfile import Sky
-from cogan_lib.tiles.patches import (
+from cogan_lib.tiles.geometry import Geometry, tile_centres, tile_lonlat, tile_vectors
+from cogan_lib.tiles.patches import Patches, make_patches, rotate
+from cogan_lib.tiles.scaling import PatchMinMax, Scaling, scaling_from_dict
+from cogan_lib.tiles.split import (
     TEST,
     TEST_BLOCKS,
     TRAIN,
     UNUSED,
     VALIDATION,
     VALIDATION_BLOCKS,
-    Patches,
     assign_split,
     distance_to_block,
-    make_patches,
-    rotate,
 )
-from cogan_lib.tiles.scaling import PatchMinMax, Scaling, scaling_from_dict
-from cogan_lib.tiles.tiling import Geometry, tile_centres, tile_lonlat, tile_vectors
 from tests.toys import toy_patches
 
 GEOMETRY = Geometry(32, 15.0)

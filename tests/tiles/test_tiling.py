@@ -7,16 +7,8 @@ import numpy as np
 import pytest
 
 from cogan_lib.base.files import CoganError
-from cogan_lib.tiles.tiling import (
-    Geometry,
-    Joiner,
-    cut_tiles,
-    join_tiles,
-    map_to_alm,
-    tile_centres,
-    tile_lonlat,
-    tile_vectors,
-)
+from cogan_lib.tiles.geometry import Geometry, tile_centres, tile_lonlat, tile_vectors
+from cogan_lib.tiles.tiling import Joiner, cut_tiles, join_tiles, map_to_alm
 
 NSIDE, FWHM = 64, 90.0
 GEOMETRY, GROWN = Geometry(32, 15.0), Geometry(56, 15.0)
