@@ -63,10 +63,6 @@ class Checked(BaseModel):
         --------
         >>> Settings.check(nside=64, fwhm_arcmin=60.0, tile_pixel_arcmin=30.0, tile_npix=16).nside
         64
-        >>> Settings.check(nsides=64)
-        Traceback (most recent call last):
-            ...
-        cogan_lib.base.files.CoganError: There is no parameter 'nsides'; did you mean 'nside'?
         """
         try:
             return cls(**parameters)
