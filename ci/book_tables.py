@@ -159,7 +159,7 @@ def module_pages() -> str:
     table, pages = _head("Door", "Chapter", "Rooms"), []
     for name, numbers, what, rooms in doors():
         links = ", ".join(f"[{room.rpartition('.')[2]}](#cogan_lib.{room})" for room in rooms)
-        table.append(_cells(f"[{name}](#cogan_lib.{name})", numbers, links or what))
+        table.append(_cells(f"[`{name}`](#cogan_lib.{name})", numbers, links or what))
         pages += _module(name, "##", members=not rooms)
         for room in rooms:
             pages += _module(room, "###", members=True)
@@ -170,7 +170,7 @@ def _module(name: str, level: str, members: bool) -> list[str]:
     """The description of a door, or of a room with its functions and classes."""
     options = ["   :members:"] if members else []
     directive = ["```{eval-rst}", f".. automodule:: cogan_lib.{name}", *options, "```"]
-    return [f"{level} {name}", "", *directive, ""]
+    return [f"{level} `{name}`", "", *directive, ""]
 
 
 def _head(*names: str) -> list[str]:
