@@ -42,6 +42,8 @@ class Table:
         Number of the part (the primary one is 0) or its EXTNAME.
     columns : sequence of str
         Where `hdu` is not given: names of which the part must have one, whatever their case.
+    advice : str
+        What to do where several parts may be meant.
 
     Attributes
     ----------
@@ -60,13 +62,14 @@ class Table:
         fix: str = "download or make it again",
         hdu: int | str | None = None,
         columns: Sequence[str] = (),
+        advice: str = "choose one with hdu=",
     ) -> None:
         from astropy.io import fits
 
         self._source = path, "FITS file", fix
         with reading(*self._source):
             headers = fits_headers(path)
-            number = _choose(path, headers, hdu, columns)
+            number = _choose(path, headers, hdu, columns, advice)
             _check_table(headers[number])
             check_sums(path, headers, {0, number})
             with fits.open(path, memmap=False, disable_image_compression=True) as hdus:
@@ -117,7 +120,9 @@ def _keywords(header) -> dict:
     return {key: value for key, value in pairs if isinstance(value, str | int | float)}
 
 
-def _choose(path: Path, headers: list, hdu: int | str | None, columns: Sequence[str]) -> int:
+def _choose(
+    path: Path, headers: list, hdu: int | str | None, columns: Sequence[str], advice: str
+) -> int:
     """Find the part that is meant; a `CoganError` lists them if that is not clear."""
     parts = [
         number for number, header in enumerate(headers) if header["NAXIS"] and _any_data(header)
@@ -137,7 +142,7 @@ def _choose(path: Path, headers: list, hdu: int | str | None, columns: Sequence[
         for n in parts[:12]
     )
     asked = f"no part {hdu!r}" if hdu is not None else f"{len(found)} parts that may be meant"
-    raise CoganError(f"{path} has {asked}; it has {listed}. Choose one with hdu=.")
+    raise CoganError(f"{path} has {asked}; it has {listed}; {advice}.")
 
 
 def _any_data(header) -> bool:

@@ -35,6 +35,7 @@ def open_maps(
     hdu: int | str | None = None,
     columns: list[str] | tuple[str, ...] = (),
     fix: str = "download or make it again",
+    advice: str = "choose one with hdu=",
 ) -> Table:
     """Open the part of a FITS file that holds HEALPix maps.
 
@@ -47,6 +48,8 @@ def open_maps(
         Where `hdu` is not given: the part is the one with one of these columns.
     fix : str
         What to do about a damaged file, for the sentence of the error.
+    advice : str
+        What to do where several parts may be meant.
 
     Returns
     -------
@@ -64,7 +67,7 @@ def open_maps(
             f"There is no file {path}; check the path, or leave sky_path empty for the embedded "
             "sky."
         )
-    table = Table(path, fix, hdu, columns)
+    table = Table(path, fix, hdu, columns, advice)
     header = table.header
     projected = re.search(r"-([A-Z]{3})$", str(header.get("CTYPE1", "")).strip().upper())
     shape = table.shapes.get("", (1,))
@@ -228,7 +231,7 @@ def read_ring(
     CoganError
         If the rows are no full sky, or have too few values.
     """
-    where = f"column {name} of {path}"
+    where = f"column {name} of {path}" if name else f"array of {path}"
     values = table[name]
     rows, repeat = table.shapes[name][0], int(np.prod(table.shapes[name][1:], dtype=int))
     _check_cells(table, name, where, rows, repeat, nside)
@@ -253,8 +256,8 @@ def read_ring(
     missing = np.isnan(values).mean()
     if missing == 1:
         raise CoganError(
-            f"The {where} is NaN or UNSEEN everywhere; choose another column, or make the file "
-            "again."
+            f"The {where} is NaN or UNSEEN everywhere, in every pixel; choose another column, or "
+            "make the file again."
         )
     if missing > MOST_MISSING:
         raise CoganError(

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 #: Largest share of the sky without a value that is filled from its rims.
 MOST_MISSING = 0.2
 #: A map is not band-limited if its rotation lies beyond its extremes in more than this share of
-#: the sky, or by more than this part of its range; smooth maps stay at 1e-4 and 1e-3.
+#: the sky, or below by more than this part of its range; smooth maps stay at 1e-4 and 1e-3.
 MOST_BEYOND = 1e-3, 1e-2
 _CHUNK = 1 << 14  # pixels interpolated at a time
 
@@ -244,22 +244,28 @@ def rotate_map(
         rotated = _look_up(filled, frame)
     else:
         rotated = alm2map(rotator.rotate_alm(map2alm(filled, 3 * nside - 1)), nside)
-        low, high = float(filled.min()), float(filled.max())
-        beyond = np.mean((rotated < low) | (rotated > high))
-        depth = max(low - float(rotated.min()), float(rotated.max()) - high, 0.0)
-        below = low - float(rotated.min())
-        if high > low and (beyond > MOST_BEYOND[0] or below > MOST_BEYOND[1] * (high - low)):
+        if (beyond := _beyond(rotated, filled)) is not None:
             log.warning(
                 "A map is not smooth: rotated by its a_lm it would leave its own range in %.1f %% "
-                "of the sky, by up to %.3g. It is interpolated between pixels; smooth the map to 3 "
-                "pixels a beam before to have it exact.",
-                100 * beyond,
-                depth,
+                "of the sky, and fall %.3g below its minimum. It is interpolated between pixels; "
+                "smooth the map to 3 pixels a beam before to have it exact.",
+                *beyond,
             )
             rotated = _look_up(filled, frame)
     if holes.any():
         rotated[rotator.rotate_map_pixel(holes.astype(float)) > 0.5] = np.nan
     return rotated.astype(dtype)
+
+
+def _beyond(rotated: np.ndarray, full: np.ndarray) -> tuple[float, float] | None:
+    """Say by how much a rotated map leaves its range (per cent, depth); None if it is smooth."""
+    low, high = float(full.min()), float(full.max())
+    slack = MOST_BEYOND[0] * float(np.subtract(*np.percentile(full, [99, 1])))
+    share = np.mean((rotated < low - slack) | (rotated > high + slack))
+    depth = low - float(rotated.min())
+    if share > MOST_BEYOND[0] or depth > max(MOST_BEYOND[1] * (high - low), 1e-6 * abs(low)):
+        return 100 * share, depth
+    return None
 
 
 def is_flag(values: np.ndarray) -> bool:

@@ -136,7 +136,12 @@ def read_column(path: Path, product: Product, column: str, names: list[str]) -> 
     CoganError
         No table, no such column, or a unit that cannot be converted.
     """
-    table = open_maps(path, columns=names, fix="fetch it again")
+    table = open_maps(
+        path,
+        columns=names,
+        fix="fetch it again",
+        advice="this is another product than the registry's (sky.read_map reads it, with hdu=)",
+    )
     units = table.units
     if "" in units:
         raise CoganError(f"{path} has no table in its first extension; fetch it again.")

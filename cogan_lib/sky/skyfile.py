@@ -120,7 +120,11 @@ def read_sky(path: str | Path, columns: list[str] | None = None) -> Sky:
     (2, {'N_HI': 'cm-2'}, 1800.0)
     """
     path = Path(path)
-    table = foreign.open_maps(path, columns=list(COLUMN_UNITS if columns is None else columns))
+    table = foreign.open_maps(
+        path,
+        columns=list(COLUMN_UNITS if columns is None else columns),
+        advice="put the columns of a sky into one table (sky.read_map reads each, with hdu=)",
+    )
     header = {**table.primary, **table.header}
     nside = check_nside(_need(header, "NSIDE", path, "a power of two"), f"NSIDE in {path}")
     order, frame = foreign.said_order(table), foreign.said_frame(table)
