@@ -41,7 +41,7 @@ _REWRITTEN = [
     (r"\bMjy\b|\bMJY\b", "MJy"),
     (r"^(?:H[ _-]?)?(?:atoms?|nuclei|H|HI) ?(?=/ ?cm)", "1"),
     (r"(?<=\d)[ .*](?:H[ _-]?)?(?:atoms?|nuclei|H|HI) ?(?=/ ?cm)", " "),
-    (r"\bK\(km", "K (km"),
+    (r"\bK ?\(km/s\)", "K km/s"),
     (r"\b(?:H[ _-]?)?(?:atoms?|nuclei|H|HI)[ .*](?=cm)", ""),
     (r"^[x×*] ?(?=10)", ""),
 ]  # fmt: skip
