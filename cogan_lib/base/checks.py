@@ -205,7 +205,7 @@ def nan_where_missing(values: np.ndarray, *said: float) -> np.ndarray:
     plain = np.asarray(values.unmasked if hasattr(values, "unmasked") else values)
     if plain.dtype.kind not in "fiu":
         return plain
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         missing = (plain <= -NO_VALUE) & (plain > -np.inf)
         missing |= (plain >= NO_VALUE) & (plain < np.inf)
         for number in said:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import logging
 import math
 import re
 import zipfile
@@ -18,6 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from .files import CoganError, reading
+
+log = logging.getLogger(__name__)
 
 HEADER_BYTES = 1 << 19  # of one FITS header: 6,500 lines
 MOST_PARTS = 99  # of one FITS file
@@ -202,8 +205,8 @@ def fits_headers(path: Path) -> list:
             headers.append(Header.fromfile(head))
             last = end + head.tell() + _data_bytes(headers[-1])
             end += head.tell() + -(-_data_bytes(headers[-1]) // 2880) * 2880
-            if "CHECKSUM" in headers[-1]:  # who writes sums fills the last block: it was cut
-                last = end  # other writers' may lack it
+            if _ours(headers[-1]):  # we fill the last block, so it was cut; others may not
+                last = end
             stream.seek(min(last, most) - 1)
             if last > most or not stream.read(1):
                 has = f"at most {most}" if packed else size
@@ -226,7 +229,8 @@ def check_sums(path: Path, headers: list, numbers: set[int]) -> None:
     Raises
     ------
     ValueError
-        If a byte has changed since the sums were taken.
+        If a byte of ours has changed since; other people's files only get a warning, since many
+        programs change a header and leave its sum.
     """
     with open(path, "rb") as stream:
         packed = stream.read(2) == b"\x1f\x8b"
@@ -241,14 +245,18 @@ def check_sums(path: Path, headers: list, numbers: set[int]) -> None:
                 continue
             of_head, of_data = _sum32(stream, head), _sum32(stream, length)
             said = str(header.get("DATASUM", "")).strip()
-            if said.isdigit() and int(said) != of_data:
-                raise ValueError("its numbers are not those of its DATASUM: a byte has changed")
-            whole = _fold(of_head + of_data)
-            if str(header.get("CHECKSUM", "")).strip() and whole not in (0, 0xFFFFFFFF):
-                raise ValueError(
-                    "its header is not that of its CHECKSUM: a byte has changed (if you changed "
-                    "the header yourself, remove CHECKSUM from it)"
-                )
+            changed = "numbers" if said.isdigit() and int(said) != of_data else ""
+            if "CHECKSUM" in header and _fold(of_head + of_data) not in (0, 0xFFFFFFFF):
+                changed = changed or "header"
+            if changed and _ours(header):
+                raise ValueError(f"its {changed}: a byte has changed since its CHECKSUM was taken")
+            if changed:
+                log.warning("%s: its %s changed after its CHECKSUM was taken.", path, changed)
+
+
+def _ours(header) -> bool:
+    """Tell whether `skyfile.write_sky` wrote a part, and its sums."""
+    return header.get("EXTNAME") == "SKY" and "CHECKSUM" in header
 
 
 def _sum32(stream, length: int) -> int:

@@ -157,7 +157,7 @@ def read_sky(path: str | Path, columns: list[str] | None = None) -> Sky:
     for name, values in maps.items():
         values = _single(values)
         if name.endswith("_ERR"):
-            values = _positive_errors(name, values, f"column {name} of {path}")
+            values = _positive_errors(values, f"column {name} of {path}")
         values = fill_missing(values) if np.isnan(values).any() else values
         if frame != "G":
             values = rotate_map(values, frame, foreign.kind_of(name, values))
@@ -322,18 +322,18 @@ def _let_in(name: str, values: np.ndarray, unit: str) -> np.ndarray:
             f"The map {name} has infinite pixels; set them to NaN, or convert to float32 before "
             "(float16 ends at 65504)."
         )
-    return _positive_errors(name, values, f"map {name}") if name.endswith("_ERR") else values
+    return _positive_errors(values, f"map {name}") if name.endswith("_ERR") else values
 
 
-def _positive_errors(name: str, values: np.ndarray, where: str) -> np.ndarray:
-    """Put NaN where an error is zero or negative: it is no error, and every S/N would pass with it."""
+def _positive_errors(values: np.ndarray, where: str) -> np.ndarray:
+    """Put NaN where an error is zero or negative: every S/N would pass with it."""
     bad = values <= 0
     if not bad.any():
         return values
     if bad.mean() > MOST_MISSING:
         raise CoganError(
-            f"The {where} should hold errors, but {bad.mean():.0%} of them are zero or negative; "
-            "name the right column, or leave it out."
+            f"The errors in {where} must be positive, but {bad.mean():.0%} of them are zero or "
+            "negative: every S/N would pass; name the right column, or leave it out."
         )
     values = np.array(values, dtype=np.result_type(values, np.float32))
     values[bad] = np.nan

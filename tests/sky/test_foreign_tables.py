@@ -1,5 +1,5 @@
-"""Files of strangers, by value: whatever way a table stores a known map, that map comes back, or one
-sentence says what is wrong."""
+"""Files of strangers, by value: whatever way a table stores a known map, that map comes back, or
+one sentence says what is wrong."""
 
 import gzip
 
@@ -454,3 +454,16 @@ def test_a_flipped_bit_in_our_own_files_is_seen(tmp_path):
     path.write_bytes(whole)
     fits.setval(path, "SEED", value=4, ext=1)  # astropy takes the sums anew
     assert read_sky(path).meta == {"seed": 4}
+
+
+def test_sums_of_strangers_are_believed_with_a_warning(tmp_path, caplog):
+    """Many programs change a header and leave its CHECKSUM; neither sum travels on."""
+    wrong = {"CHECKSUM": "0123456789abcdef", "DATASUM": "12345"}
+    path = table(tmp_path / "a.fits", [dust(SMOOTH)], **wrong)
+    for values in both(path):
+        np.testing.assert_allclose(values, SMOOTH, rtol=1e-6)
+    assert "changed after its CHECKSUM" in caplog.text
+    again = write_sky(tmp_path / "b.fits", read_sky(path))
+    caplog.clear()
+    np.testing.assert_allclose(read_sky(again).maps["DUST"], SMOOTH, rtol=1e-6)
+    assert not caplog.text and fits.getheader(again, 1)["CHECKSUM"] != wrong["CHECKSUM"]
