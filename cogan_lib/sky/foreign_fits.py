@@ -17,7 +17,7 @@ from ..base.checks import nan_where_missing
 from ..base.files import CoganError
 from ..base.foreign import Table
 from .maps import MOST_MISSING, check_nside, is_flag, is_map_size
-from .pixel_index import index_column, pixels, word
+from .pixel_index import index_columns, pixels, word
 from .spelling import frame_of, order_of, said
 
 #: Keywords, in the part or in the primary header, that say the same in different files.
@@ -157,11 +157,11 @@ def map_columns(table: Table) -> list[str]:
     -------
     list of str
     """
-    index = index_column(table)
+    index = index_columns(table)
     return [
         name
         for name in table.units
-        if name != index and re.sub(r"[^A-Z0-9]", "", name.upper()) not in _PLACES
+        if name not in index and re.sub(r"[^A-Z0-9]", "", name.upper()) not in _PLACES
     ]
 
 
@@ -195,7 +195,7 @@ def choose_column(table: Table, path: Path, column: str | int | None) -> str:
         found = by_case.get(column.upper(), column)
     if found not in names:
         raise CoganError(f"{path} has no column {column!r}; it has {', '.join(names)}.")
-    if found == index_column(table):
+    if found in index_columns(table):
         raise CoganError(
             f"Column {found!r} of {path} holds pixel numbers, no map; name one of "
             f"{', '.join(maps) or 'none'}."

@@ -15,9 +15,12 @@ from .maps import is_map_size
 from .spelling import said
 
 _INDEX = re.compile(
-    r"(?:(?:HEALPIX|HEALPY|HPX|HPIX|HP|I)?PIX(?:EL)?S?(?:INDEX|IDX|IND|ID|NUM|NUMBER|NO|NR)?"
-    r"|(?:HEALPIX|HPX|HPIX|HP)(?:INDEX|IDX|IND|ID|NUM|NUMBER|NO|NR)?|INDEX|IDX|UNIQ)"
+    r"(?:HEALPIX|HEALPY|HPX|HPIX|HP|I)?PIX(?:EL)?S?(?:INDEX|IDX|IND|ID|NUM|NUMBER|NO|NR)?"
+    r"|(?:HEALPIX|HPX|HPIX)(?:INDEX|IDX|IND|ID|NUM|NUMBER|NO|NR)?|HP(?:INDEX|IDX|ID)|UNIQ"
 )
+_INTEGER_INDEX = re.compile(r"INDEX|IDX|RING|NEST(?:ED)?")  # a spectral index is none
+#: Columns of places, from which the pixel follows.
+_PLACES = [("GLON", "GLAT"), ("RA", "DEC"), ("RAJ2000", "DEJ2000"), ("RA2000", "DEC2000")]
 
 
 def word(table: Table, *keys: str) -> str:
@@ -36,8 +39,8 @@ def word(table: Table, *keys: str) -> str:
     return said(*(where.get(key) for where in (table.header, table.primary) for key in keys))
 
 
-def index_column(table: Table, told: str = "") -> str | None:
-    """Find the column of pixel numbers.
+def index_columns(table: Table, told: str = "") -> list[str]:
+    """Find the columns of pixel numbers, by their names.
 
     Parameters
     ----------
@@ -47,19 +50,72 @@ def index_column(table: Table, told: str = "") -> str | None:
 
     Returns
     -------
-    str or None
+    list of str
     """
     names = list(table.units)
-    scheme = word(table, "INDXSCHM").upper()
     by_case = {name.upper(): name for name in names}
     if told and told.upper() in by_case:
-        return by_case[told.upper()]
+        return [by_case[told.upper()]]
+    found = []
     for name in names:
-        if _INDEX.fullmatch(re.sub(r"[^A-Z0-9]", "", name.upper())):
-            return name
-    if scheme.startswith(("EXPLICIT", "SPARSE")) and len(names) > 1:
-        return names[0]  # where the convention has it
+        letters = re.sub(r"[^A-Z]", "", name.upper())
+        letters = re.sub(r"RING|NEST(?:ED)?", "", letters) or letters
+        whole = _INTEGER_INDEX.fullmatch(letters) and _whole(table, name)
+        if whole or _INDEX.fullmatch(letters):
+            found.append(name)
+    explicit = word(table, "INDXSCHM").upper().startswith(("EXPLICIT", "SPARSE"))
+    if not found and explicit and len(names) > 1:
+        return names[:1]  # where the convention has it
+    return found
+
+
+def _whole(table: Table, name: str) -> bool:
+    """Tell whether a column holds integers."""
+    return bool(re.fullmatch(r"\d*[BIJK]", str(table.keyword("TFORM", name) or "").strip()))
+
+
+def _index_of(table: Table, path: Path, told: str, order: str) -> str | None:
+    """Find the one column of pixel numbers that goes with a pixel order."""
+    found = index_columns(table, told)
+    other = "NEST" if order == "RING" else "RING"
+    fitting = [name for name in found if other not in name.upper()]
+    if found and not fitting:
+        raise CoganError(
+            f"{path}: its column {found[0]} seems to number the pixels in another order than "
+            f"{order}; say which with order=, or in ORDERING, or rename the column."
+        )
+    return fitting[0] if fitting else None
+
+
+def _unnamed(table: Table, name: str, nside: int, order: str) -> np.ndarray | None:
+    """Find pixel numbers in a full table that calls them otherwise, or gives places only.
+
+    A column that holds every number from 0 to the last pixel's once is no accident.
+    """
+    full = 12 * nside**2
+    for other in table.units:
+        if other not in (name, "") and _whole(table, other) and table.shapes[other] == (full,):
+            index = np.asarray(nan_where_missing(table[other]))
+            if index.dtype.kind in "iu" and _is_permutation(index, full):
+                return index.astype(np.int64)
+    by_case = {other.upper(): other for other in table.units}
+    for lon, lat in _PLACES:
+        if lon in by_case and lat in by_case and table.shapes[by_case[lon]] == (full,):
+            places = [np.asarray(table[by_case[key]], np.float64) for key in (lon, lat)]
+            if not all(np.isfinite(each).all() for each in places) or abs(places[1]).max() > 90:
+                continue
+            index = hp.ang2pix(nside, *places, lonlat=True, nest=order == "NESTED")
+            if _is_permutation(index, full):  # else they are places in another frame
+                return index
     return None
+
+
+def _is_permutation(index: np.ndarray, full: int) -> bool:
+    if index.min() < 0 or index.max() >= full:
+        return False
+    seen = np.zeros(full, bool)
+    seen[index] = True
+    return bool(seen.all())
 
 
 def pixels(
@@ -99,7 +155,7 @@ def pixels(
     CoganError
         If pixels occur twice or lie beyond the sky, or the file contradicts itself.
     """
-    column = index_column(table, told)
+    column = _index_of(table, path, told, order)
     scheme = word(table, "INDXSCHM").upper()
     explicit = scheme.startswith(("EXPLICIT", "SPARSE"))
     if column == name or (explicit and column is None):
@@ -113,6 +169,10 @@ def pixels(
     full = 12 * nside**2
     first = table.header.get("FIRSTPIX", 0)
     first = int(first) if isinstance(first, int | float) and np.isfinite(first) else 0
+    if column is None and size == full and not scheme.startswith("IMPLICIT"):
+        index = _unnamed(table, name, nside, order)
+        if index is not None and not np.array_equal(index, np.arange(size)):
+            return index, nside
     if column is None:
         return _rows_from(table, path, name, size, full, first), nside
     index = _numbers(table, path, column, size)

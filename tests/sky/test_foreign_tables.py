@@ -105,6 +105,28 @@ def test_an_unnamed_index_is_the_first_column_of_an_explicit_table(tmp_path):
         np.testing.assert_allclose(values, SMOOTH, rtol=1e-6)
 
 
+@pytest.mark.parametrize("order", ["RING", "NESTED"])
+@pytest.mark.parametrize("way", ["number of another name", "places", "two numbers"])
+def test_pixels_that_nobody_calls_so(tmp_path, order, way):
+    """A column with every number once, galactic places, or both numberings side by side."""
+    rows = RANDOM.permutation(NPIX)
+    ring, nested = (
+        (rows, hp.ring2nest(N, rows)) if order == "RING" else (hp.nest2ring(N, rows), rows)
+    )
+    lon, lat = hp.pix2ang(N, ring, lonlat=True)
+    columns = {
+        "number of another name": [("ID", "J", None, rows)],
+        "places": [("GLON", "E", "deg", lon), ("GLAT", "E", "deg", lat)],
+        "two numbers": [("nest_idx", "J", None, nested), ("ring_idx", "J", None, ring)],
+    }[way]
+    path = table(tmp_path / "a.fits", [*columns, dust(SMOOTH[ring])], ORDERING=order, INDXSCHM=None)
+    for values in both(path):
+        np.testing.assert_allclose(values, SMOOTH, rtol=1e-6)
+    if way == "two numbers":
+        wrong = [columns[0 if order == "RING" else 1], dust(SMOOTH[ring])]
+        assert "another order" in sentence(read_map, table(path, wrong, ORDERING=order))
+
+
 def test_indices_that_are_missing_twice_or_beyond(tmp_path):
     path = tmp_path / "a.fits"
     kept = np.delete(RANDOM.permutation(NPIX), np.arange(150))  # 5 % have no row
