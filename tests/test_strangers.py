@@ -18,6 +18,7 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from papermill.translators import PythonTranslator
 
+from cogan_lib import road
 from cogan_lib.base import files, session
 from cogan_lib.base.config import Settings, load_profile
 from cogan_lib.base.files import CoganError, read_json, sha256, write_json
@@ -382,6 +383,14 @@ def test_names_are_names(name, tmp_path, monkeypatch):
     cells = parameterize_notebook(chapter, {"run_dir": name}).cells
     (made,) = [c.source for c in cells if "injected-parameters" in c.metadata.get("tags", [])]
     assert ast.literal_eval(ast.parse(made).body[0].value) == name
+
+
+@pytest.mark.parametrize("name", ["himmel_größe.fits", "天空.fits", "ciel d'été 100%.fits"])
+def test_a_sky_of_any_name_is_taken(name, tmp_path):
+    """Its name stands in the header of the run's sky, and comes back."""
+    sky_file(tmp_path / name)
+    path = road.sky_file(Settings.check(sky_path=name, run_dir="run ü", device="cpu", threads=1))
+    assert read_sky(path).meta["source"] == name
 
 
 @pytest.mark.parametrize("name", ["a\0b", "a\nb", "a\x1b[2J", "\ud800", "a" * 5000])

@@ -10,6 +10,9 @@ import numpy as np
 
 from .files import CoganError
 
+#: Numbers beyond it, on either side, stand for "no value": UNSEEN (-1.6375e30) and its relatives.
+NO_VALUE = 1e29
+
 
 def check_positive(**numbers: float) -> None:
     """Check that numbers are positive and finite.
@@ -163,3 +166,56 @@ def check_sampling(pixel_arcmin: float, fwhm_arcmin: float) -> None:
             f"{fwhm_arcmin:g} arcmin, which needs at least 2 pixels per FWHM; lower "
             "tile_pixel_arcmin."
         )
+
+
+def nan_where_missing(values: np.ndarray, *said: float) -> np.ndarray:
+    """Put NaN where an array says, in whatever way, that there is no value.
+
+    The one gate for that: it knows masked arrays (NumPy's and astropy's), UNSEEN and everything
+    else beyond 1e29, and numbers that the caller names, such as a file's BAD_DATA.
+
+    Parameters
+    ----------
+    values : array_like
+        Real numbers; NaN stays NaN, and infinite ones are left to the caller.
+    *said : float
+        Further numbers that stand for "no value".
+
+    Returns
+    -------
+    ndarray
+        `values` itself if nothing is missing, else a copy, float32 or float64.
+
+    Raises
+    ------
+    CoganError
+        If it has a unit: a plain array could not say which.
+
+    Examples
+    --------
+    >>> nan_where_missing(np.ma.masked_equal([1, 2, 3], 2))
+    array([ 1., nan,  3.])
+    """
+    if getattr(values, "unit", None) is not None:
+        raise CoganError(
+            f"The map is a Quantity in {values.unit}; give its numbers, for example "
+            f"values.to_value({str(values.unit)!r})."
+        )
+    mask = getattr(values, "mask", None)
+    plain = np.asarray(values.unmasked if hasattr(values, "unmasked") else values)
+    if plain.dtype.kind not in "fiu":
+        return plain
+    with np.errstate(invalid="ignore", over="ignore"):
+        missing = (plain <= -NO_VALUE) & (plain > -np.inf)
+        missing |= (plain >= NO_VALUE) & (plain < np.inf)
+        for number in said:
+            slack = 1e-6 * abs(number)  # of single precision
+            missing |= (plain >= number - slack) & (plain <= number + slack)
+    if mask is not None:
+        missing |= np.broadcast_to(np.asarray(mask), plain.shape)
+    if not missing.any():
+        return plain
+    single = plain.dtype.kind == "f" and plain.dtype.itemsize <= 4
+    plain = plain.astype(np.float32 if single else np.float64)
+    plain[missing] = np.nan
+    return plain

@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import gzip
 import io
+import logging
 import math
 import re
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from .files import reading
+from .files import CoganError, reading
+
+log = logging.getLogger(__name__)
 
 HEADER_BYTES = 1 << 19  # of one FITS header: 6,500 lines
 MOST_PARTS = 99  # of one FITS file
 MOST_UNPACKED = 100, 1 << 26  # a .gz file may grow by this factor, or to so many bytes
 _WIDTHS = dict(zip("LXBIJKAEDCMPQ", (1, 1, 1, 2, 4, 8, 1, 4, 8, 8, 16, 8, 16), strict=True))
+_MAP_KEYS = {"PIXTYPE", "ORDERING", "NSIDE", "INDXSCHM"}  # of a HEALPix part
 _READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -29,43 +34,140 @@ _READERS = {
 
 
 class Table:
-    """The first table of a FITS file, or its plain array as one column with an empty name.
+    """One part of a FITS file: a table, or a plain array as one column with an empty name.
+
+    Parameters
+    ----------
+    path : path
+    fix : str
+        What to do about a damaged file, for the sentence of the error.
+    hdu : int or str, optional
+        Number of the part (the primary one is 0) or its EXTNAME.
+    columns : sequence of str
+        Where `hdu` is not given: names of which the part must have one, whatever their case.
+    advice : str
+        What to do where several parts may be meant.
 
     Attributes
     ----------
-    header : dict
-        Keywords to numbers and texts; of a keyword that is there twice, the first.
+    header, primary : dict
+        Keywords of the part and of the primary header, to numbers and texts; of a keyword that is
+        there twice, the first.
     units : dict of str to str
         Of each column, in the file's order; empty where the file has none.
+    shapes : dict of str to tuple of int
+        Rows, and numbers in a row; of an array its axes.
     """
 
-    def __init__(self, path: Path, fix: str = "download or make it again") -> None:
+    def __init__(
+        self,
+        path: Path,
+        fix: str = "download or make it again",
+        hdu: int | str | None = None,
+        columns: Sequence[str] = (),
+        advice: str = "choose one with hdu=",
+    ) -> None:
         from astropy.io import fits
 
         self._source = path, "FITS file", fix
         with reading(*self._source):
             headers = fits_headers(path)
-            number = min(1, len(headers) - 1)
+            number = _choose(path, headers, hdu, columns, advice)
             _check_table(headers[number])
+            check_sums(path, headers, {0, number})
             with fits.open(path, memmap=False, disable_image_compression=True) as hdus:
-                cards, self._data = reversed(hdus[number].header.cards), hdus[number].data
+                part, self._data = hdus[number], hdus[number].data
                 if self._data is None:
                     raise ValueError("it holds no data")
-                pairs = ((card.keyword, card.value) for card in cards)
-                self.header = {k: v for k, v in pairs if isinstance(v, str | int | float)}
-                self._formats = {}
+                self.header, self.primary = _keywords(headers[number]), _keywords(headers[0])
+                self._numbers = {}
                 self.units = {"": str(self.header.get("BUNIT", ""))}
+                self.shapes = {"": self._data.shape}
                 if self._data.dtype.names is not None:
-                    columns = list(zip(self._data.names, hdus[number].columns, strict=True))
+                    columns = list(zip(self._data.names, part.columns, strict=True))
+                    self._numbers = {name: i for i, (name, _) in enumerate(columns, 1)}
                     self.units = {name: str(column.unit or "") for name, column in columns}
-                    self._formats = {name: str(column.format) for name, column in columns}
+                    rows = np.asarray(self._data).dtype
+                    self.shapes = {
+                        name: (len(self._data), *rows[i].shape)
+                        for i, (name, _) in enumerate(columns)
+                    }
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """Return a column's numbers as a flat array."""
+        """Return a column's numbers as a flat array, masked where they are the TNULL of the file.
+
+        astropy applies TSCAL, TZERO and an image's BLANK itself.
+        """
         with reading(*self._source):
-            if not re.fullmatch(r"\d*[BIJKED]", self._formats.get(name, "E")):
+            if not self._numbers:
+                return np.asarray(self._data).ravel()
+            number = self._numbers[name]
+            form = str(self.header.get(f"TFORM{number}", "")).strip()
+            if not re.fullmatch(r"\d*[BIJKED]", form):
                 raise ValueError(f"its column {name} holds no real numbers")
-            return np.asarray(self._data[name] if self._formats else self._data).ravel()
+            values = np.asarray(self._data[name]).ravel()
+            null = self.header.get(f"TNULL{number}")
+            if not isinstance(null, int | float):
+                return values
+            stored = np.asarray(self._data)[self._data.dtype.names[number - 1]].ravel()
+            none = stored == null
+            return np.ma.MaskedArray(values, none) if none.any() else values
+
+    def keyword(self, name: str, column: str) -> object:
+        """Return a column's own keyword (TDIM of the third column is TDIM3), or None."""
+        return self.header.get(f"{name}{self._numbers.get(column, 0)}")
+
+
+def _keywords(header) -> dict:
+    pairs = ((card.keyword, card.value) for card in reversed(header.cards))
+    return {key: value for key, value in pairs if isinstance(value, str | int | float)}
+
+
+def _choose(
+    path: Path, headers: list, hdu: int | str | None, columns: Sequence[str], advice: str
+) -> int:
+    """Find the part that is meant; a `CoganError` lists them if that is not clear."""
+    parts = [
+        number for number, header in enumerate(headers) if header["NAXIS"] and _any_data(header)
+    ]
+    if hdu is not None:
+        found = [n for n in range(len(headers)) if _is_part(n, headers[n], hdu)]
+    else:
+        asked = {name.strip().upper() for name in columns}
+        found = [n for n in parts if asked & {name.upper() for name in _names(headers[n])}]
+        found = found or parts
+        maps = [n for n in found if _MAP_KEYS & set(headers[n]) or _like_map(headers[n])]
+        found = maps or found[:1]
+    if len(found) == 1 or not parts:
+        return found[0] if found else min(1, len(headers) - 1)
+    listed = "; ".join(
+        f"{n} {headers[n].get('EXTNAME', '')} ({', '.join(_names(headers[n])[:6]) or 'array'})"
+        for n in parts[:12]
+    )
+    asked = f"no part {hdu!r}" if hdu is not None else f"{len(found)} parts that may be meant"
+    raise CoganError(f"{path} has {asked}; it has {listed}; {advice}.")
+
+
+def _any_data(header) -> bool:
+    """Tell whether a part has data: of the axes none is of length 0."""
+    return all(header.get(f"NAXIS{axis}") != 0 for axis in range(1, min(header["NAXIS"], 9) + 1))
+
+
+def _is_part(number: int, header, hdu: int | str) -> bool:
+    name = str(header.get("EXTNAME", "PRIMARY" if number == 0 else "")).strip()
+    return number == hdu or name.upper() == str(hdu).strip().upper()
+
+
+def _names(header) -> list[str]:
+    fields = header.get("TFIELDS", 0)
+    count = min(fields, 999) if isinstance(fields, int) else 0
+    return [str(header.get(f"TTYPE{n}", n)).strip() for n in range(1, count + 1)]
+
+
+def _like_map(header) -> bool:
+    """Tell whether there are 12, 48, 192, ... rows or numbers."""
+    length = header.get("NAXIS2") if "TFIELDS" in header else header.get("NAXIS1")
+    return isinstance(length, int) and length in {12 * 4**k for k in range(14)}
 
 
 def fits_headers(path: Path) -> list:
@@ -101,12 +203,79 @@ def fits_headers(path: Path) -> list:
             if headers and not head.getvalue().startswith(b"XTENSION"):
                 return headers
             headers.append(Header.fromfile(head))
+            last = end + head.tell() + _data_bytes(headers[-1])
             end += head.tell() + -(-_data_bytes(headers[-1]) // 2880) * 2880
-            stream.seek(min(end, most) - 1)
-            if end > most or not stream.read(1):
+            if _ours(headers[-1]):  # we fill the last block, so it was cut; others may not
+                last = end
+            stream.seek(min(last, most) - 1)
+            if last > most or not stream.read(1):
                 has = f"at most {most}" if packed else size
                 raise ValueError(f"it has {has} bytes, its headers say {end}")
     raise ValueError(f"it has more than {MOST_PARTS} parts")
+
+
+def check_sums(path: Path, headers: list, numbers: set[int]) -> None:
+    """Compare parts of a FITS file with their own CHECKSUM and DATASUM, where they have them.
+
+    Parameters
+    ----------
+    path : Path
+        Plain or .gz.
+    headers : list of astropy.io.fits.Header
+        As `fits_headers` gives them.
+    numbers : set of int
+        The parts to look at.
+
+    Raises
+    ------
+    ValueError
+        If a byte of ours has changed since; other people's files only get a warning, since many
+        programs change a header and leave its sum.
+    """
+    with open(path, "rb") as stream:
+        packed = stream.read(2) == b"\x1f\x8b"
+    start = 0
+    with gzip.open(path) if packed else open(path, "rb") as stream:
+        for number, header in enumerate(headers[: max(numbers) + 1]):
+            stream.seek(start)
+            head = len(header.tostring())
+            length = -(-_data_bytes(header) // 2880) * 2880
+            start += head + length
+            if number not in numbers or not {"CHECKSUM", "DATASUM"} & set(header):
+                continue
+            of_head, of_data = _sum32(stream, head), _sum32(stream, length)
+            said = str(header.get("DATASUM", "")).strip()
+            changed = "numbers" if said.isdigit() and int(said) != of_data else ""
+            if "CHECKSUM" in header and _fold(of_head + of_data) not in (0, 0xFFFFFFFF):
+                changed = changed or "header"
+            if changed and _ours(header):
+                raise ValueError(f"its {changed}: a byte has changed since its CHECKSUM was taken")
+            if changed:
+                log.warning("%s: its %s changed after its CHECKSUM was taken.", path, changed)
+
+
+def _ours(header) -> bool:
+    """Tell whether `skyfile.write_sky` wrote a part, and its sums."""
+    return header.get("EXTNAME") == "SKY" and "CHECKSUM" in header
+
+
+def _sum32(stream, length: int) -> int:
+    """Take the FITS checksum of the next bytes: 32-bit words, carries added at the end."""
+    total = 0
+    while length > 0:
+        chunk = stream.read(min(length, 1 << 24))
+        if not chunk:
+            break
+        length -= len(chunk)
+        words = np.frombuffer(chunk + bytes(-len(chunk) % 4), ">u4")
+        total += int(words.sum(dtype=np.uint64))
+    return _fold(total)
+
+
+def _fold(total: int) -> int:
+    while total >> 32:
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    return total
 
 
 def _data_bytes(header) -> int:

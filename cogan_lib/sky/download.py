@@ -14,7 +14,6 @@ import time
 import zlib
 from http.client import responses
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import requests
 from tqdm import tqdm
@@ -22,6 +21,7 @@ from tqdm import tqdm
 from ..base.files import read_json, write_json
 from ..base.foreign import MOST_UNPACKED, fits_headers
 
+_GZIP = b"\x1f\x8b"  # how a packed file begins
 CHUNK = 1 << 16  # bytes
 TIMEOUT = (10, 60)  # s: for the connection, and for silence in mid-stream
 EMPTY_ATTEMPTS = 2  # a mirror is left after so many attempts in a row that brought nothing new
@@ -72,8 +72,8 @@ class ResumingDownloader:
                 time.sleep(WAIT)
         validator = _validator(part)
         try:
-            if urlsplit(url).path.endswith(".gz"):
-                _unpack(part, output_file)
+            if is_packed(part):
+                unpack(part, Path(output_file))
             else:
                 shutil.move(part, output_file)
             check_fits(Path(output_file))
@@ -106,17 +106,19 @@ class ResumingDownloader:
             start = have if status == 206 else 0
             length = int(answer.headers.get("Content-Length", 0))
             total = start + length if length else 0
-            if self.size and total and total != self.size:
+            # servers say so of files that are packed themselves; lengths and ranges count the bytes
+            # as sent, so that they must not be unpacked on the way
+            encoded = "gzip" in (answer.raw.headers.pop("Content-Encoding", None) or "")
+            if self.size and total and total != self.size and not encoded:
                 raise Broken(f"offers {total} bytes in place of {self.size}")
             if total - start > shutil.disk_usage(part.parent).free:
                 raise OSError(errno.ENOSPC, f"no room for {total / 1e9:.1f} GB")
-            self._stream(answer, part, start, total, packed=urlsplit(url).path.endswith(".gz"))
+            self._stream(answer, part, start, total)
         if _size(part) < total:
             raise Cut(f"only {_size(part)} of {total} bytes came")
 
-    def _stream(
-        self, answer: requests.Response, part: Path, start: int, total: int, packed: bool
-    ) -> None:
+    def _stream(self, answer: requests.Response, part: Path, start: int, total: int) -> None:
+        """Append what comes to `part`, as it comes: packed or not is told by the content."""
         bar = tqdm(
             total=total or None,
             initial=start,
@@ -131,9 +133,7 @@ class ResumingDownloader:
             if mark:
                 write_json(_validator(part), {"validator": mark})
             for chunk in answer.iter_content(CHUNK):
-                if stream.tell() == 0 and not chunk.startswith(
-                    b"\x1f\x8b" if packed else b"SIMPLE  ="
-                ):
+                if stream.tell() == 0 and not chunk.startswith((_GZIP, b"SIMPLE  =")):
                     stream.close()
                     part.unlink()
                     _validator(part).unlink(missing_ok=True)
@@ -143,14 +143,47 @@ class ResumingDownloader:
                 bar.update(len(chunk))
 
 
-def _unpack(part: Path, output_file: str) -> None:
-    """Unpack a .gz file, unless it grows beyond what maps do."""
-    most = max(MOST_UNPACKED[0] * _size(part), MOST_UNPACKED[1])
-    with gzip.open(part) as packed, open(output_file, "wb") as plain:
-        while chunk := packed.read(1 << 20):
-            plain.write(chunk)
-            if plain.tell() > most:
-                raise Broken(f"unpacks to more than {most} bytes")
+def is_packed(path: Path) -> bool:
+    """Tell by its content whether a file is packed by gzip.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    bool
+    """
+    with open(path, "rb") as stream:
+        return stream.read(2) == _GZIP
+
+
+def unpack(packed: Path, output: Path) -> None:
+    """Unpack a .gz file, once or twice packed, unless it grows beyond what maps do.
+
+    Parameters
+    ----------
+    packed, output : Path
+        They may be the same file.
+
+    Raises
+    ------
+    Broken
+        If it grows too much.
+    """
+    most = max(MOST_UNPACKED[0] * _size(packed), MOST_UNPACKED[1])
+    fresh = output.with_name(f".{output.name}.unpacked")
+    try:
+        with gzip.open(packed) as source, open(fresh, "wb") as plain:
+            while chunk := source.read(1 << 20):
+                plain.write(chunk)
+                if plain.tell() > most:
+                    raise Broken(f"unpacks to more than {most} bytes")
+        fresh.replace(output)
+    finally:
+        fresh.unlink(missing_ok=True)
+    if is_packed(output):  # a server that packs what is packed
+        unpack(output, output)
 
 
 def check_fits(path: Path) -> None:
@@ -165,9 +198,6 @@ def check_fits(path: Path) -> None:
     Broken
         If the file is no FITS file, or shorter than its headers say.
     """
-    with open(path, "rb") as stream:
-        if stream.read(9) != b"SIMPLE  =":
-            raise Broken("it is no FITS file")
     try:
         fits_headers(path)
     except Exception as error:  # see files.reading

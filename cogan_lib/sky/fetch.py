@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 import tomllib
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ import requests
 from filelock import FileLock, Timeout
 
 from ..base.files import CoganError, read_json, sha256, write_json
-from .download import Broken, Cut, ResumingDownloader, check_fits, in_words
+from .download import Broken, Cut, ResumingDownloader, check_fits, in_words, is_packed, unpack
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +104,7 @@ def products(target: str = "planck-type2") -> list[Product]:
     >>> [product.role for product in products("planck-type2")]
     ['dust', 'hi', 'co']
     """
-    registry = tomllib.loads(REGISTRY.read_text())
+    registry = tomllib.loads(REGISTRY.read_text(encoding="utf-8"))
     targets = registry["targets"]
     if target not in targets:
         raise CoganError(f"There is no CO target {target!r}; choose {' or '.join(targets)}.")
@@ -155,12 +157,31 @@ def fetch(product: Product, folder: str | Path, progress: bool = True) -> Path:
         cannot be written to.
     """
     path = Path(folder).expanduser() / product.file
+    _unpack_by_hand(path)
     if not path.is_file():
         with _alone(product, path):
             if not path.is_file():  # another process may have fetched it while this one waited
                 _download(product, path, progress)
     verify(product, path)
     return path
+
+
+def _unpack_by_hand(path: Path) -> None:
+    """Unpack a file that somebody downloaded as .gz, whether or not its name still says so."""
+    beside = path.with_name(f"{path.name}.gz")
+    packed = path if path.is_file() else beside
+    try:
+        if packed.is_file() and is_packed(packed):
+            unpack(packed, path)
+        elif packed.is_file() and packed == beside:  # unpacked on the way, under the packed name
+            shutil.copyfile(packed, path)
+    except PermissionError:
+        return  # read as it is
+    except (EOFError, zlib.error, OSError, Broken) as error:
+        raise CoganError(
+            f"{packed} is damaged ({' '.join(str(error).split())[:100]}); delete it and fetch it "
+            "again."
+        ) from error
 
 
 @contextmanager

@@ -5,15 +5,24 @@ Maps are HEALPix, in RING order.
 
 from __future__ import annotations
 
+import logging
+from typing import Literal
+
 import healpy as hp
 import numpy as np
 
+from ..base.checks import nan_where_missing
 from ..base.files import CoganError
 from .harmonics import alm2map, map2alm
 
-#: Frames, by what a file's header may call them.
-FRAMES = {"G": "G", "GALACTIC": "G", "C": "C", "ICRS": "C", "EQUATORIAL": "C", "FK5": "C",
-          "E": "E", "ECLIPTIC": "E"}  # fmt: skip
+log = logging.getLogger(__name__)
+
+#: Largest share of the sky without a value that is filled from its rims.
+MOST_MISSING = 0.2
+#: A map is not band-limited if its rotation lies beyond its extremes in more than this share of
+#: the sky, or below by more than this part of its range; smooth maps stay at 1e-4 and 1e-3.
+MOST_BEYOND = 1e-3, 1e-2
+_CHUNK = 1 << 14  # pixels interpolated at a time
 
 
 def check_nside(nside: object, where: str = "NSIDE") -> int:
@@ -50,6 +59,31 @@ def check_nside(nside: object, where: str = "NSIDE") -> int:
     return value
 
 
+def to_arcmin(beam: object) -> object:
+    """Return a beam given as an astropy angle in arcmin; anything else as it is.
+
+    Parameters
+    ----------
+    beam : float or astropy.units.Quantity
+
+    Returns
+    -------
+    float
+        In arcmin.
+
+    Raises
+    ------
+    CoganError
+        If it is a Quantity, but no angle.
+    """
+    if getattr(beam, "unit", None) is None:
+        return beam
+    try:
+        return float(beam.to_value("arcmin"))
+    except (ValueError, TypeError) as error:
+        raise CoganError(f"The beam {beam} is no angle; give its width in arcmin.") from error
+
+
 def check_beam(nside: int, fwhm_arcmin: float) -> None:
     """Check that the pixels of a grid are no wider than a beam.
 
@@ -72,6 +106,25 @@ def check_beam(nside: int, fwhm_arcmin: float) -> None:
         )
 
 
+def is_map_size(size: int) -> bool:
+    """Whether so many pixels are a full sky: 12 NSIDE^2, NSIDE being a power of two.
+
+    Parameters
+    ----------
+    size : int
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_map_size(12 * 32**2), is_map_size(12 * 24**2)
+    (True, False)
+    """
+    return bool(hp.isnpixok(size)) and hp.isnsideok(hp.npix2nside(size), nest=True)
+
+
 def full_sky(values: np.ndarray) -> np.ndarray:
     """Check that values are a full-sky map, and return them as float64.
 
@@ -80,29 +133,30 @@ def full_sky(values: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     values : ndarray, shape (12 * nside**2,)
-        NaN where there is no value.
+        NaN where there is no value, or as `nan_where_missing` knows.
 
     Returns
     -------
     ndarray, shape (12 * nside**2,), float64
+        NaN where there is no value.
 
     Raises
     ------
     CoganError
         If the size or type is that of no map, or a pixel is infinite.
     """
-    full = np.asarray(values)
-    if full.ndim != 1 or not hp.isnpixok(full.size) or full.dtype.kind not in "fiu":
+    full = nan_where_missing(values)
+    if full.ndim != 1 or not is_map_size(full.size) or full.dtype.kind not in "fiu":
         raise CoganError(
             f"Values of shape {full.shape} ({full.dtype}) are no full-sky HEALPix map; give "
-            "12 nside^2 real numbers."
+            "12 nside^2 real numbers, nside being a power of two."
         )
     if np.isinf(full).any():
         raise CoganError("The map has infinite pixels; set them to NaN, which fill_missing fills.")
     return full.astype(np.float64, copy=False)
 
 
-def fill_missing(values: np.ndarray, limit: float = 0.2) -> np.ndarray:
+def fill_missing(values: np.ndarray, limit: float = MOST_MISSING) -> np.ndarray:
     """Fill NaN pixels from the outside in, each with the mean of its good neighbours.
 
     Parameters
@@ -129,11 +183,12 @@ def fill_missing(values: np.ndarray, limit: float = 0.2) -> np.ndarray:
     >>> float(fill_missing(sky)[7])
     1.0
     """
-    filled = full_sky(values).copy()
+    filled = np.array(full_sky(values))
     share = np.isnan(filled).mean()
     if share > limit:
         raise CoganError(
-            f"{share:.0%} of the sky is missing, more than the {limit:.0%} that may be filled."
+            f"{share:.0%} of the sky is missing, more than the {limit:.0%} that may be filled; "
+            "take a map of the whole sky, or put other data or a model into the gaps first."
         )
     nside = hp.npix2nside(filled.size)
     while (holes := np.flatnonzero(np.isnan(filled))).size:
@@ -144,10 +199,16 @@ def fill_missing(values: np.ndarray, limit: float = 0.2) -> np.ndarray:
     return filled
 
 
-def rotate_map(values: np.ndarray, frame: str) -> np.ndarray:
+def rotate_map(
+    values: np.ndarray, frame: str, kind: Literal["signal", "error", "flag"] = "signal"
+) -> np.ndarray:
     """Rotate a map to Galactic coordinates by its a_lm, which is exact for a band-limited map.
 
-    Holes are filled first and stay holes.
+    A map that is not band-limited (sampled at points, or with a beam of less than about two pixels)
+    would ring, below zero beside bright places. It is recognised by extremes that the map has not,
+    and interpolated between its pixels in place, with a warning; smooth it first to get more.
+    Errors are interpolated too, flags taken from the nearest pixel. Holes are filled first and stay
+    holes.
 
     Parameters
     ----------
@@ -155,27 +216,89 @@ def rotate_map(values: np.ndarray, frame: str) -> np.ndarray:
         RING, in `frame`; NaN where there is no value.
     frame : {'G', 'C', 'E'}
         Galactic, equatorial (ICRS) or ecliptic.
+    kind : {'signal', 'error', 'flag'}
+        What the values are. Integers of at most 16 values are flags.
 
     Returns
     -------
     ndarray, shape (12 * nside**2,)
-        Of the type of `values`.
+        Of the type of `values` if that is float32 or float64, else float64.
 
     Raises
     ------
     CoganError
         If there is no such frame, or the values are no map.
     """
-    if frame not in FRAMES.values():
+    if frame not in ("G", "C", "E"):
         raise CoganError(f"There is no frame {frame!r}; it is G, C (equatorial) or E (ecliptic).")
-    full = full_sky(values)
+    full, dtype = full_sky(values), np.asarray(values).dtype
+    dtype = dtype if dtype.kind == "f" and dtype.itemsize >= 4 else np.dtype(np.float64)
+    if is_flag(values):
+        kind = "flag"
     holes = np.isnan(full)
+    if kind == "flag":
+        return _look_up(full, frame, nearest=True).astype(dtype)
     filled, nside = fill_missing(full) if holes.any() else full, hp.npix2nside(full.size)
     rotator = hp.Rotator(coord=[frame, "G"])
-    rotated = alm2map(rotator.rotate_alm(map2alm(filled, 3 * nside - 1)), nside)
+    if kind == "error":
+        rotated = _look_up(filled, frame)
+    else:
+        rotated = alm2map(rotator.rotate_alm(map2alm(filled, 3 * nside - 1)), nside)
+        if (beyond := _beyond(rotated, filled)) is not None:
+            log.warning(
+                "A map is not smooth: rotated by its a_lm it would leave its own range in %.1f %% "
+                "of the sky, and fall %.3g below its minimum. It is interpolated between pixels; "
+                "smooth the map to 3 pixels a beam before to have it exact.",
+                *beyond,
+            )
+            rotated = _look_up(filled, frame)
     if holes.any():
         rotated[rotator.rotate_map_pixel(holes.astype(float)) > 0.5] = np.nan
-    return rotated.astype(values.dtype)
+    return rotated.astype(dtype)
+
+
+def _beyond(rotated: np.ndarray, full: np.ndarray) -> tuple[float, float] | None:
+    """Say by how much a rotated map leaves its range (per cent, depth); None if it is smooth."""
+    low, high = float(full.min()), float(full.max())
+    slack = MOST_BEYOND[0] * float(np.subtract(*np.percentile(full, [99, 1])))
+    share = np.mean((rotated < low - slack) | (rotated > high + slack))
+    depth = low - float(rotated.min())
+    if share > MOST_BEYOND[0] or depth > max(MOST_BEYOND[1] * (high - low), 1e-6 * abs(low)):
+        return 100 * share, depth
+    return None
+
+
+def is_flag(values: np.ndarray) -> bool:
+    """Whether values are flags: integers, and few of them differ.
+
+    Parameters
+    ----------
+    values : ndarray
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_flag(np.zeros(48, int)), is_flag(np.zeros(48)), is_flag(np.arange(48))
+    (True, False, False)
+    """
+    return np.asarray(values).dtype.kind in "biu" and np.unique(values).size <= 16
+
+
+def _look_up(full: np.ndarray, frame: str, nearest: bool = False) -> np.ndarray:
+    """Values at the places of the Galactic pixels: between the four around, or of the nearest."""
+    nside, rotator = hp.npix2nside(full.size), hp.Rotator(coord=["G", frame])
+    found = np.empty_like(full)
+    for start in range(0, full.size, _CHUNK):
+        part = np.arange(start, min(start + _CHUNK, full.size))
+        theta, phi = rotator(*hp.pix2ang(nside, part))
+        if nearest:
+            found[part] = full[hp.ang2pix(nside, theta, phi)]
+        else:
+            found[part] = hp.get_interp_val(full, theta, phi)
+    return found
 
 
 def to_grid(values: np.ndarray, nside: int, fwhm_in: float, fwhm_out: float) -> np.ndarray:
@@ -207,6 +330,7 @@ def to_grid(values: np.ndarray, nside: int, fwhm_in: float, fwhm_out: float) -> 
     array([2., 2., 2.])
     """
     nside, full = check_nside(nside), full_sky(values)
+    fwhm_in, fwhm_out = to_arcmin(fwhm_in), to_arcmin(fwhm_out)
     if not 0 <= fwhm_in <= fwhm_out:
         raise CoganError(
             f"A map of beam {fwhm_in:g} arcmin cannot be sharpened to {fwhm_out:g} arcmin."

@@ -11,19 +11,27 @@ from pathlib import Path
 
 import healpy as hp
 import numpy as np
-from astropy import units as u
 
 from ..base.files import CoganError, sha256
-from ..base.foreign import Table
 from .fetch import Product, fetch, products
+from .foreign_fits import (
+    choose_column,
+    kind_of,
+    map_columns,
+    open_maps,
+    read_ring,
+    said_frame,
+    said_nside,
+    said_order,
+)
 from .lines import COLUMN_UNITS
-from .maps import check_nside, fill_missing, to_grid
-from .skyfile import Sky, read_map
+from .maps import check_nside, fill_missing, rotate_map, to_grid
+from .skyfile import Sky
+from .spelling import said, unit_factor
 
 log = logging.getLogger(__name__)
 
 BEAM_SLACK = 1.1  # a map up to 10 % coarser than the wanted beam is kept at its own beam
-_SPELLINGS = {"K_RJ": "K", "K_{RJ}": "K", "km/sec": "km/s", "Mjy": "MJy", "[": "", "]": ""}
 
 
 def prepare_sky(
@@ -128,24 +136,43 @@ def read_column(path: Path, product: Product, column: str, names: list[str]) -> 
     CoganError
         No table, no such column, or a unit that cannot be converted.
     """
-    units = Table(path, "fetch it again").units
+    table = open_maps(
+        path,
+        columns=names,
+        fix="fetch it again",
+        advice="this is another product than the registry's (sky.read_map reads it, with hdu=)",
+    )
+    units = table.units
     if "" in units:
         raise CoganError(f"{path} has no table in its first extension; fetch it again.")
     by_case = {name.upper(): name for name in units}
     found = [by_case[name.upper()] for name in names if name.upper() in by_case]
-    if not found and len(units) == 1:
-        found = list(units)
+    if not found and len(map_columns(table)) == 1:
+        found = map_columns(table)
     if not found:
         raise CoganError(
             f"{path.name} has no column {' or '.join(names)} for {column}; it has "
             f"{', '.join(units)}. Name the right one: columns={{{column!r}: '...'}}."
         )
-    where = {"order": product.order or None, "frame": product.frame or None}
-    values = read_map(path, column=found[0], **where)
-    if product.index in units:
-        rows = read_map(path, column=product.index, **where)
-        values = values[np.argsort(rows, kind="stable")]
-    return values * _factor(units[found[0]] or product.unit, COLUMN_UNITS[column][0], path)
+    order, frame = said_order(table) or product.order, said_frame(table) or product.frame
+    for word, known in ((order, ("RING", "NESTED")), (frame, ("G", "C", "E"))):
+        if word not in known:
+            raise CoganError(
+                f"{path} gives {word or 'nothing'!r} as its pixel order or frame, not "
+                f"{' or '.join(known)}; this is another product than the registry's."
+            )
+    nside, name = said_nside(table, str(path)), choose_column(table, path, found[0])
+    values = read_ring(table, path, name, order, nside=nside, index=product.index)
+    kind, values = kind_of(column, values), np.asarray(values, dtype=np.float64)
+    values = values if frame == "G" else rotate_map(values, frame, kind)
+    unit = said(units[name]) or product.unit
+    try:
+        return values * unit_factor(unit, COLUMN_UNITS[column][0], path.name)
+    except CoganError as error:
+        raise CoganError(
+            f"{path.name} gives {unit!r}, which cannot be converted to "
+            f"{COLUMN_UNITS[column][0]!r}; this is another product than the registry's."
+        ) from error
 
 
 def smooth_error(sigma: np.ndarray, nside: int, fwhm_in: float, fwhm_out: float) -> np.ndarray:
@@ -209,17 +236,3 @@ def _beam(product: Product, nside: int, fwhm_arcmin: float) -> float:
             fwhm_arcmin,
         )
     return max(own, float(fwhm_arcmin))
-
-
-def _factor(unit: str, wanted: str, path: Path) -> float:
-    """Multiplier from a unit as the archives spell it to one of ours."""
-    spelled = unit
-    for theirs, ours in _SPELLINGS.items():
-        spelled = spelled.replace(theirs, ours)
-    try:
-        return float(u.Unit(spelled).to(wanted))
-    except (ValueError, TypeError, u.UnitConversionError) as error:
-        raise CoganError(
-            f"{path.name} gives {unit!r}, which cannot be converted to {wanted!r}; this is another "
-            "product than the registry's."
-        ) from error

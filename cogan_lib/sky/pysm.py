@@ -17,6 +17,7 @@ from pysm3 import Model, utils
 from pysm3 import units as u
 
 from .. import __version__
+from ..base.checks import nan_where_missing
 from ..base.files import CoganError
 from .lines import LINES, Line
 from .maps import check_nside, to_grid
@@ -258,7 +259,7 @@ def _co_columns(sky: Sky) -> dict[str, np.ndarray]:
                 f"The sky has {line} in the unit {unit!r}; it must be K km/s (sky.read_map with "
                 "to_unit converts a foreign map)."
             )
-        if not np.isfinite(sky.maps[line]).all() or (sky.maps[line] == hp.UNSEEN).any():
+        if not np.isfinite(nan_where_missing(sky.maps[line])).all():
             raise CoganError(f"{line} has missing pixels; fill them first (sky.fill_missing).")
     return {line: np.asarray(sky.maps[line], dtype=np.float64) for line in found}
 

@@ -6,23 +6,23 @@ foreign maps. Chapter 01 explains the format.
 
 from __future__ import annotations
 
-import re
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import healpy as hp
 import numpy as np
-from astropy import units as u
 from astropy.io import fits
 
+from ..base.checks import nan_where_missing
 from ..base.files import CoganError, atomic_path
-from ..base.foreign import Table
+from . import foreign_fits as foreign
+from .facts import facts_of, put_facts
 from .lines import COLUMN_UNITS
-from .maps import FRAMES, check_nside, fill_missing, rotate_map
+from .maps import MOST_MISSING, check_nside, fill_missing, is_map_size, rotate_map, to_arcmin
+from .spelling import ORDERS, frame_of, said, understood, unit_factor
 
-_STRUCTURE = ("XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "TTYPE", "TFORM",
-              "TUNIT", "PIXTYPE", "ORDERING", "COORDSYS", "EXTNAME", "NSIDE", "FIRSTPIX",
-              "LASTPIX", "INDXSCHM", "OBJECT", "FWHM")  # fmt: skip
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,19 +54,23 @@ class Sky:
     meta: dict[str, str | int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse maps that do not fit together."""
+        """Refuse maps that do not fit together; let every map in through the gate."""
         if not self.maps:
             raise CoganError("A sky needs a map; name the columns as in sky.COLUMN_UNITS.")
+        object.__setattr__(self, "fwhm_arcmin", to_arcmin(self.fwhm_arcmin))
         size = np.size(next(iter(self.maps.values())))
         for name, values in self.maps.items():
             kind = np.asarray(values).dtype.kind
-            if np.shape(values) != (size,) or not hp.isnpixok(size) or kind not in "fiu":
+            if np.shape(values) != (size,) or not is_map_size(size) or kind not in "fiu":
                 raise CoganError(
                     f"The map {name} has shape {np.shape(values)}; every map of a sky has the same "
-                    "12 nside^2 real numbers."
+                    "12 nside^2 real numbers, nside being a power of two."
                 )
             if not self.units.get(name):
                 raise CoganError(f"The map {name} has no unit; give it one in units.")
+        maps = {name: _let_in(name, values, self.units[name]) for name, values in self.maps.items()}
+        if any(maps[name] is not values for name, values in self.maps.items()):
+            object.__setattr__(self, "maps", maps)
         _positive(self.fwhm_arcmin, "The beam fwhm_arcmin")
 
     @property
@@ -116,14 +120,23 @@ def read_sky(path: str | Path, columns: list[str] | None = None) -> Sky:
     (2, {'N_HI': 'cm-2'}, 1800.0)
     """
     path = Path(path)
-    table = _read(path)
-    header = table.header
+    table = foreign.open_maps(
+        path,
+        columns=list(COLUMN_UNITS if columns is None else columns),
+        advice="put the columns of a sky into one table (sky.read_map reads each, with hdu=)",
+    )
+    header = {**table.primary, **table.header}
     nside = check_nside(_need(header, "NSIDE", path, "a power of two"), f"NSIDE in {path}")
-    order = _need(header, "ORDERING", path, "RING or NESTED").upper()
-    frame = FRAMES.get(_need(header, "COORDSYS", path, "G, C or E").upper())
-    if order not in ("RING", "NESTED", "NEST") or frame is None:
+    order, frame = foreign.said_order(table), foreign.said_frame(table)
+    for key, word, meaning in (
+        ("ORDERING", order, "RING or NESTED"),
+        ("COORDSYS", frame, "G, C or E"),
+    ):
+        if not word:
+            raise CoganError(f"{path} has no {key} in its header; write it there ({meaning}).")
+    if order not in ORDERS or frame not in ("G", "C", "E"):
         raise CoganError(
-            f"{path}: ORDERING={header['ORDERING']!r}, COORDSYS={header['COORDSYS']!r} is not "
+            f"{path}: ORDERING={order!r}, COORDSYS={frame!r} is not "
             "understood; ORDERING is RING or NESTED, COORDSYS is G, C or E."
         )
     fwhm = _positive(_need(header, "FWHM", path, "the beam in arcmin"), f"FWHM in {path}")
@@ -138,18 +151,17 @@ def read_sky(path: str | Path, columns: list[str] | None = None) -> Sky:
     maps, units = {}, {}
     for name in wanted:
         units[name] = _check_unit(name, table.units[name], path)
-        maps[name] = _good_column(
-            table[name], nside, f"column {name} of {path}", nested=order != "RING"
-        )
-    del table  # which is as large as all the maps
+        maps[name] = foreign.read_ring(table, path, name, order, nside=nside)
+    meta = facts_of(table.header)
+    del table, header  # the table is as large as all the maps
     for name, values in maps.items():
-        rotated = values if frame == "G" else rotate_map(values, frame)
-        maps[name] = rotated.astype(np.float32, copy=False)
-    meta = {
-        key.lower(): value
-        for key, value in header.items()
-        if re.fullmatch(r"[\w-]+", key, re.ASCII) and not key.startswith(_STRUCTURE)
-    }
+        values = _single(values)
+        if name.endswith("_ERR"):
+            values = _positive_errors(values, f"column {name} of {path}")
+        values = fill_missing(values) if np.isnan(values).any() else values
+        if frame != "G":
+            values = rotate_map(values, frame, foreign.kind_of(name, values))
+        maps[name] = values.astype(np.float32, copy=False)
     return Sky(maps, units, fwhm, meta)
 
 
@@ -198,15 +210,8 @@ def write_sky(path: str | Path, sky: Sky) -> Path:
         OBJECT="FULLSKY",
     )
     table.header["FWHM"] = (float(sky.fwhm_arcmin), "arcmin, beam of the maps")
-    for key, value in sky.meta.items():
-        keyword = key.upper() if len(key) <= 8 else f"HIERARCH {key.upper()}"
-        try:
-            table.header[keyword] = value
-        except ValueError as error:
-            raise CoganError(
-                f"{key!r} = {value!r} in the sky's meta cannot stand in a FITS header ({error}); "
-                "leave it out."
-            ) from error
+    put_facts(table.header, sky.meta)
+    table.add_checksum(when="of this part")  # astropy's own comment has the time of day in it
     with atomic_path(path) as temporary:
         fits.HDUList([fits.PrimaryHDU(), table]).writeto(temporary, overwrite=True)
     return Path(path)
@@ -215,7 +220,8 @@ def write_sky(path: str | Path, sky: Sky) -> Path:
 def read_map(
     path: str | Path,
     *,
-    column: str | int = 0,
+    column: str | int | None = None,
+    hdu: int | str | None = None,
     unit: str | None = None,
     to_unit: str | None = None,
     order: str | None = None,
@@ -223,14 +229,18 @@ def read_map(
 ) -> np.ndarray:
     """Read one foreign full-sky HEALPix map, in RING order and Galactic coordinates.
 
-    What the file does not say has to be said by the caller; what it says is believed.
+    What the file does not say has to be said by the caller. Of pixel order and frame the caller's
+    word wins over the file's, with a warning; of the unit the file's, if it is one.
 
     Parameters
     ----------
     path : path
-        FITS (table in the first extension, or a plain array in the primary HDU).
-    column : str or int
-        Column of the table (name, or number from 0).
+        FITS, plain or .gz: a table with one row per pixel or with a column of pixel numbers, or a
+        plain array.
+    column : str or int, optional
+        Column of the table (name, or number from 0; default: the first that may be a map).
+    hdu : int or str, optional
+        Part of the file (number from 0, or EXTNAME), where several have such a column.
     unit, to_unit : str, optional
         Unit of the file where it has none, and the unit wanted (astropy's spelling; ``K_RJ`` is K).
     order : {'RING', 'NESTED'}, optional
@@ -241,73 +251,99 @@ def read_map(
     Returns
     -------
     ndarray, shape (12 * nside**2,), float64
-        UNSEEN and infinite pixels are NaN; see `fill_missing`.
+        NaN where there is no value, in whatever way the file says so; see `fill_missing`.
 
     Raises
     ------
     CoganError
-        File damaged; order, frame or unit neither in the file nor given; no such column; a unit
-        that cannot be converted; no good pixel.
+        File damaged; order, frame or unit neither in the file nor given; no such column; several
+        parts with one; a unit that cannot be converted; pixel numbers that are none; more than a
+        fifth of the sky missing.
     """
     path = Path(path)
-    table = _read(path)
-    header, names = table.header, list(table.units)
-    if isinstance(column, int) and 0 <= column < len(names):
-        column = names[column]
-    if column not in names:
-        raise CoganError(f"{path} has no column {column!r}; it has {', '.join(names)}.")
-    unit = table.units[column] or unit
-    values = np.asarray(table[column], dtype=np.float64)
-    if not hp.isnpixok(values.size):
-        raise CoganError(f"{path}: {values.size} values are no full-sky HEALPix map (12 nside^2).")
-    declared = header.get("ORDERING") or ({True: "NESTED", False: "RING"}.get(header.get("NESTED")))
-    order = str(declared or order or "").upper()
-    if order not in ("RING", "NESTED", "NEST"):
+    table = foreign.open_maps(path, hdu, [column] if isinstance(column, str) else [])
+    name = foreign.choose_column(table, path, column)
+    order = _told(order, foreign.said_order(table), path, "pixel order", ORDERS)
+    if order is None:
         raise CoganError(
             f"{path} does not say its pixel order; pass order='RING' or order='NESTED'."
         )
-    declared = str(header.get("COORDSYS") or header.get("FRAME") or frame or "").upper()
-    if declared not in FRAMES:
+    where = frame_of(frame) if frame is not None else None
+    if frame is not None and where is None:
+        raise CoganError(f"There is no frame {frame!r}; it is G, C (equatorial) or E (ecliptic).")
+    where = _told(where, foreign.said_frame(table), path, "frame", dict(G="G", C="C", E="E"))
+    if where is None:
         raise CoganError(f"{path} does not say its frame; pass frame='G', 'C' (equatorial) or 'E'.")
-    values = np.where(np.isfinite(values) & (values > -1.6e30), values, np.nan)
-    if np.isnan(values).all():
-        raise CoganError(f"{path}: every pixel is NaN or UNSEEN; choose another column or file.")
+    nside = foreign.said_nside(table, str(path))
+    values = foreign.read_ring(table, path, name, order, nside=nside)
+    kind, values = foreign.kind_of(name, values), np.asarray(values, dtype=np.float64)
     if to_unit is not None:
-        values = values * _unit_factor(unit, to_unit, path)
-    if order != "RING":
-        values = hp.reorder(values, n2r=True)
-    return values if FRAMES[declared] == "G" else rotate_map(values, FRAMES[declared])
+        unit = unit if unit and not understood(table.units[name]) else said(table.units[name])
+        if not unit:
+            raise CoganError(
+                f"{path} does not say its unit; pass unit='...', for example 'K km/s'."
+            )
+        values = values * unit_factor(unit, to_unit, f"{path}, column {name}")
+    return values if where == "G" else rotate_map(values, where, kind)
 
 
-def _read(path: Path) -> Table:
-    if not path.is_file():
+def _told(told: str | None, said: str, path: Path, what: str, words: dict) -> str | None:
+    """Take the caller's word, or else the file's; None if neither says anything."""
+    if told is not None:
+        if str(told).upper() not in words:
+            raise CoganError(f"There is no {what} {told!r}; it is {' or '.join(words)}.")
+        told = words[str(told).upper()]
+        if said and said != told:
+            log.warning("%s says that its %s is %s; %s was asked for.", path, what, said, told)
+        return told
+    if said and said not in words:
         raise CoganError(
-            f"There is no file {path}; check the path, or leave sky_path empty for the embedded "
-            "sky."
+            f"{path} gives its {what} as {said!r}, which is not understood; pass what it is, "
+            f"{' or '.join(sorted(set(words.values())))}."
         )
-    return Table(path)
+    return said or None
 
 
 def _need(header: dict, key: str, path: Path, meaning: str) -> str:
-    if key not in header:
+    if not said(header.get(key)):
         raise CoganError(f"{path} has no {key} in its header; write it there ({meaning}).")
     return str(header[key]).strip()
 
 
-def _good_column(values: np.ndarray, nside: int, where: str, nested: bool) -> np.ndarray:
-    if values.size != 12 * nside**2:
+def _let_in(name: str, values: np.ndarray, unit: str) -> np.ndarray:
+    """Make a map what a sky holds: plain numbers in its unit, NaN where there is no value."""
+    own = getattr(values, "unit", None)
+    if own is not None:
+        bare = nan_where_missing(getattr(values, "value", values))
+        values = bare * unit_factor(own, unit, f"The map {name}")
+    values = nan_where_missing(values)
+    if np.isinf(values).any():
         raise CoganError(
-            f"The {where} has {values.size} values; NSIDE {nside} needs {12 * nside**2}."
+            f"The map {name} has infinite pixels; set them to NaN, or convert to float32 before "
+            "(float16 ends at 65504)."
         )
-    single = values.dtype.kind == "f" and values.dtype.itemsize == 4  # which needs no second copy
-    values = np.array(values, dtype=np.float32 if single else np.float64)
-    bad = ~np.isfinite(values) | (values < -1.6e30)
-    if bad.all():
-        raise CoganError(f"The {where} is NaN or UNSEEN everywhere; make the sky file again.")
+    return _positive_errors(values, f"map {name}") if name.endswith("_ERR") else values
+
+
+def _positive_errors(values: np.ndarray, where: str) -> np.ndarray:
+    """Put NaN where an error is zero or negative: every S/N would pass with it."""
+    bad = values <= 0
+    if not bad.any():
+        return values
+    if bad.mean() > MOST_MISSING:
+        raise CoganError(
+            f"The errors in {where} must be positive, but {bad.mean():.0%} of them are zero or "
+            "negative: every S/N would pass; name the right column, or leave it out."
+        )
+    values = np.array(values, dtype=np.result_type(values, np.float32))
     values[bad] = np.nan
-    if nested:
-        values = hp.reorder(values, n2r=True)
-    return fill_missing(values) if bad.any() else values
+    return values
+
+
+def _single(values: np.ndarray) -> np.ndarray:
+    """Float32, which needs no second copy, or float64."""
+    single = values.dtype.kind == "f" and values.dtype.itemsize == 4
+    return np.array(values, dtype=np.float32 if single else np.float64)
 
 
 def _check_unit(name: str, unit: str, path: Path) -> str:
@@ -315,25 +351,16 @@ def _check_unit(name: str, unit: str, path: Path) -> str:
     for usual in allowed:
         if unit.replace(" ", "") == usual.replace(" ", ""):
             return usual
+    for usual in allowed:
+        try:
+            if unit_factor(unit, usual, str(path)) == 1:  # another spelling
+                return usual
+        except CoganError:
+            continue
     raise CoganError(
         f"Column {name} of {path} has the unit {unit or 'none'!r}; it must be "
         f"{' or '.join(allowed)} (sky.read_map with to_unit converts a foreign map)."
     )
-
-
-def _unit_factor(unit: str | None, to_unit: str, path: Path) -> float:
-    if not unit:
-        raise CoganError(f"{path} does not say its unit; pass unit='...', for example 'K km/s'.")
-    plain = {"K_RJ": "K", "uK_RJ": "uK", "mK_RJ": "mK"}
-    spelled = [unit, to_unit]
-    for rayleigh_jeans, kelvin in plain.items():
-        spelled = [text.replace(rayleigh_jeans, kelvin).replace(".", " ") for text in spelled]
-    try:
-        return float(u.Unit(spelled[0]).to(spelled[1]))
-    except (ValueError, TypeError, u.UnitConversionError) as error:
-        raise CoganError(
-            f"{path}: the unit {unit!r} cannot be converted to {to_unit!r} ({error})."
-        ) from error
 
 
 def _positive(text: object, where: str) -> float:

@@ -18,6 +18,17 @@ from ..base.files import CoganError
 _TOGETHER = 256
 
 
+def _library(x: object):
+    """NumPy, or torch for its tensors, without importing it."""
+    torch = sys.modules.get("torch")
+    return torch if torch is not None and isinstance(x, torch.Tensor) else np
+
+
+def _array(x: object):
+    """Turn plain numbers and lists into an array; tensors and arrays stay."""
+    return x if hasattr(x, "clip") else np.asarray(x, dtype=np.float64)
+
+
 @dataclass(frozen=True)
 class Scaling:
     """(f(x) - mean) / std, f being log10 (floored at `softening`) or asinh(x / softening).
@@ -117,11 +128,11 @@ class Scaling:
         -------
         ndarray or Tensor, shaped as `x`
         """
-        lib = np if isinstance(x, np.ndarray) else sys.modules["torch"]
+        lib = _library(x)
         if self.kind == "log":
-            curved = lib.log10(lib.clip(x, self.softening, None))
+            curved = lib.log10(lib.clip(_array(x), self.softening, None))
         else:
-            curved = lib.arcsinh(x / self.softening)
+            curved = lib.arcsinh(_array(x) / self.softening)
         return (curved - self.mean) / self.std
 
     def inverse(self, y):
@@ -135,7 +146,7 @@ class Scaling:
         -------
         ndarray or Tensor, shaped as `y`
         """
-        lib = np if isinstance(y, np.ndarray) else sys.modules["torch"]
+        lib, y = _library(y), _array(y)
         curved = y * self.std + self.mean
         return 10.0**curved if self.kind == "log" else self.softening * lib.sinh(curved)
 
@@ -152,7 +163,7 @@ class Scaling:
         -------
         ndarray or Tensor, shaped as `x`
         """
-        return x if self.low is None else x.clip(self.low, self.high)
+        return x if self.low is None else _array(x).clip(self.low, self.high)
 
     def to_dict(self) -> dict:
         """Give plain types, for JSON.
@@ -202,7 +213,7 @@ class PatchMinMax:
         -------
         ndarray or Tensor, shape (..., 2, 1, 1)
         """
-        lib = np if isinstance(x, np.ndarray) else sys.modules["torch"]
+        lib = _library(x)
         return lib.stack([lib.amin(x, (-2, -1)), lib.amax(x, (-2, -1))], -1)[..., None, None]
 
     def forward(self, x):

@@ -130,7 +130,7 @@ def test_maps_have_the_beam(coarse, sky):
 
 
 def test_noise_is_as_large_as_the_error_column(coarse, monkeypatch):
-    monkeypatch.setattr(embedded, "NOISE", {"W_CO10": 0.0, "W_CO21": 0.0})
+    monkeypatch.setattr(embedded, "NOISE", {"W_CO10": 1e-9, "W_CO21": 1e-9})
     quiet = make_sky(32, 160.0, seed=1)
     for name in ("W_CO10", "W_CO21"):
         error = coarse.maps[f"{name}_ERR"].astype(float)

@@ -172,6 +172,8 @@ class Handler(BaseHTTPRequestHandler):
         body = data[start:]
         self.send_header("Content-Length", str(len(body)))
         self.send_header("ETag", tag)
+        if behaviour in ("gzip", "x-gzip"):  # as Apache says of every file that is packed
+            self.send_header("Content-Encoding", behaviour)
         self.end_headers()
         cuts_once = behaviour in ("cut", "dying", "changing", "norange") and visit == 0
         if cuts_once or behaviour == "short":
@@ -298,6 +300,30 @@ def test_packed_mirror(dust, server, mimics, tmp_path):
     assert fetch(product, tmp_path, progress=False).read_bytes() == mimics["dust"]
     server.files["dust.fits.gz"] = server.files["dust.fits.gz"][:-400]
     assert "packed file is damaged" in refusal(product, tmp_path / "b")
+
+
+@pytest.mark.parametrize("behaviour", ["gzip", "x-gzip", "good", "unpacked", "twice"])
+def test_packed_files_as_servers_send_them(dust, server, mimics, tmp_path, behaviour):
+    """Packed or not is told by the content, not by the address or the headers."""
+    packed = gzip.compress(mimics["dust"])
+    sent = {"unpacked": mimics["dust"], "twice": gzip.compress(packed)}.get(behaviour, packed)
+    server.files["dust.fits.gz"] = sent
+    encoded = "gzip" in behaviour
+    url = server.url(behaviour if encoded else "good", "dust.fits.gz")
+    product = dust(urls=[url], size=len(mimics["dust"]) if encoded else 0)
+    assert fetch(product, tmp_path, progress=False).read_bytes() == mimics["dust"]
+    assert {path.name for path in tmp_path.iterdir()} == {"dust.fits", "dust.fits.json"}
+
+
+@pytest.mark.parametrize("name", ["dust.fits", "dust.fits.gz"])
+@pytest.mark.parametrize("packed", [True, False])
+def test_packed_files_saved_by_hand(dust, mimics, tmp_path, name, packed):
+    """Under either name; no server is asked."""
+    (tmp_path / name).write_bytes(gzip.compress(mimics["dust"]) if packed else mimics["dust"])
+    path = fetch(dust("404"), tmp_path, progress=False)
+    assert path == tmp_path / "dust.fits" and path.read_bytes() == mimics["dust"]
+    path.write_bytes(gzip.compress(mimics["dust"])[:-500])
+    assert "is damaged" in refusal(dust("404"), tmp_path)
 
 
 @pytest.mark.parametrize(
