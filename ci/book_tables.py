@@ -16,6 +16,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import beside  # noqa: F401 - the library beside it, not an installed one
 import yaml
 from companion_settings import companion_of, companion_settings
 

@@ -21,13 +21,13 @@ import sys
 from pathlib import Path
 
 import yaml
+from beside import ROOT
 from book_tables import write_tables
 from growth_figure import draw_growth
 from pages import write_pages
 
 from cogan_lib.base.files import CoganError, read_json, sha256, write_json
 
-ROOT = Path(__file__).resolve().parents[1]
 BADGES = "<!-- badges -->"
 ADDRESS = "REPOSITORY_URL"
 NO_ADDRESS = "ADDRESS-OF-THE-REPOSITORY"  # plain in prose, code and shell lines
@@ -57,8 +57,9 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         return 0
     record.unlink(missing_ok=True)
     shutil.rmtree(build / "html", ignore_errors=True)
-    jupyter_book = str(Path(sys.executable).with_name("jupyter-book"))
-    command = [jupyter_book, "build", str(build / "stage"), "--config", str(staged_config)]
+    # not its script, whose first line names the environment that it was installed in
+    jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    command = [*jupyter_book, "build", str(build / "stage"), "--config", str(staged_config)]
     command += ["--path-output", str(root), "-W", "-n", "--keep-going"]
     # Sphinx's autodoc imports the library: from this checkout, whatever else is installed
     environment = {**os.environ, "PYTHONPATH": str(root)}

@@ -15,11 +15,11 @@ import sys
 from pathlib import Path
 
 import yaml
+from beside import ROOT
 from companion_settings import companion_of, companion_settings
 
 from cogan_lib.base.config import Checked, Settings
 
-ROOT = Path(__file__).resolve().parents[1]
 MAX_LINES = 40
 BADGES = "<!-- badges -->"
 ABSOLUTE_PATH = re.compile(

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import beside  # noqa: F401 - the library beside it, not an installed one
 import jinja2
 import yaml
 from book_tables import LIBRARY, profile_names

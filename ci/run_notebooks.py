@@ -27,6 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import papermill
+from beside import ROOT
 from companion_settings import companion_of, read_parameters
 from ipykernel.kernelspec import get_kernel_dict
 
@@ -35,7 +36,6 @@ from cogan_lib.base.files import CoganError, git_commit, provenance, read_json, 
 from cogan_lib.base.made_from import alone
 from cogan_lib.base.session import REPORT
 
-ROOT = Path(__file__).resolve().parents[1]
 STATUS = "status.json"
 
 
@@ -246,13 +246,15 @@ def kernel_environment(build: Path) -> dict[str, str]:
     # ipykernel otherwise warns about its own connection at each start; cells' errors still show
     kernel = get_kernel_dict(extra_arguments=["--log-level=CRITICAL"])
     write_json(build / "jupyter" / "kernels" / "python3" / "kernel.json", kernel)
-    paths = [str(build / "jupyter"), os.environ.get("JUPYTER_PATH", "")]
+    jupyter = [str(build / "jupyter"), os.environ.get("JUPYTER_PATH", "")]
+    library = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     return {
         # glibc: keep freed memory for the next array (see the Makefile)
         "MALLOC_MMAP_THRESHOLD_": str(2**30),
         "MALLOC_TRIM_THRESHOLD_": str(2**30),
         **os.environ,
-        "JUPYTER_PATH": os.pathsep.join(filter(None, paths)),
+        "JUPYTER_PATH": os.pathsep.join(filter(None, jupyter)),
+        "PYTHONPATH": os.pathsep.join(filter(None, library)),
     }
 
 

@@ -32,10 +32,11 @@ import cloudpickle
 import papermill
 import psutil
 import yaml
+from beside import ROOT
 from companion_settings import read_parameters
 from distributed import Client, LocalCluster, as_completed
 from papermill.exceptions import PapermillExecutionError
-from run_notebooks import ROOT, check_sky, kernel_environment, library_key, select
+from run_notebooks import check_sky, kernel_environment, library_key, select
 
 from cogan_lib.base.files import CoganError, atomic_path, read_json, sha256, write_json
 from cogan_lib.base.session import REPORT

@@ -18,6 +18,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # not an installed library
+
 from cogan_lib.base.files import CoganError, read_json, write_bytes, write_json
 from cogan_lib.gan.checkpoint import load_checkpoint, save_checkpoint
 from cogan_lib.gan.pretrained import LOG, WEIGHTS

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # not an installed library
+
 from cogan_lib.base.files import CoganError, git_commit, sha256, write_json
 from cogan_lib.sky import Sky, read_sky
 from cogan_lib.sky.embedded import make_sky
