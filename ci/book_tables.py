@@ -17,11 +17,10 @@ import tomllib
 from pathlib import Path
 
 import beside  # noqa: F401 - the library beside it, not an installed one
-import yaml
 from companion_settings import companion_of, companion_settings
 
 import cogan_lib
-from cogan_lib.base.config import PROFILE_FOLDER, Settings
+from cogan_lib.base.config import PROFILE_FOLDER, Settings, read_profile
 
 LIBRARY = Path(cogan_lib.__file__).parent
 MAP = ("<!-- the map of the house: python ci/book_tables.py -->\n", "<!-- end of the map -->\n")
@@ -50,7 +49,8 @@ def profile_names() -> list[str]:
 def profile_table() -> str:
     """What the profiles change; what one leaves alone has the default's value."""
     names = profile_names()
-    changes = [yaml.safe_load((PROFILE_FOLDER / f"{n}.yaml").read_text()) or {} for n in names]
+    read = map(read_profile, names)
+    changes = [{**of_the_road, **companions} for of_the_road, companions in read]
     text = _head("Parameter", *(f"`{name}`" for name in names))
     for name, field in Settings.model_fields.items():
         if any(name in changed for changed in changes):

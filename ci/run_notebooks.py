@@ -62,8 +62,10 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     try:
         overrides = from_command_line(options.parameter)
         if options.sky:
+            if "sky_path" in overrides:
+                raise CoganError("The sky file is named by --sky and by -p sky_path; take one.")
             # relative, so that no published page shows where the reader's home folder lies
-            overrides["sky_path"] = os.path.relpath(Path(options.sky).resolve(), root)
+            overrides["sky_path"] = os.path.relpath(Path(options.sky).expanduser().resolve(), root)
         settings, dotted = read_parameters(options.profile, overrides)
         chapters = select(root / "book", settings, dotted, options.only, given=set(overrides))
         check_sky(settings, root)
@@ -142,10 +144,11 @@ def _parameter_names(source: Path) -> set[str]:
 
 def check_sky(settings: Settings, root: Path) -> None:
     """Refuse a sky file that is not there before anything is run."""
-    if settings.sky_path and not (root / settings.sky_path).is_file():
+    path = (root / settings.sky_path).resolve()
+    if settings.sky_path and not path.is_file():
         raise CoganError(
-            f"There is no sky file {settings.sky_path}; name one with --sky PATH "
-            "(make book SKY=PATH)."
+            f"There is no sky file {path}; name one with --sky PATH, seen from the folder where "
+            f"you are, or with make book SKY=PATH, seen from {root} also for make -C, or in full."
         )
 
 

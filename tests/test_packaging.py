@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from email.message import Message
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -178,3 +180,42 @@ def test_make_speaks_plainly(tmp_path, arguments, words):
     assert words in done.stdout
     assert (done.returncode != 0) == bool(arguments)
     assert not (tmp_path / ".venv").exists()
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """What a wheel puts into site-packages, with no checkout around."""
+    if Version(importlib.metadata.version("setuptools")) < Version("77"):
+        pytest.skip("building a wheel needs setuptools 77")
+    folder = tmp_path_factory.mktemp("wheel")
+    leave = shutil.ignore_patterns("__pycache__", "weights", "*.egg-info", ".*", "runs", "_build")
+    for name in ("cogan_lib", "ci"):
+        shutil.copytree(ROOT / name, folder / "source" / name, ignore=leave, symlinks=True)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder / "source")
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet"]
+    subprocess.run([*build, "--wheel-dir", folder, folder / "source"], check=True)
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def run_installed(site: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "cogan_lib", *arguments],
+        cwd=folder, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(site)},
+    )  # fmt: skip
+
+
+def test_a_wheel_brings_the_profiles(installed, tmp_path):
+    there = {path.name for path in (installed / "cogan_lib" / "base" / "profiles").iterdir()}
+    assert there == {path.name for path in (ROOT / "ci" / "profiles").iterdir()}
+    done = run_installed(
+        installed, tmp_path, "sky", "--profile", "smoke", "-p", "fwhm_arcmin", "120"
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs" / "smoke" / "sky.fits").exists()
+    done = run_installed(installed, tmp_path, "sky", "--profile", "none")
+    assert done.returncode == 1
+    assert "choose one of: gpu, laptop, real, smoke" in done.stderr

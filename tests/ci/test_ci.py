@@ -30,13 +30,26 @@ CHAPTERS = sorted((ROOT / "book").glob("[0-9][0-9]-*.ipynb"))
         (["-p", "seed", "-1"], "seed should be greater than or equal to 0"),
         (["--profile", "none"], "no profile 'none'"),
         (["--only", "07"], "no chapter '07'"),
-        (["--sky", "missing.fits"], "There is no sky file"),
+        (["--sky", "missing.fits"], f"There is no sky file {Path.cwd() / 'missing.fits'}"),
+        (["--sky", "a.fits", "-p", "sky_path", "b.fits"], "take one"),
+        (["-p", "seed", "1", "-p", "seed", "2"], "seed is given twice"),
+        (["-p", "seed", "010"], "seed should be a valid integer, but is '010'"),
+        (["-p", "max_minutes", "1:30"], "max_minutes should be a valid number, but is '1:30'"),
+        (["-p", "seed", "[1"], "The value '[1' of seed is not readable as YAML"),
     ],
 )
 def test_bad_requests_are_refused_before_anything_runs(book, in_process, capsys, arguments, words):
     assert drive(book, *arguments) == 2
     assert words in capsys.readouterr().err
     assert not in_process and not (book / "runs").exists()
+
+
+def test_a_missing_sky_is_named_with_the_folder_that_was_searched(book, in_process, capsys):
+    """The checkout's, for a parameter; so make -C says where it looked."""
+    assert drive(book, "-p", "sky_path", "mine/sky.fits") == 2
+    said = capsys.readouterr().err
+    assert f"There is no sky file {book / 'mine' / 'sky.fits'}" in said
+    assert f"SKY=PATH, seen from {book}" in said
 
 
 def test_a_profile_key_that_no_notebook_has_is_refused(book, in_process, capsys):
