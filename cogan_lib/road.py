@@ -32,6 +32,7 @@ from .synthesis import generate, synthesise
 from .tiles.patches import Patches, make_patches
 from .tiles.tiling import Geometry, cut_tiles, map_to_alm
 from .validation.report import validate
+from .validation.spectra import bin_edges
 
 log = logging.getLogger(__name__)
 
@@ -60,13 +61,15 @@ def geometry(settings: Settings) -> Geometry:
     return Geometry(settings.tile_npix, settings.tile_pixel_arcmin, settings.projection)
 
 
-def _check_pixel(settings: Settings, sky: Sky) -> None:
-    """Refuse tiles that do not sample the sky's beam."""
-    if settings.tile_pixel_arcmin > sky.fwhm_arcmin / 2:
+def _check_pixel(settings: Settings, fwhm_arcmin: float) -> None:
+    """Refuse tiles that do not sample the sky's beam, or hold too few beams for spectra."""
+    if settings.tile_pixel_arcmin > fwhm_arcmin / 2:
         raise CoganError(
             f"Tile pixels of {settings.tile_pixel_arcmin:g} arcmin do not sample the sky's beam of "
-            f"{sky.fwhm_arcmin:g} arcmin, which takes two a beam; lower tile_pixel_arcmin."
+            f"{fwhm_arcmin:g} arcmin, which takes two a beam; lower tile_pixel_arcmin."
         )
+    tile = geometry(settings)
+    bin_edges(tile.side_deg, tile.pixel_arcmin, fwhm_arcmin)
 
 
 @STEPS.step(
@@ -88,13 +91,14 @@ def sky_file(settings: Settings) -> Path:
     if settings.sky_path:
         source = Path(settings.sky_path)
         sky, found = read_with_sum(source, read_sky)
+        _check_pixel(settings, sky.fwhm_arcmin)
         made_from["settings"] = {"sky_path": found}
         facts = {**sky.meta, "origin": "file", "source": source.name, "srcsha": found}
     else:
+        _check_pixel(settings, settings.fwhm_arcmin)
         made_from["settings"] = STEPS.asked(settings, "sky.fits")
         sky = make_sky(settings.nside, settings.fwhm_arcmin, settings.seed)
         facts = sky.meta
-    _check_pixel(settings, sky)
     sky = Sky(sky.maps, sky.units, sky.fwhm_arcmin, facts | to_header(made_from))
     return write_sky(Path(settings.run_dir) / "sky.fits", sky)
 
@@ -113,7 +117,7 @@ def sky_file(settings: Settings) -> Path:
 def patches_file(settings: Settings) -> Path:
     """Cut ``sky.fits`` into ``patches.npz``."""
     sky, found = read_with_sum(need(settings, "sky.fits"), read_sky)
-    _check_pixel(settings, sky)
+    _check_pixel(settings, sky.fwhm_arcmin)
     patches = make_patches(
         sky,
         geometry(settings),

@@ -38,6 +38,10 @@ PROFILE_FOLDER = next((folder for folder in PROFILE_FOLDERS if folder.is_dir()),
 #: Held-out longitude blocks are at least this wide; a tile must fit into one.
 BLOCK_WIDTH_DEG = 10.0
 
+#: Fewest pixels along the side of tiles that a preset's networks can be trained on: what
+#: `gan.networks.NetworkSettings.least_side` says of it, and enough to tell large from small.
+LEAST_SIDE = {"cogan": 16, "paper": 32}
+
 #: Scalars of YAML's version 1.2 (core schema): a tag, a pattern, and characters that can be first.
 #: Version 1.1, which PyYAML reads, also takes 1:30 for 90, 010 for 8, yes for true, and 1e3 for a
 #: word. 010 is 10 in one version and 8 in the other: a word here, which no number may be.
@@ -88,7 +92,7 @@ class Settings(Checked):
     nside: int = Field(256, ge=8, le=8192, description="HEALPix NSIDE of the embedded sky")
     fwhm_arcmin: float = Field(20.0, gt=0, le=600, description="beam of the embedded sky, arcmin")
 
-    tile_npix: int = Field(64, ge=16, le=512, description="pixels along a tile's side")
+    tile_npix: int = Field(64, ge=min(LEAST_SIDE.values()), le=512, description="pixels along a tile's side")
     tile_pixel_arcmin: float = Field(7.5, gt=0, le=60, description="size of a tile's pixel, arcmin")
     projection: Literal["ZEA", "TAN"] = Field(
         "ZEA", description="ZEA (equal area) or TAN (gnomonic)"
@@ -147,7 +151,7 @@ class Settings(Checked):
             value = getattr(self, name)
             if value & (value - 1):
                 raise ValueError(f"{name} must be a power of two, but is {value}.")
-        check_side(self.tile_npix)
+        check_side(self.tile_npix, LEAST_SIDE[self.preset])
         if self.tile_side_deg >= BLOCK_WIDTH_DEG:
             raise ValueError(
                 f"A tile would be {self.tile_side_deg:g} degrees wide, but must fit into a "

@@ -30,6 +30,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from ..base.checks import check_side
 from ..base.files import CoganError, atomic_path
 from ..base.processes import open_fabric
 from ..tiles.patches import Patches, rotate
@@ -140,11 +141,7 @@ def _check_tiles(tiles: dict, settings: TrainingSettings) -> None:
                     "01 again and look at its figures."
                 )
     a, b = tiles["train"]
-    if a.shape[-1] % 4 or a.shape[-1] < 16:
-        raise CoganError(
-            f"Tiles of {a.shape[-1]} pixels cannot be halved twice; make them a multiple of 4, at "
-            "least 16."
-        )
+    check_side(a.shape[-1], settings.network.least_side)
     settings.weights.check(a.shape[1], b.shape[1], settings.paired)
 
 
