@@ -5,22 +5,29 @@ budgets, not results.
 """
 
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
+import papermill
 import pytest
 import torch
 from annotated_types import Ge, Gt, Le, Lt
 
 from cogan_lib import road
-from cogan_lib.base.config import LEAST_SIDE, Settings
-from cogan_lib.base.files import CoganError
+from cogan_lib.base import session
+from cogan_lib.base.config import LEAST_SIDE, Settings, load_profile
+from cogan_lib.base.files import CoganError, read_json, write_json
 from cogan_lib.gan import recipes
+from cogan_lib.gan.checkpoint import load_checkpoint, save_checkpoint
 from cogan_lib.gan.networks import Discriminator, Generator, NetworkSettings
 from cogan_lib.gan.recipes import PRESETS, VARIANTS
 from cogan_lib.gan.training import train
+from cogan_lib.validation import spectra
 from tests.road import toy_settings, walk
 from tests.toys import SETTINGS, TINY, toy_patches
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def works(network: NetworkSettings, npix: int) -> bool:
@@ -180,3 +187,56 @@ def test_a_beam_too_wide_for_spectra_is_refused_before_the_sky_is_made(tmp_path)
     with pytest.raises(CoganError, match="A tile of 4 deg resolves multipoles from 120, but a"):
         road.patches_file(settings)
     assert not (tmp_path / "run" / "sky.fits").exists()
+
+
+# ---------------------------------------------------------------- 0/0 in ratios of spectra
+
+GRID = {"pixel_arcmin": 30.0, "edges": (120, 200, 300)}
+
+
+@pytest.mark.parametrize("level", [0.0, 3.7, 1e-9, 1e9])
+def test_tiles_without_power_say_nothing_of_the_power_kept(level):
+    """A constant tile has the power that rounding leaves, which is no power."""
+    tiles = np.random.default_rng(1).normal(size=(5, 16, 16))
+    reference = 2 * tiles
+    reference[:2] = level
+    ell, share = spectra.power_kept(tiles, reference, **GRID)
+    np.testing.assert_allclose(share, 0.25)
+    pairs = (spectra.power_spectra(x[2:], **GRID)[1] for x in (tiles, reference))
+    np.testing.assert_array_equal(share, np.median(np.divide(*pairs), axis=0))
+    nothing = spectra.power_kept(tiles, np.full_like(tiles, level), **GRID)[1]
+    assert nothing.shape == ell.shape and np.isnan(nothing).all()
+
+
+def test_a_number_that_a_run_does_not_have_is_null_in_the_report(tmp_path):
+    share = np.ma.masked_invalid([0.5, np.nan])
+    session.add_to_report(tmp_path, "x", {"a": share, "b": np.ma.masked_invalid(np.nan)})
+    assert read_json(tmp_path / "report.json")["x"] == {"a": [0.5, None], "b": None}
+    with pytest.raises(CoganError, match="find out why"):
+        session.add_to_report(tmp_path, "x", {"a": np.nan})
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_chapter_04_runs_to_its_end_with_constant_tiles(tmp_path):
+    """As after a few seconds of training: what the generator makes is one number everywhere."""
+    settings = load_profile("smoke", run_dir=str(tmp_path / "run"), max_epochs=1, seed=2)
+    road.train_checkpoint(settings)
+    folder = tmp_path / "run" / "checkpoint"
+    trained, card = load_checkpoint(folder), read_json(folder / "checkpoint.json")
+    for name, parameter in trained.generator.named_parameters():
+        if name.startswith(("last", "direct")):
+            torch.nn.init.zeros_(parameter)
+    networks = trained.generator, trained.reverse, trained.settings
+    save_checkpoint(folder, *networks, road.Patches.load(tmp_path / "run" / "patches.npz").meta)
+    now = read_json(folder / "checkpoint.json")
+    write_json(folder / "checkpoint.json", now | {"made_from": card["made_from"]})
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    papermill.execute_notebook(
+        ROOT / "book" / "04-full-sky-synthesis.ipynb", tmp_path / "04.ipynb",
+        {n: value for n, value in given.items() if not n.startswith("member")},
+        cwd=ROOT, progress_bar=False,
+    )  # fmt: skip
+    kept = read_json(tmp_path / "run" / "report.json")["synthesis"]["power_kept"]
+    assert kept["joining"]["cells"] == [None, None, None]
+    assert min(kept["resampling_accurate"]) > 0.99, "of the real sky: that has power"
