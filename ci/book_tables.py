@@ -37,7 +37,7 @@ def write_tables(stage: Path) -> None:
     }
     (stage / "_generated").mkdir(parents=True, exist_ok=True)
     for name, text in parts.items():
-        (stage / "_generated" / f"{name}.md").write_text(text.strip() + "\n")
+        (stage / "_generated" / f"{name}.md").write_text(text.strip() + "\n", "utf-8")
 
 
 def profile_names() -> list[str]:
@@ -85,7 +85,7 @@ def parameter_table(stage: Path) -> str:
 
 def _parameters(notebook: Path) -> set[str]:
     """Names in the cell tagged ``parameters``."""
-    for cell in json.loads(notebook.read_text())["cells"]:
+    for cell in json.loads(notebook.read_text("utf-8"))["cells"]:
         if "parameters" in cell["metadata"].get("tags", []):
             return set(re.findall(r"^(\w+)\s*[:=]", "".join(cell["source"]), re.MULTILINE))
     return set()
@@ -107,7 +107,7 @@ def _allowed(entry: dict) -> str:
 def product_table() -> str:
     """The public maps of the library's registry."""
     text = _head("Map", "File", "Size", "Beam")
-    for product in tomllib.loads((LIBRARY / "sky" / "registry.toml").read_text())[
+    for product in tomllib.loads((LIBRARY / "sky" / "registry.toml").read_text("utf-8"))[
         "products"
     ].values():
         file, beam = f"`{product['file']}`", f"{product['fwhm_arcmin']:g} arcmin"
@@ -130,7 +130,7 @@ def doors() -> list[tuple[str, str, str, list[str]]]:
         inside = [] if single else sorted(path.parent.glob("*.py"))
         rooms = [f"{name}.{room.stem}" for room in inside if room != path]
         if name and (single or rooms):
-            first = ast.get_docstring(ast.parse(path.read_text())).split("\n")[0]
+            first = ast.get_docstring(ast.parse(path.read_text("utf-8"))).split("\n")[0]
             chapters, told, text = first.partition(": ")
             if not (told and chapters.startswith(("Chapter", "Everywhere"))):
                 chapters, text = "Everywhere", first
@@ -189,4 +189,4 @@ def _value(value: object) -> str:
 
 if __name__ == "__main__":
     readme = LIBRARY.parent / "README.md"
-    readme.write_text(with_map(readme.read_text()))
+    readme.write_text(with_map(readme.read_text("utf-8")), "utf-8")

@@ -329,7 +329,7 @@ def is_current(record: dict, key: str, left: dict[str, str]) -> bool:
 
 def title(source: Path) -> str:
     """The notebook's first heading."""
-    for cell in json.loads(source.read_text())["cells"]:
+    for cell in json.loads(source.read_text("utf-8"))["cells"]:
         for line in "".join(cell["source"]).splitlines():
             if cell["cell_type"] == "markdown" and line.startswith("# "):
                 return line.removeprefix("# ").strip()

@@ -249,7 +249,10 @@ def gather(folder: Path, runs: list[Run], keys: list[str]) -> int:
         rows.append({"run": run.name, **run.varied, **told, **picked})
     write_json(folder / "table.json", {"rows": rows})
     columns = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
-    with atomic_path(folder / "table.csv") as path, open(path, "w", newline="") as stream:
+    with (
+        atomic_path(folder / "table.csv") as path,
+        open(path, "w", newline="", encoding="utf-8") as stream,
+    ):
         writer = csv.DictWriter(stream, columns, restval="")
         writer.writeheader()
         writer.writerows(rows)

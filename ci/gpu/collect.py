@@ -78,9 +78,9 @@ def compare(path: Path, wanted: list[str]) -> None:
             raise CoganError(f"{path} holds no weights {missing}; it has {', '.join(names)}.")
         for name in names:
             folder = Path(temporary) / name
-            new = best_score((folder / LOG).read_text())
+            new = best_score((folder / LOG).read_text("utf-8"))
             shipped = ROOM / name / LOG
-            old = best_score(shipped.read_text()) if shipped.exists() else None
+            old = best_score(shipped.read_text("utf-8")) if shipped.exists() else None
             print(f"{name}: score {new:.3f}, shipped {old if old is None else f'{old:.3f}'}")
             if name in wanted:
                 take_over(folder, ROOM / name)

@@ -82,7 +82,10 @@ class RunFiles:
 
 def write_log(path: Path, history: list[dict]) -> None:
     """The CSV log, one line an epoch; terms without weight stay empty."""
-    with atomic_path(path) as temporary, open(temporary, "w", newline="") as stream:
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as stream,
+    ):
         writer = csv.DictWriter(stream, COLUMNS, restval="")
         writer.writeheader()
         writer.writerows(history)

@@ -105,7 +105,7 @@ def train(
     _check_tiles(tiles, settings)
     run_dir = Path(run_dir)
     with atomic_path(run_dir / "training_log.csv.part") as probe:
-        probe.write_text("")
+        probe.write_text("", "utf-8")
     (run_dir / "training_log.csv.part").unlink(missing_ok=True)  # another process was faster
     fabric = open_fabric(settings.accelerator, settings.precision)
     made_from = made_from or {

@@ -102,7 +102,7 @@ def products(target: str = "planck-type2") -> list[Product]:
     >>> [product.role for product in products("planck-type2")]
     ['dust', 'hi', 'co']
     """
-    registry = tomllib.loads(REGISTRY.read_text())
+    registry = tomllib.loads(REGISTRY.read_text("utf-8"))
     targets = registry["targets"]
     if target not in targets:
         raise CoganError(f"There is no CO target {target!r}; choose {' or '.join(targets)}.")

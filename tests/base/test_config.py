@@ -91,7 +91,7 @@ def test_overrides_take_the_place_of_the_profile():
 def test_bad_profiles_are_refused(tmp_path, name, content, words):
     if content is not None:
         name = tmp_path / name
-        name.write_text(content)
+        name.write_text(content, "utf-8")
     with pytest.raises(CoganError, match=words):
         load_profile(name)
 
