@@ -212,7 +212,7 @@ def test_a_wheel_brings_the_profiles(installed, tmp_path):
     there = {path.name for path in (installed / "cogan_lib" / "base" / "profiles").iterdir()}
     assert there == {path.name for path in (ROOT / "ci" / "profiles").iterdir()}
     done = run_installed(
-        installed, tmp_path, "sky", "--profile", "smoke", "-p", "fwhm_arcmin", "120"
+        installed, tmp_path, "sky", "--profile", "smoke", "-p", "fwhm_arcmin", "95"
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs" / "smoke" / "sky.fits").exists()
