@@ -60,9 +60,16 @@ address: $(INSTALLED)  ## write the public address of _config.yml into the noteb
 clean:  ## remove what the build made (_build); .venv and runs stay
 	rm -rf _build
 
-$(INSTALLED): pyproject.toml constraints.txt
+# An environment knows where it was made: one that came along with a copied checkout runs the
+# original's library.
+ELSEWHERE := $(shell test -s $(INSTALLED) && test "$$(cat $(INSTALLED))" != "$$(pwd -P)" && echo elsewhere)
+.PHONY: elsewhere
+elsewhere:
+	@echo "$(VENV) was made for another folder; it is made anew for this one."
+
+$(INSTALLED): pyproject.toml constraints.txt $(ELSEWHERE)
 	@test -n "$(PYTHON)" || { echo "cogan needs Python 3.11 or newer; install it, or say where it is: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@"$(PYTHON)" -c '$(NEW_ENOUGH)' || { echo "$(PYTHON) is older than Python 3.11, which cogan needs; choose another: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
-	"$(PYTHON)" -m venv $(VENV)
+	"$(PYTHON)" -m venv $(if $(ELSEWHERE),--clear) $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[book,dev]"
-	@touch $@
+	@pwd -P > $@

@@ -16,11 +16,11 @@ import re
 import tomllib
 from pathlib import Path
 
-import yaml
+import beside  # noqa: F401 - the library beside it, not an installed one
 from companion_settings import companion_of, companion_settings
 
 import cogan_lib
-from cogan_lib.base.config import PROFILE_FOLDER, Settings
+from cogan_lib.base.config import PROFILE_FOLDER, Settings, read_profile
 
 LIBRARY = Path(cogan_lib.__file__).parent
 MAP = ("<!-- the map of the house: python ci/book_tables.py -->\n", "<!-- end of the map -->\n")
@@ -37,7 +37,7 @@ def write_tables(stage: Path) -> None:
     }
     (stage / "_generated").mkdir(parents=True, exist_ok=True)
     for name, text in parts.items():
-        (stage / "_generated" / f"{name}.md").write_text(text.strip() + "\n")
+        (stage / "_generated" / f"{name}.md").write_text(text.strip() + "\n", "utf-8")
 
 
 def profile_names() -> list[str]:
@@ -49,7 +49,8 @@ def profile_names() -> list[str]:
 def profile_table() -> str:
     """What the profiles change; what one leaves alone has the default's value."""
     names = profile_names()
-    changes = [yaml.safe_load((PROFILE_FOLDER / f"{n}.yaml").read_text()) or {} for n in names]
+    read = map(read_profile, names)
+    changes = [{**of_the_road, **companions} for of_the_road, companions in read]
     text = _head("Parameter", *(f"`{name}`" for name in names))
     for name, field in Settings.model_fields.items():
         if any(name in changed for changed in changes):
@@ -84,7 +85,7 @@ def parameter_table(stage: Path) -> str:
 
 def _parameters(notebook: Path) -> set[str]:
     """Names in the cell tagged ``parameters``."""
-    for cell in json.loads(notebook.read_text())["cells"]:
+    for cell in json.loads(notebook.read_text("utf-8"))["cells"]:
         if "parameters" in cell["metadata"].get("tags", []):
             return set(re.findall(r"^(\w+)\s*[:=]", "".join(cell["source"]), re.MULTILINE))
     return set()
@@ -106,7 +107,7 @@ def _allowed(entry: dict) -> str:
 def product_table() -> str:
     """The public maps of the library's registry."""
     text = _head("Map", "File", "Size", "Beam")
-    for product in tomllib.loads((LIBRARY / "sky" / "registry.toml").read_text())[
+    for product in tomllib.loads((LIBRARY / "sky" / "registry.toml").read_text("utf-8"))[
         "products"
     ].values():
         file, beam = f"`{product['file']}`", f"{product['fwhm_arcmin']:g} arcmin"
@@ -129,7 +130,7 @@ def doors() -> list[tuple[str, str, str, list[str]]]:
         inside = [] if single else sorted(path.parent.glob("*.py"))
         rooms = [f"{name}.{room.stem}" for room in inside if room != path]
         if name and (single or rooms):
-            first = ast.get_docstring(ast.parse(path.read_text())).split("\n")[0]
+            first = ast.get_docstring(ast.parse(path.read_text("utf-8"))).split("\n")[0]
             chapters, told, text = first.partition(": ")
             if not (told and chapters.startswith(("Chapter", "Everywhere"))):
                 chapters, text = "Everywhere", first
@@ -188,4 +189,4 @@ def _value(value: object) -> str:
 
 if __name__ == "__main__":
     readme = LIBRARY.parent / "README.md"
-    readme.write_text(with_map(readme.read_text()))
+    readme.write_text(with_map(readme.read_text("utf-8")), "utf-8")

@@ -21,13 +21,13 @@ import sys
 from pathlib import Path
 
 import yaml
+from beside import ROOT
 from book_tables import write_tables
 from growth_figure import draw_growth
 from pages import write_pages
 
 from cogan_lib.base.files import CoganError, read_json, sha256, write_json
 
-ROOT = Path(__file__).resolve().parents[1]
 BADGES = "<!-- badges -->"
 ADDRESS = "REPOSITORY_URL"
 NO_ADDRESS = "ADDRESS-OF-THE-REPOSITORY"  # plain in prose, code and shell lines
@@ -43,11 +43,13 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     executed = build / "executed" / Path(options.profile).stem
     try:
         status = check_run(root / "book", executed)
-        config = yaml.safe_load((root / "_config.yml").read_text())
+        config = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
         stage(root / "book", executed, build / "stage", config, status)
-        (build / "stage" / "status.md").write_text(status_page(status))
+        (build / "stage" / "status.md").write_text(status_page(status), "utf-8")
         staged_config = build / "stage-config.yml"
-        staged_config.write_text(yaml.safe_dump(site_config(config, status), sort_keys=False))
+        staged_config.write_text(
+            yaml.safe_dump(site_config(config, status), sort_keys=False), "utf-8"
+        )
     except CoganError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
@@ -57,11 +59,13 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         return 0
     record.unlink(missing_ok=True)
     shutil.rmtree(build / "html", ignore_errors=True)
-    jupyter_book = str(Path(sys.executable).with_name("jupyter-book"))
-    command = [jupyter_book, "build", str(build / "stage"), "--config", str(staged_config)]
+    # not its script, whose first line names the environment that it was installed in
+    jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    command = [*jupyter_book, "build", str(build / "stage"), "--config", str(staged_config)]
     command += ["--path-output", str(root), "-W", "-n", "--keep-going"]
-    # Sphinx's autodoc imports the library: from this checkout, whatever else is installed
-    environment = {**os.environ, "PYTHONPATH": str(root)}
+    # Sphinx's autodoc imports the library: from this checkout, whatever else is installed; and
+    # Jupyter Book opens pages in the encoding of the locale
+    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONUTF8": "1"}
     if subprocess.run(command, cwd=root, env=environment, check=False).returncode:
         return 1
     write_json(record, {"key": key, "site": tree(build / "html")})
@@ -113,16 +117,16 @@ def stage(book: Path, executed: Path, target: Path, config: dict, status: dict) 
         draw_growth(target)
     repository = config.get("repository") or {}
     for page in sorted(target.rglob("*.md")):
-        page.write_text(fill_address(page.read_text(), page.stem, repository))
+        page.write_text(fill_address(page.read_text("utf-8"), page.stem, repository), "utf-8")
     for page in sorted(target.glob("*.ipynb")):
         run = executed / page.name
-        notebook = json.loads((run if run.exists() else page).read_text())
+        notebook = json.loads((run if run.exists() else page).read_text("utf-8"))
         notebook["metadata"].pop("papermill", None)
         for cell in notebook["cells"]:
             cell["metadata"].pop("papermill", None)
             if cell["cell_type"] == "markdown":
                 cell["source"] = fill_address("".join(cell["source"]), page.stem, repository)
-        page.write_text(json.dumps(notebook, indent=1) + "\n")
+        page.write_text(json.dumps(notebook, indent=1) + "\n", "utf-8")
 
 
 def fill_address(text: str, page: str, repository: dict) -> str:

@@ -15,11 +15,11 @@ import sys
 from pathlib import Path
 
 import yaml
+from beside import ROOT
 from companion_settings import companion_of, companion_settings
 
 from cogan_lib.base.config import Checked, Settings
 
-ROOT = Path(__file__).resolve().parents[1]
 MAX_LINES = 40
 BADGES = "<!-- badges -->"
 ABSOLUTE_PATH = re.compile(
@@ -54,7 +54,9 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     for path in notebooks:
         if options.write_address:
             write_address(path, address)
-        for problem in check_notebook(json.loads(path.read_text()), address, companion_of(path)):
+        for problem in check_notebook(
+            json.loads(path.read_text("utf-8")), address, companion_of(path)
+        ):
             problems += 1
             print(f"{path.name}: {problem}")
     print(f"{len(notebooks)} notebooks, {problems} problems")
@@ -63,7 +65,9 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
 
 def public_address(config: Path) -> str:
     """What pip installs from (``url@branch``), or "" while _config.yml names no address."""
-    repository = (yaml.safe_load(config.read_text()) if config.exists() else {}).get("repository")
+    repository = (yaml.safe_load(config.read_text("utf-8")) if config.exists() else {}).get(
+        "repository"
+    )
     url = ((repository or {}).get("url") or "").rstrip("/")
     return f"{url}@{repository.get('branch') or 'main'}" if url else ""
 
@@ -75,11 +79,11 @@ def setup_cell(address: str) -> str:
 
 def write_address(path: Path, address: str) -> None:
     """Write the set-up cell with this address into a notebook that has one."""
-    notebook = json.loads(path.read_text())
+    notebook = json.loads(path.read_text("utf-8"))
     for cell in notebook["cells"]:
         if "setup" in _tags(cell):
             cell["source"] = setup_cell(address).splitlines(keepends=True)
-    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def check_notebook(notebook: dict, address: str = "", companion: str = "") -> list[str]:

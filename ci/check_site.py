@@ -95,7 +95,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     parser.add_argument("--toc", type=Path, default=root / "book" / "_toc.yml")
     parser.add_argument("--config", type=Path, default=root / "_config.yml")
     options = parser.parse_args(arguments)
-    config = yaml.safe_load(options.config.read_text()) or {}
+    config = yaml.safe_load(options.config.read_text("utf-8")) or {}
     has_address = bool((config.get("repository") or {}).get("url"))
     problems = check_site(options.site, toc_pages(options.toc), has_address)
     for problem in problems:
@@ -116,7 +116,7 @@ def toc_pages(toc: Path) -> list[str]:
         return own + [name for value in entry.values() for name in names(value)]
 
     return [str(Path(name).with_suffix("")) if name.endswith((".md", ".ipynb")) else name
-            for name in names(yaml.safe_load(toc.read_text()))]  # fmt: skip
+            for name in names(yaml.safe_load(toc.read_text("utf-8")))]  # fmt: skip
 
 
 def check_site(site: Path, names: list[str], has_address: bool) -> list[str]:

@@ -23,7 +23,7 @@ KEEP = ("numpy", "torch")
 
 def cell(address: str) -> str:
     """The set-up cell of the first chapter, with an address in it."""
-    chapter = json.loads(sorted((ROOT / "book").glob("01-*.ipynb"))[0].read_text())
+    chapter = json.loads(sorted((ROOT / "book").glob("01-*.ipynb"))[0].read_text("utf-8"))
     cells = [c for c in chapter["cells"] if "setup" in c["metadata"].get("tags", [])]
     lines = "".join(cells[0]["source"]).split("\n")
     address = address.removeprefix("git+")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from pkgutil import iter_modules, resolve_name
 
+import beside  # noqa: F401 - the library beside it, not an installed one
+
 from cogan_lib import companions
 from cogan_lib.base.config import Checked, Settings, load_profile, read_profile
 from cogan_lib.base.files import CoganError

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import beside  # noqa: F401 - the library beside it, not an installed one
+
 from cogan_lib.base.files import read_json
 
 GROWING = {"cutting": "cutting one map", "joining": "joining one map", "synthesis": "synthesis"}

@@ -19,6 +19,7 @@ import sys
 import time
 from pathlib import Path
 
+import beside  # noqa: F401 - the library beside it, not an installed one
 import numpy as np
 import torch
 

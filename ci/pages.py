@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import beside  # noqa: F401 - the library beside it, not an installed one
 import jinja2
 import yaml
 from book_tables import LIBRARY, profile_names
@@ -110,7 +111,7 @@ def write_pages(stage: Path, status: dict | None = None, library: Path = LIBRARY
         except jinja2.TemplateError as problem:
             raise CoganError(f"{name}: {problem}") from problem
         text = re.sub(r"\n{3,}", "\n\n", text)
-        (stage / "_generated" / name.removesuffix(".j2")).write_text(text.strip() + "\n")
+        (stage / "_generated" / name.removesuffix(".j2")).write_text(text.strip() + "\n", "utf-8")
 
 
 def results(stage: Path, file: str, again: str) -> Stored | None:
@@ -121,7 +122,7 @@ def results(stage: Path, file: str, again: str) -> Stored | None:
 
 def words(path: Path) -> Stored | list:
     """The content of a YAML file."""
-    content = yaml.safe_load(path.read_text())
+    content = yaml.safe_load(path.read_text("utf-8"))
     name = "/".join(path.parts[-2:])
     return Stored(content, name, "give one") if isinstance(content, dict) else content
 

@@ -27,6 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import papermill
+from beside import ROOT
 from companion_settings import companion_of, read_parameters
 from ipykernel.kernelspec import get_kernel_dict
 
@@ -35,7 +36,6 @@ from cogan_lib.base.files import CoganError, git_commit, provenance, read_json, 
 from cogan_lib.base.made_from import alone
 from cogan_lib.base.session import REPORT
 
-ROOT = Path(__file__).resolve().parents[1]
 STATUS = "status.json"
 
 
@@ -62,8 +62,10 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     try:
         overrides = from_command_line(options.parameter)
         if options.sky:
+            if "sky_path" in overrides:
+                raise CoganError("The sky file is named by --sky and by -p sky_path; take one.")
             # relative, so that no published page shows where the reader's home folder lies
-            overrides["sky_path"] = os.path.relpath(Path(options.sky).resolve(), root)
+            overrides["sky_path"] = os.path.relpath(Path(options.sky).expanduser().resolve(), root)
         settings, dotted = read_parameters(options.profile, overrides)
         chapters = select(root / "book", settings, dotted, options.only, given=set(overrides))
         check_sky(settings, root)
@@ -142,10 +144,11 @@ def _parameter_names(source: Path) -> set[str]:
 
 def check_sky(settings: Settings, root: Path) -> None:
     """Refuse a sky file that is not there before anything is run."""
-    if settings.sky_path and not (root / settings.sky_path).is_file():
+    path = (root / settings.sky_path).resolve()
+    if settings.sky_path and not path.is_file():
         raise CoganError(
-            f"There is no sky file {settings.sky_path}; name one with --sky PATH "
-            "(make book SKY=PATH)."
+            f"There is no sky file {path}; name one with --sky PATH, seen from the folder where "
+            f"you are, or with make book SKY=PATH, seen from {root} also for make -C, or in full."
         )
 
 
@@ -246,13 +249,15 @@ def kernel_environment(build: Path) -> dict[str, str]:
     # ipykernel otherwise warns about its own connection at each start; cells' errors still show
     kernel = get_kernel_dict(extra_arguments=["--log-level=CRITICAL"])
     write_json(build / "jupyter" / "kernels" / "python3" / "kernel.json", kernel)
-    paths = [str(build / "jupyter"), os.environ.get("JUPYTER_PATH", "")]
+    jupyter = [str(build / "jupyter"), os.environ.get("JUPYTER_PATH", "")]
+    library = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     return {
         # glibc: keep freed memory for the next array (see the Makefile)
         "MALLOC_MMAP_THRESHOLD_": str(2**30),
         "MALLOC_TRIM_THRESHOLD_": str(2**30),
         **os.environ,
-        "JUPYTER_PATH": os.pathsep.join(filter(None, paths)),
+        "JUPYTER_PATH": os.pathsep.join(filter(None, jupyter)),
+        "PYTHONPATH": os.pathsep.join(filter(None, library)),
     }
 
 
@@ -324,7 +329,7 @@ def is_current(record: dict, key: str, left: dict[str, str]) -> bool:
 
 def title(source: Path) -> str:
     """The notebook's first heading."""
-    for cell in json.loads(source.read_text())["cells"]:
+    for cell in json.loads(source.read_text("utf-8"))["cells"]:
         for line in "".join(cell["source"]).splitlines():
             if cell["cell_type"] == "markdown" and line.startswith("# "):
                 return line.removeprefix("# ").strip()

@@ -31,12 +31,13 @@ from pathlib import Path
 import cloudpickle
 import papermill
 import psutil
-import yaml
+from beside import ROOT
 from companion_settings import read_parameters
 from distributed import Client, LocalCluster, as_completed
 from papermill.exceptions import PapermillExecutionError
-from run_notebooks import ROOT, check_sky, kernel_environment, library_key, select
+from run_notebooks import check_sky, kernel_environment, library_key, select
 
+from cogan_lib.base.config import from_command_line
 from cogan_lib.base.files import CoganError, atomic_path, read_json, sha256, write_json
 from cogan_lib.base.session import REPORT
 from cogan_lib.base.threads import cores, settle
@@ -114,8 +115,12 @@ def plan(options: argparse.Namespace, folder: Path, root: Path) -> list[Run]:
     CoganError
         Whatever is wrong with a parameter or a chapter, before any work is done.
     """
-    fixed = {name: yaml.safe_load(text) for name, text in options.parameter}
-    grid = {name: [yaml.safe_load(text) for text in values] for name, *values in options.grid}
+    fixed = from_command_line(options.parameter)
+    grid: dict[str, list] = {}
+    for name, *texts in options.grid:  # a name may come again: its values are joined
+        read = [from_command_line([(name, text)])[name] for text in texts]
+        grid[name] = grid.get(name, []) + read
+    _check_grid(grid, fixed)
     runs, library, checksum = [], library_key(root), functools.cache(sha256)
     for values in itertools.product(*grid.values()):
         varied = dict(zip(grid, values, strict=True))
@@ -144,6 +149,17 @@ def plan(options: argparse.Namespace, folder: Path, root: Path) -> list[Run]:
         cells = [(chapter.source, chapter.cell) for chapter in chapters]
         runs.append(Run(target, varied, cells, key))
     return runs
+
+
+def _check_grid(grid: dict[str, list], fixed: dict[str, object]) -> None:
+    """Refuse what would be planned otherwise than it was meant, without a word."""
+    if "run_dir" in {*grid, *fixed}:
+        raise CoganError("A sweep gives each run a run_dir in its own folder; leave run_dir out.")
+    for name, values in grid.items():
+        if not values:
+            raise CoganError(f"--grid {name} has no values; write --grid NAME VALUE [VALUE ...].")
+        if name in fixed:
+            raise CoganError(f"{name} is varied by --grid and fixed by -p; take one of the two.")
 
 
 def _client(options: argparse.Namespace, runs: int, root: Path, stack: ExitStack) -> Client:
@@ -233,7 +249,10 @@ def gather(folder: Path, runs: list[Run], keys: list[str]) -> int:
         rows.append({"run": run.name, **run.varied, **told, **picked})
     write_json(folder / "table.json", {"rows": rows})
     columns = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
-    with atomic_path(folder / "table.csv") as path, open(path, "w", newline="") as stream:
+    with (
+        atomic_path(folder / "table.csv") as path,
+        open(path, "w", newline="", encoding="utf-8") as stream,
+    ):
         writer = csv.DictWriter(stream, columns, restval="")
         writer.writeheader()
         writer.writerows(rows)

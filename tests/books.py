@@ -59,15 +59,15 @@ def write_book(root: Path) -> Path:
     """Top folder of a checkout with two chapters and a profile file."""
     (root / "book").mkdir()
     (root / "cogan_lib").mkdir()
-    (root / "cogan_lib" / "module.py").write_text("answer = 42\n")
+    (root / "cogan_lib" / "module.py").write_text("answer = 42\n", "utf-8")
     save(root, "01-sky", SKY)
     save(root, "02-training", TRAINING)
-    (root / "toy.yaml").write_text("run_dir: runs/toy\nmax_minutes: 0.5\n")
+    (root / "toy.yaml").write_text("run_dir: runs/toy\nmax_minutes: 0.5\n", "utf-8")
     return root
 
 
 def save(root: Path, name: str, content: dict) -> None:
-    (root / "book" / f"{name}.ipynb").write_text(json.dumps(content))
+    (root / "book" / f"{name}.ipynb").write_text(json.dumps(content), "utf-8")
 
 
 def drive(book: Path, *arguments: str) -> int:
@@ -75,18 +75,18 @@ def drive(book: Path, *arguments: str) -> int:
 
 
 def status(book: Path) -> dict:
-    return json.loads((book / "_build" / "executed" / "toy" / "status.json").read_text())
+    return json.loads((book / "_build" / "executed" / "toy" / "status.json").read_text("utf-8"))
 
 
 def execute_here(chapter, output) -> dict:
     """Run a chapter in this process and folder, without a kernel to wait for."""
     names = {}
-    for cell in json.loads(chapter.source.read_text())["cells"]:
+    for cell in json.loads(chapter.source.read_text("utf-8"))["cells"]:
         if cell["cell_type"] == "code" and "setup" not in cell["metadata"].get("tags", []):
             exec("".join(cell["source"]), names)
         if "parameters" in cell["metadata"].get("tags", []):
             names.update(chapter.parameters)
-    output.write_text(chapter.source.read_text())
+    output.write_text(chapter.source.read_text("utf-8"), "utf-8")
     return {
         "outcome": "ok", "title": run_notebooks.title(chapter.source), "seconds": 1.0,
         "peak_mb": 1, "date": "2026-01-01T00:00+00:00", "commit": "not a checkout",

@@ -30,7 +30,7 @@ def training_process(folder: Path, fatal_step: int) -> None:
 
 def synthesis_process(folder: Path, fatal_batch: int) -> None:
     def tell() -> None:
-        with open(folder.with_name("batches"), "a") as stream:
+        with open(folder.with_name("batches"), "a", encoding="utf-8") as stream:
             stream.write(".")
 
     synthesis.PART_SECONDS = 0.0
@@ -41,7 +41,7 @@ def synthesis_process(folder: Path, fatal_batch: int) -> None:
 
 def driver_process(root: Path, _: int) -> None:
     def execute(chapter, output, environment, top):
-        with open(root.with_name("ran"), "a") as stream:
+        with open(root.with_name("ran"), "a", encoding="utf-8") as stream:
             stream.write(f"{chapter.name}\n")
         os.chdir(top)
         return execute_here(chapter, output)

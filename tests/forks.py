@@ -100,7 +100,7 @@ def die_at_touch(folder: Path, number: int, half: bool, name: str = "") -> None:
             return
         count += 1
         if count == number:
-            with open(folder.with_name("touched"), "a") as stream:
+            with open(folder.with_name("touched"), "a", encoding="utf-8") as stream:
                 stream.write(f"{event} {arguments[0]}\n")
             if not half:
                 die()

@@ -35,7 +35,7 @@ ROOMS = {
 def imported(room: str) -> set[str]:
     """What a room imports from the library, in functions too: dotted names below it."""
     found, package = set(), room.split(".")[:-1]
-    for node in ast.walk(ast.parse(ROOMS[room].read_text())):
+    for node in ast.walk(ast.parse(ROOMS[room].read_text("utf-8"))):
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -70,14 +70,14 @@ def test_companions_stand_beside_the_road_and_beside_each_other(room):
 
 def test_no_room_is_longer_than_400_lines():
     rooms = [*LIBRARY.rglob("*.py"), *(ROOT / "ci").glob("*.py")]
-    lengths = {path.name: len(path.read_text().splitlines()) for path in rooms}
+    lengths = {path.name: len(path.read_text("utf-8").splitlines()) for path in rooms}
     assert not {name: lines for name, lines in lengths.items() if lines > 400}
 
 
 def test_the_map_of_the_house_is_that_of_the_folders():
     """``python ci/book_tables.py`` writes it."""
     readme = ROOT / "README.md"
-    assert readme.read_text() == book_tables.with_map(readme.read_text())
+    assert readme.read_text("utf-8") == book_tables.with_map(readme.read_text("utf-8"))
     shown = book_tables.house_map()
     assert all(f"`{path.stem}`" in shown for room, path in ROOMS.items() if "." in room
                and path.stem != "__init__")  # fmt: skip
@@ -87,12 +87,12 @@ def test_no_test_imports_another():
     """What several need stands in rooms that are no tests: toys, books, forks, road."""
     found = re.compile(r"^(from|import) tests\b.*\btest_", re.MULTILINE)
     for path in (ROOT / "tests").rglob("*.py"):
-        assert not found.search(path.read_text()), path
+        assert not found.search(path.read_text("utf-8")), path
 
 
 def reaches(path: Path) -> set[str]:
     """Private names of somebody else: ``thing._name``, or imported, unless this file defines it."""
-    tree, found = ast.parse(path.read_text()), set()
+    tree, found = ast.parse(path.read_text("utf-8")), set()
     own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) not in ("self", "cls"):
@@ -109,5 +109,7 @@ def test_no_room_reaches_into_another(path):
 
 def test_a_reach_is_seen(tmp_path):
     room = tmp_path / "room.py"
-    room.write_text("from a import _b\nimport c\nc._d()\nself._e\nx._f\ndef _f(): c.__name__\n")
+    room.write_text(
+        "from a import _b\nimport c\nc._d()\nself._e\nx._f\ndef _f(): c.__name__\n", "utf-8"
+    )
     assert reaches(room) == {"_b", "_d"}

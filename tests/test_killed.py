@@ -45,7 +45,7 @@ def epochs(folder: Path) -> int:
 def log_of(folder: Path) -> list[dict]:
     if not (folder / "training_log.csv").exists():
         return []
-    with open(folder / "training_log.csv", newline="") as stream:
+    with open(folder / "training_log.csv", newline="", encoding="utf-8") as stream:
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(stream)]
 
 
@@ -82,7 +82,7 @@ def test_a_killed_training_ends_with_the_same_weights(whole, tmp_path, least, de
     toy_patches().save(parts / "patches.npz")
     touched, aims = tmp_path / "touched", ("checkpoint/", ".state.pt.", "/.training_log.csv.")
     for moment in deaths:  # more than are needed: some come after a process's end
-        if killed >= least and all(name in touched.read_text() for name in aims):
+        if killed >= least and all(name in touched.read_text("utf-8") for name in aims):
             break
         if epochs(parts) == LONG.max_epochs:
             (parts / "state.pt").unlink()  # once more from the start, with old files in the way
@@ -91,7 +91,7 @@ def test_a_killed_training_ends_with_the_same_weights(whole, tmp_path, least, de
         assert log_of(parts) == log[: len(log_of(parts))]
         if had_weights or (parts / "checkpoint" / "checkpoint.json").exists():
             had_weights = load_checkpoint(parts / "checkpoint").metrics["epoch"] <= len(log)
-    assert killed >= least and all(name in touched.read_text() for name in aims)
+    assert killed >= least and all(name in touched.read_text("utf-8") for name in aims)
     assert run(training_process, parts)
     assert log_of(parts) == log and [row["epoch"] for row in log] == list("12345")
     assert same_weights(parts / "checkpoint", whole / "checkpoint")
@@ -120,7 +120,7 @@ def test_a_synthesis_goes_on_at_the_tile_that_it_reached(whole, tmp_path, deaths
     write_sky(run_dir / "sky.fits", replace(sky, meta={**sky.meta, **to_header(VOUCHED)}))
     assert run(synthesis_process, run_dir)
     alone = (run_dir / "co.fits").read_bytes()
-    assert (tmp_path / "batches").read_text() == batches * "."
+    assert (tmp_path / "batches").read_text("utf-8") == batches * "."
     names = ["checkpoint", "co.fits", "patches.npz", "sky.fits"]
     assert sorted(path.name for path in run_dir.iterdir() if path.suffix != ".lock") == names
 
@@ -130,7 +130,7 @@ def test_a_synthesis_goes_on_at_the_tile_that_it_reached(whole, tmp_path, deaths
         killed += not run(synthesis_process, run_dir, moment)
     assert not (run_dir / "co.fits").exists() and (run_dir / "co.part.npz").exists()
     assert run(synthesis_process, run_dir)
-    again = len((tmp_path / "batches").read_text()) - 2 * batches
+    again = len((tmp_path / "batches").read_text("utf-8")) - 2 * batches
     assert killed == len(deaths) and 0 < again <= killed  # the batch that it died in
     assert (run_dir / "co.fits").read_bytes() == alone
     assert not (run_dir / "co.part.npz").exists()
@@ -162,10 +162,10 @@ def test_a_driver_killed_in_a_chapter_runs_that_chapter_again(book, in_process, 
         "    Path('slow').write_text(str(os.getpid()))\n    time.sleep(100)"
     )
     save(book, "02-training", slow)
-    (book / "slow").write_text("")
+    (book / "slow").write_text("", "utf-8")
     assert drive(book, "--only", "01") == 0
     driver = start(real_driver_process, book)
-    kernel = wait_for(lambda: (book / "slow").read_text())
+    kernel = wait_for(lambda: (book / "slow").read_text("utf-8"))
     driver.kill()
     driver.join()
     wait_for(lambda: not Path("/proc", kernel).exists())  # and papermill, its parent, before it
@@ -188,12 +188,12 @@ def test_a_driver_killed_at_any_moment_repeats_only_what_was_not_finished(book, 
             allowed[name] += chapters.get(name, {}).get("outcome") != "ok"
         killed += not run(driver_process, root, moment)
     assert killed >= 6 and run(driver_process, root)
-    ran = (root.parent / "ran").read_text().split()
+    ran = (root.parent / "ran").read_text("utf-8").split()
     assert all(1 <= ran.count(name) <= allowed[name] + 1 for name in allowed)
     chapters = status(root)["chapters"]
     assert "sky.fits" in chapters["01-sky"]["artefacts"]
     assert "checkpoint/weights.txt" in chapters["02-training"]["artefacts"]
-    assert run(driver_process, root) and (root.parent / "ran").read_text().split() == ran
+    assert run(driver_process, root) and (root.parent / "ran").read_text("utf-8").split() == ran
 
 
 def test_half_a_run_never_passes_for_the_whole_one_before(book, in_process, monkeypatch):
@@ -202,7 +202,7 @@ def test_half_a_run_never_passes_for_the_whole_one_before(book, in_process, monk
     execute = run_notebooks.execute
 
     def interrupted(chapter, output, environment, root):
-        output.write_text("half")
+        output.write_text("half", "utf-8")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run_notebooks, "execute", interrupted)

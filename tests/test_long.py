@@ -34,7 +34,11 @@ STEPS = 2000
 def resident_mb() -> float:
     """Memory of this process now, as far as it is not given back."""
     gc.collect()
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return (
+        int(Path("/proc/self/statm").read_text("utf-8").split()[1])
+        * os.sysconf("SC_PAGE_SIZE")
+        / 1e6
+    )
 
 
 def soak(folder: Path) -> dict:
@@ -90,7 +94,9 @@ def large(folder: Path) -> dict:
     co = synthesise(sky, trained, progress=False, part=folder / "co.part.npz")
     assert all(np.isfinite(values).all() for values in co.maps.values())
     peak = next(
-        line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line
+        line
+        for line in Path("/proc/self/status").read_text("utf-8").splitlines()
+        if "VmHWM" in line
     )
     return {
         "minutes": (time.monotonic() - start) / 60,

@@ -7,15 +7,17 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from email.message import Message
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 CONDA_NAMES = {"pytorch": "torch"}
 #: Which package brings an extension that _config.yml asks for.
 EXTENSIONS = {"sphinx_exercise": "sphinx-exercise", "sphinx_proof": "sphinx-proof"}
@@ -34,12 +36,12 @@ def _required(*extras: str) -> dict[str, str]:
 
 
 def _constraints() -> dict[str, str]:
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     return _parsed([line for line in lines if line and not line.startswith("#")])
 
 
 def test_environment_yml_names_the_same_packages_and_bounds():
-    entries = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    entries = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))["dependencies"]
     pip = next(entry["pip"] for entry in entries if isinstance(entry, dict))
     lines = [entry for entry in entries if isinstance(entry, str)]
     lines += [line for line in pip if not line.startswith("-")]
@@ -67,7 +69,7 @@ def test_bounds_that_matter():
 
 
 def test_the_books_sphinx_extensions_are_required():
-    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    config = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
     asked = config.get("sphinx", {}).get("extra_extensions", [])
     foreign = [name for name in asked if not name.startswith("sphinx.ext.")]
     assert all(EXTENSIONS.get(name, name) in _required("book") for name in foreign), foreign
@@ -76,8 +78,8 @@ def test_the_books_sphinx_extensions_are_required():
 def test_one_version_everywhere():
     version = PROJECT["version"]
     assert importlib.metadata.version("cogan") == version
-    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
-    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))["version"] == version
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -90,10 +92,10 @@ def test_there_are_workflows():
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_workflows_are_sound(path):
     """Each job has an end, few rights and steps that name files and targets that are there."""
-    workflow = yaml.safe_load(path.read_text())
+    workflow = yaml.safe_load(path.read_text("utf-8"))
     assert workflow["name"] == path.stem and workflow[True]  # YAML takes `on` for a truth value
     assert workflow["permissions"]["contents"] == "read"
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     for job in workflow["jobs"].values():
         assert job["timeout-minutes"] <= 90 and job["runs-on"] == "ubuntu-latest"
         for step in job["steps"]:
@@ -105,7 +107,7 @@ def test_workflows_are_sound(path):
 
 
 def test_the_weekly_workflow_looks_at_all_that_moves():
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "weekly.yml").read_text())
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "weekly.yml").read_text("utf-8"))
     assert workflow[True]["schedule"][0]["cron"].split()[4] == "0"
     jobs = workflow["jobs"]
     tried = {row["name"]: row for row in jobs["dependencies"]["strategy"]["matrix"]["include"]}
@@ -156,7 +158,7 @@ def test_the_setup_cell_installs_beside_the_images_own_packages(tmp_path):
     assert done.returncode == 0, done.stderr
     wanted = 'pip install --quiet --constraint keep.txt "cogan @ git+file:///somewhere"'
     assert wanted in done.stdout
-    kept = (tmp_path / "keep.txt").read_text()
+    kept = (tmp_path / "keep.txt").read_text("utf-8")
     assert f"numpy=={importlib.metadata.version('numpy')}\n" in kept and "torch==" in kept
 
 
@@ -178,3 +180,42 @@ def test_make_speaks_plainly(tmp_path, arguments, words):
     assert words in done.stdout
     assert (done.returncode != 0) == bool(arguments)
     assert not (tmp_path / ".venv").exists()
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """What a wheel puts into site-packages, with no checkout around."""
+    if Version(importlib.metadata.version("setuptools")) < Version("77"):
+        pytest.skip("building a wheel needs setuptools 77")
+    folder = tmp_path_factory.mktemp("wheel")
+    leave = shutil.ignore_patterns("__pycache__", "weights", "*.egg-info", ".*", "runs", "_build")
+    for name in ("cogan_lib", "ci"):
+        shutil.copytree(ROOT / name, folder / "source" / name, ignore=leave, symlinks=True)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder / "source")
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet"]
+    subprocess.run([*build, "--wheel-dir", folder, folder / "source"], check=True)
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def run_installed(site: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "cogan_lib", *arguments],
+        cwd=folder, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(site)},
+    )  # fmt: skip
+
+
+def test_a_wheel_brings_the_profiles(installed, tmp_path):
+    there = {path.name for path in (installed / "cogan_lib" / "base" / "profiles").iterdir()}
+    assert there == {path.name for path in (ROOT / "ci" / "profiles").iterdir()}
+    done = run_installed(
+        installed, tmp_path, "sky", "--profile", "smoke", "-p", "fwhm_arcmin", "95"
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs" / "smoke" / "sky.fits").exists()
+    done = run_installed(installed, tmp_path, "sky", "--profile", "none")
+    assert done.returncode == 1
+    assert "choose one of: gpu, laptop, real, smoke" in done.stderr

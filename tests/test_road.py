@@ -151,10 +151,10 @@ def test_provenance_is_of_what_was_read(walked, tmp_path, run):
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
     path = tmp_path / "file"
-    path.write_text("one")
+    path.write_text("one", "utf-8")
     assert made_from.read_with_sum(path, Path.read_text) == ("one", sha256(path))
     with pytest.raises(CoganError, match="was changed while it was read"):
-        made_from.read_with_sum(path, lambda path: path.write_text("two"))
+        made_from.read_with_sum(path, lambda path: path.write_text("two", "utf-8"))
 
 
 # ---------------------------------------------------------------- what is there and does not fit
@@ -184,7 +184,7 @@ def test_a_changed_parameter_makes_the_tiles_anew_and_refuses_the_weights(
 def test_so_it_is_on_the_command_line(name, walked, run, tmp_path, caplog):
     given = settings_of(run).model_dump(exclude_unset=True)
     profile = tmp_path / "toy.yaml"
-    profile.write_text(yaml.safe_dump(given))
+    profile.write_text(yaml.safe_dump(given), "utf-8")
     changes = changed(name, walked, tmp_path).items()
     more = [word for key, value in changes for word in ("-p", key, str(value))]
 
@@ -216,7 +216,7 @@ def test_the_command_line_knows_every_step(tmp_path):
     )
     profile = tmp_path / "toy.yaml"
     given = settings_of(tmp_path / "run").model_dump(exclude_unset=True)
-    profile.write_text(yaml.safe_dump(given))
+    profile.write_text(yaml.safe_dump(given), "utf-8")
     for step in ("sky", "patches", "report"):
         command_line.main([step, "--profile", str(profile)])
         assert (tmp_path / "run" / made[step]).exists()
@@ -376,7 +376,7 @@ def test_a_second_driver_is_refused_and_the_first_ones_kernels_are_not(
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
-    (tmp_path / "occupied").write_text("a file")
+    (tmp_path / "occupied").write_text("a file", "utf-8")
     with pytest.raises(CoganError, match="Cannot write to the run folder"):
         road.sky_file(settings_of(tmp_path / "occupied" / "run"))
 
@@ -387,7 +387,7 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
 @pytest.mark.parametrize("chapter", sorted((ROOT / "book").glob("0[1-6]-*.ipynb")), ids=str)
 def test_a_chapter_has_all_parameters_of_what_it_takes_up(chapter):
     """Else the same profile would mean one thing in one chapter and another in the next."""
-    cells = json.loads(chapter.read_text())["cells"]
+    cells = json.loads(chapter.read_text("utf-8"))["cells"]
     code = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     known, defaults = papermill.inspect_notebook(str(chapter)), Settings.check()
     taken = [name for name in road.STEPS if f'need(settings, "{name}")' in code]

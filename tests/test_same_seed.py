@@ -37,7 +37,7 @@ def one(tmp_path_factory):
 
 def tolerance(change: str, what: str) -> float:
     """The number in the book's table of what may differ from run to run."""
-    lines = (BOOK / "troubleshooting.md").read_text().splitlines()
+    lines = (BOOK / "troubleshooting.md").read_text("utf-8").splitlines()
     table = [[cell.strip() for cell in line.split("|")] for line in lines if line.startswith("  |")]
     column = next(i for i, title in enumerate(table[0]) if what in title)
     cell = next(row for row in table if change in row[1])[column]
@@ -89,7 +89,7 @@ def test_other_threads_and_number_formats_stay_within_the_books_tolerances(one, 
     for i in range(theirs.inputs.shape[1]):
         tiles = theirs.inputs[:, i].astype(float)
         within("Tiles", mine.inputs[:, i], tiles, tiles.std())
-    with open(folder / "training_log.csv", newline="") as stream:
+    with open(folder / "training_log.csv", newline="", encoding="utf-8") as stream:
         (row,) = csv.DictReader(stream)
     losses = ("generator", "cycle", "pair", "discriminator_a", "discriminator_b")
     for name in losses:

@@ -76,7 +76,7 @@ def folder(tmp_path):
 
 def change(folder: Path, **entries) -> None:
     content = read_json(folder / "checkpoint.json")
-    (folder / "checkpoint.json").write_text(json.dumps(content | entries))
+    (folder / "checkpoint.json").write_text(json.dumps(content | entries), "utf-8")
 
 
 def put_weights(folder: Path, data: bytes) -> Path:
@@ -196,7 +196,7 @@ def test_absurd_checkpoints_are_refused(folder, entries):
     ids=lambda value: value[:20],
 )
 def test_json_that_is_none_is_refused(text, words):
-    Path("report.json").write_text(text)
+    Path("report.json").write_text(text, "utf-8")
     assert words in refusal(read_json, "report.json")
     assert "report.json" in refusal(session.add_to_report, ".", "x", {})
 
@@ -403,12 +403,12 @@ def test_names_that_no_file_can_have(name):
 
 def test_a_profile_is_data(tmp_path):
     path = tmp_path / "evil.yaml"
-    path.write_text("run_dir: !!python/object/apply:os.system ['touch executed']")
+    path.write_text("run_dir: !!python/object/apply:os.system ['touch executed']", "utf-8")
     assert "not readable as YAML" in refusal(load_profile, path)
     bomb = [f"&a{i} [{','.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
-    path.write_text(f"seed: [&a0 [x,x,x,x,x,x,x,x,x], {', '.join(bomb)}]")
+    path.write_text(f"seed: [&a0 [x,x,x,x,x,x,x,x,x], {', '.join(bomb)}]", "utf-8")
     assert "seed" in refusal(load_profile, path)
-    path.write_text("[" * 600)
+    path.write_text("[" * 600, "utf-8")
     text = refusal(load_profile, path)
     assert "evil.yaml" in text and "recursion" in text
 
@@ -420,9 +420,9 @@ def test_nothing_in_the_library_runs_text():
         r"|shell=True|os\.(system|popen)|pickle\.load|yaml\.load\(|allow_pickle=True"
     )
     for path in [*(ROOT / "cogan_lib").rglob("*.py"), *(ROOT / "ci").glob("*.py")]:
-        found = [line for line in path.read_text().splitlines() if risky.search(line)]
+        found = [line for line in path.read_text("utf-8").splitlines() if risky.search(line)]
         assert not found, f"{path.name}: {found}"
-        loads = re.findall(r"torch\.load\(.*", path.read_text())
+        loads = re.findall(r"torch\.load\(.*", path.read_text("utf-8"))
         assert all("weights_only=True" in call for call in loads)
     assert files.git_commit()
 

@@ -18,6 +18,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # not an installed library
+
 from cogan_lib.base.files import CoganError, read_json, write_bytes, write_json
 from cogan_lib.gan.checkpoint import load_checkpoint, save_checkpoint
 from cogan_lib.gan.pretrained import LOG, WEIGHTS
@@ -76,9 +78,9 @@ def compare(path: Path, wanted: list[str]) -> None:
             raise CoganError(f"{path} holds no weights {missing}; it has {', '.join(names)}.")
         for name in names:
             folder = Path(temporary) / name
-            new = best_score((folder / LOG).read_text())
+            new = best_score((folder / LOG).read_text("utf-8"))
             shipped = ROOM / name / LOG
-            old = best_score(shipped.read_text()) if shipped.exists() else None
+            old = best_score(shipped.read_text("utf-8")) if shipped.exists() else None
             print(f"{name}: score {new:.3f}, shipped {old if old is None else f'{old:.3f}'}")
             if name in wanted:
                 take_over(folder, ROOM / name)

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # not an installed library
+
 from cogan_lib.base.files import CoganError, git_commit, sha256, write_json
 from cogan_lib.sky import Sky, read_sky
 from cogan_lib.sky.embedded import make_sky
@@ -70,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
 def pack_site(path: Path) -> None:
     """Fetch the wheels that constraints.txt names for the machine's Python, and pack what is in
     them but tests, type stubs and the libraries' symbols."""
-    pins = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     wanted = [pin for pin in pins if pin.split("==")[0] in PACKAGES]
     if len(wanted) != len(PACKAGES):
         raise CoganError(f"constraints.txt pins {len(wanted)} of {', '.join(PACKAGES)}.")
@@ -143,7 +145,7 @@ def write_manifest(out: Path) -> dict:
 def check_manifest(out: Path) -> dict:
     """The manifest of a folder whose files are those that were packed, or a `CoganError`."""
     try:
-        manifest = json.loads((out / "manifest.json").read_text())
+        manifest = json.loads((out / "manifest.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise CoganError(f"{out} is no pack: {error}; make one with ci/gpu/pack.py.") from None
     for name, entry in manifest["files"].items():

@@ -265,7 +265,7 @@ def train_real(work: Path, seconds: float, name: str, tiny: bool) -> None:
         settings, seed=seed, device=device, max_minutes=seconds / 60, max_epochs=100_000
     )
     result = train(patches, settings, work / name)
-    (work / name / "summary.json").write_text(json.dumps(summary(result.history)))
+    (work / name / "summary.json").write_text(json.dumps(summary(result.history)), "utf-8")
 
 
 def processes_part(run: Run) -> dict:
@@ -298,7 +298,7 @@ def processes_part(run: Run) -> dict:
             raise CoganError(f"{name}: not done within {seconds:.0f} s.") from None
         if done.returncode:
             raise CoganError(f"{name}: {done.stderr.strip()[-400:]}")
-        header, row = (folder / "training_log.csv").read_text().splitlines()[:2]
+        header, row = (folder / "training_log.csv").read_text("utf-8").splitlines()[:2]
         values = dict(zip(header.split(","), row.split(","), strict=True))
         kept = ("generator", "adversarial", "cycle", "discriminator_a", "discriminator_b")
         losses[name] = {key: float(values[key]) for key in kept}

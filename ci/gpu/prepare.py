@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
             work()
             print(f"{time.monotonic() - start:.1f} s: {name}", flush=True)
         except Exception:  # whoever waits for the file must hear of it
-            (options.work / f"{name}.failed").write_text(traceback.format_exc())
+            (options.work / f"{name}.failed").write_text(traceback.format_exc(), "utf-8")
             traceback.print_exc()
             failed = 1
     return failed

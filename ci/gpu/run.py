@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     def log(text: str) -> None:
         line = f"{time.monotonic() - start:6.1f} s  {text}"
         print(line, flush=True)
-        with open(options.results / "log.txt", "a") as stream:
+        with open(options.results / "log.txt", "a", encoding="utf-8") as stream:
             stream.write(line + "\n")
 
     run = Run(options.pack, options.work, options.results, options.tiny, left, log)
@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
 def unmeasured_first() -> list[str]:
     """All parts in order of their value; those that no card has measured yet go first."""
     record = ROOT / "book" / "results" / "gpu" / "gpu.json"
-    parts = json.loads(record.read_text())["parts"] if record.exists() else {}
+    parts = json.loads(record.read_text("utf-8"))["parts"] if record.exists() else {}
     done = {name for name in PARTS if "numbers" in parts.get(name, {})}
     skies = parts.get("synthesis", {}).get("numbers", {}).values()
     if not all(isinstance(sky, dict) for sky in skies):  # a preset had no time
@@ -145,7 +145,7 @@ def start_helpers(options: argparse.Namespace) -> list[subprocess.Popen]:
     commands = {"prepare": [str(options.pack), str(options.work)], "lines": [str(options.work)]}
     helpers = []
     for name, arguments in commands.items():
-        with open(options.work / f"{name}.log", "w") as stream:
+        with open(options.work / f"{name}.log", "w", encoding="utf-8") as stream:
             command = [sys.executable, str(HERE / f"{name}.py"), *arguments, *tiny]
             helpers.append(subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT))
     return helpers

@@ -119,27 +119,34 @@ def check_alike(what: str, one: np.ndarray, other: np.ndarray) -> tuple[np.ndarr
     return one.astype(np.float64, copy=False), other.astype(np.float64, copy=False)
 
 
-def check_side(npix: int) -> None:
+def check_side(npix: int, least: int = 0) -> None:
     """Check the side of tiles that a network shall see; it halves them twice.
 
     Parameters
     ----------
     npix : int
         Pixels along a side.
+    least : int
+        The fewest that the networks' layers leave anything of (`NetworkSettings.least_side`).
 
     Raises
     ------
     CoganError
-        If it is no multiple of 4.
+        If it is no multiple of 4, or less than `least`.
 
     Examples
     --------
-    >>> check_side(64)
+    >>> check_side(64, least=32)
     """
     if npix % 4:
         raise CoganError(
             f"Tiles of {npix} pixels cannot be halved twice, as the networks do; tile_npix "
             "must be a multiple of 4."
+        )
+    if npix < least:
+        raise CoganError(
+            f"Tiles of {npix} pixels are too small for the discriminator, which halves them layer "
+            f"by layer; tile_npix must be at least {least}, or take another preset."
         )
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 import reprlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
 
@@ -26,10 +28,34 @@ from .checks import check_sampling, check_side
 from .files import CoganError
 from .threads import default_threads
 
-PROFILE_FOLDER = Path(__file__).resolve().parents[2] / "ci" / "profiles"
+#: In a checkout, or as they came along with an installed package.
+PROFILE_FOLDERS = (
+    Path(__file__).resolve().parents[2] / "ci" / "profiles",
+    Path(__file__).resolve().parent / "profiles",
+)
+PROFILE_FOLDER = next((folder for folder in PROFILE_FOLDERS if folder.is_dir()), PROFILE_FOLDERS[0])
 
 #: Held-out longitude blocks are at least this wide; a tile must fit into one.
 BLOCK_WIDTH_DEG = 10.0
+
+#: Fewest pixels along the side of tiles that a preset's networks can be trained on: what
+#: `gan.networks.NetworkSettings.least_side` says of it, and enough to tell large from small.
+LEAST_SIDE = {"cogan": 16, "paper": 32}
+
+#: Scalars of YAML's version 1.2 (core schema): a tag, a pattern, and characters that can be first.
+#: Version 1.1, which PyYAML reads, also takes 1:30 for 90, 010 for 8, yes for true, and 1e3 for a
+#: word. 010 is 10 in one version and 8 in the other: a word here, which no number may be.
+_SCALARS = (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?(0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+)
 
 _SHORT = reprlib.Repr()  # what a sentence quotes
 _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlevel, _SHORT.maxlist = 80, 80, 1, 3
@@ -87,7 +113,9 @@ class Settings(Checked):
     nside: int = Field(256, ge=8, le=8192, description="HEALPix NSIDE of the embedded sky")
     fwhm_arcmin: float = Field(20.0, gt=0, le=600, description="beam of the embedded sky, arcmin")
 
-    tile_npix: int = Field(64, ge=16, le=512, description="pixels along a tile's side")
+    tile_npix: int = Field(
+        64, ge=min(LEAST_SIDE.values()), le=512, description="pixels along a tile's side"
+    )
     tile_pixel_arcmin: float = Field(7.5, gt=0, le=60, description="size of a tile's pixel, arcmin")
     projection: Literal["ZEA", "TAN"] = Field(
         "ZEA", description="ZEA (equal area) or TAN (gnomonic)"
@@ -133,6 +161,11 @@ class Settings(Checked):
                 f"{info.field_name} is {_SHORT.repr(value)}, which no path can be; take printable "
                 "characters, 2,000 at most."
             )
+        if value.split("/")[0] == "~":
+            raise ValueError(
+                f"{info.field_name} is {_SHORT.repr(value)}, but ~ is a word of the shell; write "
+                "the path of the home folder."
+            )
         return value
 
     @model_validator(mode="after")
@@ -141,7 +174,7 @@ class Settings(Checked):
             value = getattr(self, name)
             if value & (value - 1):
                 raise ValueError(f"{name} must be a power of two, but is {value}.")
-        check_side(self.tile_npix)
+        check_side(self.tile_npix, LEAST_SIDE[self.preset])
         if self.tile_side_deg >= BLOCK_WIDTH_DEG:
             raise ValueError(
                 f"A tile would be {self.tile_side_deg:g} degrees wide, but must fit into a "
@@ -238,15 +271,15 @@ def read_profile(name: str | Path) -> tuple[dict, dict[str, dict]]:
     """
     path = Path(name) if str(name).endswith(".yaml") else PROFILE_FOLDER / f"{name}.yaml"
     try:
-        content = yaml.safe_load(path.read_text())
+        content = _read_yaml(path.read_bytes())
     except FileNotFoundError:
         known = ", ".join(sorted(file.stem for file in PROFILE_FOLDER.glob("*.yaml")))
         raise CoganError(
-            f"There is no profile {str(name)!r}; choose one of: {known or 'none found'}."
+            f"There is no profile {str(name)!r}; choose one of: "
+            f"{known or 'none came along'}; or give the path of a .yaml file."
         ) from None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise CoganError(f"The profile {path} is not readable as YAML: {reason}.") from error
+    except (OSError, ValueError) as error:
+        raise CoganError(f"The profile {path} is not readable as YAML: {error}.") from error
     content = {} if content is None else content
     sections = {}
     if isinstance(content, dict):
@@ -262,12 +295,12 @@ def read_profile(name: str | Path) -> tuple[dict, dict[str, dict]]:
     return content, sections
 
 
-def from_command_line(pairs: list[tuple[str, str]]) -> dict[str, object]:
-    """Read parameters that were given as text; each value is read as YAML, which is data only.
+def from_command_line(pairs: Iterable[tuple[str, str]]) -> dict[str, object]:
+    """Read parameters that were given as text; each value is read as YAML 1.2, which is data only.
 
     Parameters
     ----------
-    pairs : list of (str, str)
+    pairs : iterable of (str, str)
         Names and texts.
 
     Returns
@@ -277,18 +310,60 @@ def from_command_line(pairs: list[tuple[str, str]]) -> dict[str, object]:
     Raises
     ------
     CoganError
-        If a text is not readable.
+        If a text is not readable, or a name comes twice.
 
     Examples
     --------
-    >>> from_command_line([("nside", "64"), ("paired", "false")])
-    {'nside': 64, 'paired': False}
+    >>> from_command_line([("nside", "64"), ("paired", "false"), ("max_minutes", "1e3")])
+    {'nside': 64, 'paired': False, 'max_minutes': 1000.0}
     """
+    values: dict[str, object] = {}
+    for name, text in pairs:
+        if name in values:
+            raise CoganError(f"The parameter {name} is given twice; give it once.")
+        try:
+            values[name] = _read_yaml(text) if text else ""
+        except ValueError as error:
+            raise CoganError(
+                f"The value {_SHORT.repr(text)} of {name} is not readable as YAML ({error}); "
+                "quote it."
+            ) from error
+    return values
+
+
+def _read_yaml(text: str | bytes) -> object:
+    """Read YAML 1.2: numbers, words, lists and mappings; else a ValueError of one line."""
     try:
-        return {name: yaml.safe_load(text) for name, text in pairs}
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise CoganError(f"A parameter is not readable as YAML: {reason}; quote it.") from error
+        return _Loader(text).get_single_data()
+    except Exception as error:  # PyYAML raises nearly everything, as at "!!bool x"
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ValueError(reason) from error
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with the scalars of version 1.2, and no key twice in a mapping."""
+
+    yaml_implicit_resolvers: dict = {}
+
+    def construct_yaml_int(self, node: yaml.Node) -> int:
+        """Read decimal, 0o17 or 0xff."""
+        return int(self.construct_scalar(node), 0)
+
+    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict:
+        """Refuse a mapping that has a key twice, of which the last one would silently count."""
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        keys = [key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode)]
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]!r} stands there twice")
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+for _tag, _pattern, _first in _SCALARS:
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$"), list(_first)
+    )
 
 
 def _pixel_arcmin(nside: int) -> float:

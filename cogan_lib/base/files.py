@@ -287,29 +287,36 @@ def sha256(path: str | Path) -> str:
 
 
 def git_commit() -> str:
-    """Find the commit of this package's checkout ('-dirty' if changed).
+    """Find the commit of the checkout that this package itself lies in ('-dirty' if changed).
+
+    Neither a repository around it counts nor one that the environment names (GIT_DIR).
 
     Returns
     -------
     str
         Or 'not a checkout'.
     """
-    folder = Path(__file__).parent
-    command = [
-        "git",
-        "-C",
-        str(folder),
-        "describe",
-        "--always",
-        "--abbrev=40",
-        "--dirty",
-        "--exclude=*",
-    ]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return "not a checkout"
-    return done.stdout.strip() or "not a checkout"
+    here = Path(__file__).resolve()
+    top = here.parents[2]
+    environment = {name: value for name, value in os.environ.items() if name[:4] != "GIT_"}
+    environment["GIT_CEILING_DIRECTORIES"] = str(top.parent)  # git looks for none above `top`
+    # a checkout of another user's, as in a container, is read nevertheless
+    git = ["git", "-C", str(top), "-c", f"safe.directory={top}"]
+    said = ""
+    for command in (
+        ["ls-files", "--error-unmatch", str(here.relative_to(top))],  # is it tracked there?
+        ["describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
+    ):
+        try:
+            done = subprocess.run(
+                git + command, capture_output=True, text=True, timeout=20, env=environment
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return "not a checkout"
+        said = done.stdout.strip()
+        if done.returncode or not said:
+            return "not a checkout"
+    return said
 
 
 def provenance(seed: int | None = None, **inputs: str) -> dict:

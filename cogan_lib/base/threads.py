@@ -43,7 +43,7 @@ def _quota() -> float:
     old = [CGROUP / "cpu" / f"cpu.cfs_{name}_us" for name in ("quota", "period")]
     for paths in ([CGROUP / "cpu.max"], old):
         try:
-            quota, period = " ".join(path.read_text() for path in paths).split()
+            quota, period = " ".join(path.read_text("utf-8") for path in paths).split()
         except (OSError, ValueError):  # another version, another system
             continue
         return math.inf if quota in ("max", "-1") else int(quota) / int(period)

@@ -83,6 +83,16 @@ class NetworkSettings:
         if not all(fwhm > 0 for fwhm in self.noise):
             raise CoganError(f"The widths of the noise, {self.noise}, must be positive.")
 
+    @property
+    def least_side(self) -> int:
+        """Fewest pixels along the side of a tile that all layers can work on.
+
+        The discriminator halves a tile in each layer, and must leave one pixel, or more than one
+        (2 x 2) where it normalises them. The generator's quarter must have two pixels to reflect.
+        """
+        normed = self.instance_norm and self.discriminator_layers > 1
+        return max(8, (2 if normed else 1) * 2**self.discriminator_layers)
+
 
 class Halve(nn.Module):
     """Low-pass with the binomial filter (1, 3, 3, 1)/8 on both axes and keep every other pixel."""

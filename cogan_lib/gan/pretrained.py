@@ -82,7 +82,7 @@ def take(
     write_bytes(run_dir / LOG, (folder / LOG).read_bytes())
     described = content | ({"made_from": made_from} if made_from else {})
     write_weights(target / "checkpoint.json", described, weights)
-    with open(run_dir / LOG, newline="") as stream:
+    with open(run_dir / LOG, newline="", encoding="utf-8") as stream:
         lines = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
     history = [row | {key: int(row[key]) for key in ("epoch", "steps")} for row in lines]
     last, budget = history[-1], content["training"]

@@ -116,7 +116,10 @@ def write_log(path: Path, history: list[dict]) -> None:
     history : list of dict
         Rows with keys out of `COLUMNS`.
     """
-    with atomic_path(path) as temporary, open(temporary, "w", newline="") as stream:
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as stream,
+    ):
         writer = csv.DictWriter(stream, COLUMNS, restval="")
         writer.writeheader()
         writer.writerows(history)

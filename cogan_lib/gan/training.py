@@ -109,7 +109,7 @@ def train(
     _check_tiles(tiles, settings)
     run_dir = Path(run_dir)
     with atomic_path(run_dir / "training_log.csv.part") as probe:
-        probe.write_text("")
+        probe.write_text("", "utf-8")
     (run_dir / "training_log.csv.part").unlink(missing_ok=True)  # another process was faster
     fabric = open_fabric(settings.accelerator, settings.precision)
     made_from = made_from or {
@@ -145,12 +145,7 @@ def _check_tiles(tiles: dict, settings: TrainingSettings) -> None:
                     "01 again and look at its figures."
                 )
     a, b = tiles["train"]
-    check_side(a.shape[-1])
-    if a.shape[-1] < 16:
-        raise CoganError(
-            f"Tiles of {a.shape[-1]} pixels are too small for a discriminator; tile_npix must be "
-            "at least 16."
-        )
+    check_side(a.shape[-1], settings.network.least_side)
     settings.weights.check(a.shape[1], b.shape[1], settings.paired)
 
 

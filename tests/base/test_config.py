@@ -2,7 +2,13 @@
 
 import pytest
 
-from cogan_lib.base.config import PROFILE_FOLDER, Settings, load_profile
+from cogan_lib.base.config import (
+    PROFILE_FOLDER,
+    Settings,
+    from_command_line,
+    load_profile,
+    read_profile,
+)
 from cogan_lib.base.files import CoganError
 
 
@@ -25,6 +31,8 @@ from cogan_lib.base.files import CoganError
         ({"device": "tpu"}, "device should be 'auto', 'cpu' or 'cuda'"),
         ({"max_minutes": float("nan")}, "max_minutes should be a finite number"),
         ({"paired": "yes"}, "paired should be a valid boolean"),
+        ({"sky_path": "~/sky.fits"}, "~ is a word of the shell"),
+        ({"run_dir": "~"}, "~ is a word of the shell"),
     ],
 )
 def test_bad_parameters_are_refused_with_a_sentence(parameters, words):
@@ -75,11 +83,74 @@ def test_overrides_take_the_place_of_the_profile():
         ("bad.yaml", "nsid: 64", "did you mean 'nside'"),
         ("bad.yaml", "nside: {a: 1}", "nside should be a valid integer"),
         ("bad.yaml", "line_transfer: {1: 2}", "section of its name"),
+        ("bad.yaml", "seed: 1\nnside: 64\nseed: 2", "'seed' stands there twice"),
+        ("bad.yaml", "seed: 010", "seed should be a valid integer, but is '010'"),
+        ("bad.yaml", "paired: yes", "paired should be a valid boolean, but is 'yes'"),
     ],
 )
 def test_bad_profiles_are_refused(tmp_path, name, content, words):
     if content is not None:
         name = tmp_path / name
-        name.write_text(content)
+        name.write_text(content, "utf-8")
     with pytest.raises(CoganError, match=words):
         load_profile(name)
+
+
+# ---------------------------------------------------------------- YAML 1.2, as others read it
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e3", 1000.0), ("1E3", 1000.0), ("1.5e-3", 0.0015), (".5", 0.5), ("1.", 1.0),
+        ("12", 12), ("-12", -12), ("+7", 7), ("0", 0), ("0o17", 15), ("0xff", 255),
+        ("true", True), ("False", False), ("null", None), ("~", None), ("", ""),
+        ("010", "010"), ("1:30", "1:30"), ("1_000", "1_000"), ("2026-01-01", "2026-01-01"),
+        ("yes", "yes"), ("no", "no"), ("on", "on"), ("y", "y"), ("'1e3'", "1e3"), ("<<", "<<"),
+        ("1e", "1e"), ("1.2.3", "1.2.3"), ("[1, 1e1]", [1, 10.0]), ("größe", "größe"),
+    ],
+)  # fmt: skip
+def test_command_lines_and_profiles_read_yaml_1_2(tmp_path, text, value):
+    (found,) = from_command_line([("seed", text)]).values()
+    assert found == value and type(found) is type(value)
+    if text:
+        (tmp_path / "own.yaml").write_text(f"seed: {text}", "utf-8")
+        (found,) = read_profile(tmp_path / "own.yaml")[0].values()
+        assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("max_minutes", "1:30", "max_minutes should be a valid number, but is '1:30'"),
+        ("seed", "010", "seed should be a valid integer, but is '010'"),
+        ("seed", "1_000", "seed should be a valid integer, but is '1_000'"),
+        ("seed", "1e3", "seed should be a valid integer, but is 1000.0"),
+        ("paired", "yes", "paired should be a valid boolean, but is 'yes'"),
+        ("sky_path", "null", "sky_path should be a valid string, but is None"),
+    ],
+)
+def test_what_is_no_number_is_refused_and_not_guessed(name, text, words):
+    with pytest.raises(CoganError, match=words):
+        Settings.check(**from_command_line([(name, text)]))
+
+
+UNREADABLE = ["[1", "{a", "{a: 1, a: 2}", "!!bool x", "!!timestamp x", "!!map [1]", "*x", "'"]
+
+
+@pytest.mark.parametrize("text", [*UNREADABLE, "[" * 600])
+def test_unreadable_values_get_a_sentence(text):
+    with pytest.raises(CoganError, match="of nside is not readable as YAML") as refusal:
+        from_command_line([("nside", text)])
+    assert "\n" not in str(refusal.value) and len(str(refusal.value)) < 400
+
+
+def test_a_parameter_given_twice_is_refused():
+    with pytest.raises(CoganError, match="seed is given twice"):
+        from_command_line([("seed", "1"), ("nside", "64"), ("seed", "2")])
+
+
+def test_a_profile_is_utf_8_whatever_the_locale(tmp_path):
+    for start in (b"", b"\xef\xbb\xbf"):  # with a mark, as some editors write it
+        (tmp_path / "own.yaml").write_bytes(start + "run_dir: runs/fünf  # ℓ".encode())
+        assert load_profile(tmp_path / "own.yaml").run_dir == "runs/fünf"

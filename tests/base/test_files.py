@@ -216,10 +216,10 @@ def test_files_cut_off_are_refused_with_a_sentence(run, name, tenths):
 def test_a_log_cut_off_is_written_again(run):
     """Nothing reads the log but people; the state knows its lines."""
     log = run / "training_log.csv"
-    lines = log.read_text().splitlines()
-    log.write_text("epoch,st")
+    lines = log.read_text("utf-8").splitlines()
+    log.write_text("epoch,st", "utf-8")
     train(Patches.load(run / "patches.npz"), replace(SETTINGS, max_epochs=3), run, resume=True)
-    assert log.read_text().splitlines()[:3] == lines
+    assert log.read_text("utf-8").splitlines()[:3] == lines
 
 
 def test_a_missing_file_is_missing_not_damaged(tmp_path):
@@ -273,7 +273,7 @@ def test_a_state_of_other_networks_is_refused(run):
 
 @pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": -Infinity}', "[1]", "{" * 10**5, '{"a": 1'])
 def test_json_that_is_no_object_of_numbers_is_refused(tmp_path, text):
-    (tmp_path / "x.json").write_text(text)
+    (tmp_path / "x.json").write_text(text, "utf-8")
     with pytest.raises(CoganError, match=r"x\.json is damaged or no JSON file \(.*\); delete it"):
         read_json(tmp_path / "x.json")
 
@@ -300,7 +300,7 @@ def test_patches_from_strangers_are_refused(tmp_path, spoil):
 def test_a_failed_block_leaves_nothing(tmp_path):
     write_json(tmp_path / "x.json", {"a": 1})
     with pytest.raises(ZeroDivisionError), atomic_path(tmp_path / "x.json") as temporary:
-        temporary.write_text("half")
+        temporary.write_text("half", "utf-8")
         1 / 0  # noqa: B018
     assert tree(tmp_path) == {Path("x.json"): json.dumps({"a": 1}, indent=1).encode() + b"\n"}
 

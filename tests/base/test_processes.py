@@ -50,7 +50,7 @@ def jobs(folder: Path) -> None:
     for name, settings in RUNS.items():
         patches = toy_patches(scaling="minmax" if name == "paper" else "asinh")
         result = train(patches, settings, folder / name)
-        (folder / f"{name}-{share(2).start}.json").write_text(json.dumps(result.history))
+        (folder / f"{name}-{share(2).start}.json").write_text(json.dumps(result.history), "utf-8")
     sky = toy_sky()
     for name in ("unpaired", "members"):  # 12 * 8**2 tiles, and shares that no batch of 50 fills
         trained = load_checkpoint(folder / name / "checkpoint")
@@ -87,7 +87,7 @@ def folders(tmp_path_factory):
     jobs(one)
     done = torchrun(two, timeout=240)  # raises if somebody waits for ever
     assert (two / "fail").exists(), done.stderr[-3000:]
-    (two / "stderr").write_text(done.stderr)
+    (two / "stderr").write_text(done.stderr, "utf-8")
     assert done.returncode != 0
     return one, two
 
@@ -95,7 +95,7 @@ def folders(tmp_path_factory):
 @pytest.mark.parametrize("name", RUNS)
 def test_two_processes_follow_the_losses_of_one(folders, name):
     one, first, second = (
-        json.loads((folder / f"{name}-{rank}.json").read_text())
+        json.loads((folder / f"{name}-{rank}.json").read_text("utf-8"))
         for folder, rank in ((folders[0], 0), (folders[1], 0), (folders[1], 1))
     )
     assert first == second, "all processes know the same history"
@@ -142,7 +142,7 @@ def test_one_process_goes_on_where_two_have_stopped(folders, tmp_path):
 
 def test_a_process_that_fails_ends_the_others(folders):
     """At the end of the jobs; torchrun says so, and came to its end."""
-    assert "This process has had enough." in (folders[1] / "stderr").read_text()
+    assert "This process has had enough." in (folders[1] / "stderr").read_text("utf-8")
     assert not (folders[1] / "fail" / "checkpoint").exists()
 
 

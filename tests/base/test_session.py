@@ -49,7 +49,7 @@ def test_start_goes_to_the_top_folder_of_a_checkout(tmp_path, monkeypatch, quiet
 
 
 def test_a_run_folder_that_cannot_be_written_is_refused(tmp_path, quiet_log):
-    Path("occupied").write_text("a file, so that no folder can lie below it")
+    Path("occupied").write_text("a file, so that no folder can lie below it", "utf-8")
     with pytest.raises(CoganError, match="Cannot write to the run folder occupied/run"):
         session.start(Settings.check(run_dir="occupied/run", threads=1, device="cpu"))
 
@@ -65,7 +65,7 @@ def test_report_sections_replace_each_other_and_keep_the_rest(tmp_path):
     session.add_to_report(tmp_path, "sky", {"mean": np.float32(2), "ell": np.arange(3)})
     session.add_to_report(tmp_path, "training", {"old": 1})
     path = session.add_to_report(tmp_path, "training", {"seconds": 1.5, "kept": np.bool_(True)})
-    assert json.loads(path.read_text()) == {
+    assert json.loads(path.read_text("utf-8")) == {
         "sky": {"mean": 2.0, "ell": [0, 1, 2]},
         "training": {"seconds": 1.5, "kept": True},
     }

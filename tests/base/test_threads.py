@@ -64,7 +64,7 @@ def test_processes_side_by_side_share_the_cores(machine, monkeypatch):
 def test_a_containers_limit_is_kept(machine, files, allowed):
     (machine / "cpu").mkdir()
     for name, text in files.items():
-        (machine / name).write_text(text)
+        (machine / name).write_text(text, "utf-8")
     assert cores() == allowed
     assert default_threads() <= allowed
 
@@ -94,7 +94,9 @@ def test_a_notebooks_own_number_of_threads(tmp_path):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "book").glob("0*.ipynb")), ids=lambda x: x.stem)
 def test_chapters_import_the_library_before_anything_that_counts_threads(path):
-    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    cells = [
+        cell for cell in json.loads(path.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"
+    ]
     for cell in cells:
         lines = "".join(cell["source"]).replace("%pip", "#")
         for node in ast.walk(ast.parse(lines)):

@@ -63,7 +63,7 @@ class Peak:
         gc.collect()
         try:
             ctypes.CDLL(None).malloc_trim(0)  # blocks that are free but kept would hide new ones
-            (PROCESS / "clear_refs").write_text("5")
+            (PROCESS / "clear_refs").write_text("5", "utf-8")
             self._before = _status("VmRSS")
         except (OSError, AttributeError):
             self._before = None
@@ -76,7 +76,7 @@ class Peak:
 
 def _status(name: str) -> int:
     """A line of /proc/self/status, in KiB."""
-    for line in (PROCESS / "status").read_text().splitlines():
+    for line in (PROCESS / "status").read_text("utf-8").splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1])
     raise OSError(f"no {name} in {PROCESS}/status")
@@ -86,7 +86,7 @@ def machine() -> dict:
     """The machine, in words that mean something on paper."""
     name = platform.processor() or platform.machine()
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
         name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         pass

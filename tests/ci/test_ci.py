@@ -30,7 +30,12 @@ CHAPTERS = sorted((ROOT / "book").glob("[0-9][0-9]-*.ipynb"))
         (["-p", "seed", "-1"], "seed should be greater than or equal to 0"),
         (["--profile", "none"], "no profile 'none'"),
         (["--only", "07"], "no chapter '07'"),
-        (["--sky", "missing.fits"], "There is no sky file"),
+        (["--sky", "missing.fits"], f"There is no sky file {Path.cwd() / 'missing.fits'}"),
+        (["--sky", "a.fits", "-p", "sky_path", "b.fits"], "take one"),
+        (["-p", "seed", "1", "-p", "seed", "2"], "seed is given twice"),
+        (["-p", "seed", "010"], "seed should be a valid integer, but is '010'"),
+        (["-p", "max_minutes", "1:30"], "max_minutes should be a valid number, but is '1:30'"),
+        (["-p", "seed", "[1"], "The value '[1' of seed is not readable as YAML"),
     ],
 )
 def test_bad_requests_are_refused_before_anything_runs(book, in_process, capsys, arguments, words):
@@ -39,8 +44,16 @@ def test_bad_requests_are_refused_before_anything_runs(book, in_process, capsys,
     assert not in_process and not (book / "runs").exists()
 
 
+def test_a_missing_sky_is_named_with_the_folder_that_was_searched(book, in_process, capsys):
+    """The checkout's, for a parameter; so make -C says where it looked."""
+    assert drive(book, "-p", "sky_path", "mine/sky.fits") == 2
+    said = capsys.readouterr().err
+    assert f"There is no sky file {book / 'mine' / 'sky.fits'}" in said
+    assert f"SKY=PATH, seen from {book}" in said
+
+
 def test_a_profile_key_that_no_notebook_has_is_refused(book, in_process, capsys):
-    (book / "toy.yaml").write_text("run_dir: runs/toy\nbatch_size: 4\n")
+    (book / "toy.yaml").write_text("run_dir: runs/toy\nbatch_size: 4\n", "utf-8")
     assert drive(book) == 2
     assert "No notebook has a parameter batch_size" in capsys.readouterr().err
     assert drive(book, "--only", "01") == 0, "a part of the book does not have them all"
@@ -53,7 +66,7 @@ def test_each_notebook_gets_its_own_parameters(book, in_process):
     assert chapters["02-training"]["parameters"] == {"run_dir": "runs/toy", "max_minutes": 0.5}
     assert set(chapters["01-sky"]["artefacts"]) == {"sky.fits", "facts.json", "report.json#sky"}
     weights = book / "runs" / "toy" / "checkpoint" / "weights.txt"
-    assert weights.read_text() == "sky of seed 5, 0.5 minutes"
+    assert weights.read_text("utf-8") == "sky of seed 5, 0.5 minutes"
 
 
 def change_parameter(book):
@@ -65,7 +78,7 @@ def change_last_parameter(book):
 
 
 def change_library(book):
-    (book / "cogan_lib" / "module.py").write_text("answer = 43\n")
+    (book / "cogan_lib" / "module.py").write_text("answer = 43\n", "utf-8")
 
 
 def change_first_source(book):
@@ -85,7 +98,7 @@ def lose_sky(book):
 
 
 def tamper_with_sky(book):
-    (book / "runs" / "toy" / "sky.fits").write_text("something else")
+    (book / "runs" / "toy" / "sky.fits").write_text("something else", "utf-8")
 
 
 def lose_weights(book):
@@ -128,11 +141,11 @@ def test_what_is_out_of_date_runs_again_and_nothing_else(book, in_process, chang
 
 def test_a_changed_sky_file_runs_its_readers_again(book, in_process):
     sky = book / "mine.fits"
-    sky.write_text("one")
+    sky.write_text("one", "utf-8")
     assert drive(book, "--sky", str(sky)) == 0
     assert status(book)["chapters"]["01-sky"]["parameters"]["sky_path"] == "mine.fits"
     in_process.clear()
-    sky.write_text("two")
+    sky.write_text("two", "utf-8")
     assert drive(book, "--sky", str(sky)) == 0
     assert in_process[0] == "01-sky"
 
@@ -158,13 +171,13 @@ def test_real_kernels_and_what_a_failure_leaves(book, capfd):
     broken["cells"].append(code("broken", "raise RuntimeError('out of luck')"))
     save(book, "02-training", broken)
     assert drive(book) == 1
-    facts = json.loads((book / "runs" / "toy" / "facts.json").read_text())
+    facts = json.loads((book / "runs" / "toy" / "facts.json").read_text("utf-8"))
     assert Path(facts[0]).samefile(run_notebooks.sys.executable)
     assert int(facts[1]) >= 1 and Path(facts[2]).samefile(book)
     chapters = status(book)["chapters"]
     assert chapters["01-sky"]["outcome"] == "ok" and chapters["02-training"]["outcome"] == "failed"
     assert chapters["01-sky"]["seconds"] > 0 and chapters["01-sky"]["peak_mb"] > 20
-    partial = (book / "_build" / "executed" / "toy" / "02-training.ipynb").read_text()
+    partial = (book / "_build" / "executed" / "toy" / "02-training.ipynb").read_text("utf-8")
     assert "read sky of seed 1" in partial and "out of luck" in partial
     printed = capfd.readouterr()
     assert "papermill book/01-sky.ipynb" in printed.out and "-r run_dir runs/toy" in printed.out
@@ -214,14 +227,14 @@ def test_no_button_without_an_address(book, in_process):
 def test_staging_takes_the_executed_notebooks(book, in_process):
     assert drive(book) == 0
     executed = book / "_build" / "executed" / "toy"
-    run = json.loads((executed / "01-sky.ipynb").read_text())
+    run = json.loads((executed / "01-sky.ipynb").read_text("utf-8"))
     run["cells"][-1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "ran"}]
-    (executed / "01-sky.ipynb").write_text(json.dumps(run))
-    (book / "book" / "index.md").write_text("# Home\n\nREPOSITORY_URL\n")
+    (executed / "01-sky.ipynb").write_text(json.dumps(run), "utf-8")
+    (book / "book" / "index.md").write_text("# Home\n\nREPOSITORY_URL\n", "utf-8")
     stage = book / "_build" / "stage"
     build_book.stage(book / "book", executed, stage, {}, status(book))
-    assert json.loads((stage / "01-sky.ipynb").read_text())["cells"][-1]["outputs"]
-    assert "REPOSITORY_URL" not in (stage / "index.md").read_text()
+    assert json.loads((stage / "01-sky.ipynb").read_text("utf-8"))["cells"][-1]["outputs"]
+    assert "REPOSITORY_URL" not in (stage / "index.md").read_text("utf-8")
     page = build_book.status_page(status(book))
     assert "[Training](02-training.ipynb) | 1 | 1 | 2026-01-01 00:00 | not a checkout |" in page
 
@@ -235,14 +248,14 @@ def test_a_book_that_has_not_run_is_not_built(book, capsys):
 def builds(book, in_process, monkeypatch):
     """A book that has run, and how often Jupyter Book is asked to build it."""
     assert drive(book) == 0
-    (book / "_config.yml").write_text("title: Toy\n")
-    (book / "book" / "index.md").write_text("# Home\n")
+    (book / "_config.yml").write_text("title: Toy\n", "utf-8")
+    (book / "book" / "index.md").write_text("# Home\n", "utf-8")
     built = []
 
     def jupyter_book(command, **_):
         html = book / "_build" / "html"
         html.mkdir()
-        (html / "index.html").write_text(f"site number {len(built)}")
+        (html / "index.html").write_text(f"site number {len(built)}", "utf-8")
         built.append(command)
         return subprocess.CompletedProcess(command, 1 if "fail" in built else 0)
 
@@ -251,7 +264,7 @@ def builds(book, in_process, monkeypatch):
 
 
 def site_change(name: str, text: str):
-    return lambda book, _: (book / name).write_text(text)
+    return lambda book, _: (book / name).write_text(text, "utf-8")
 
 
 @pytest.mark.parametrize(
@@ -293,7 +306,9 @@ def test_a_site_whose_build_failed_is_not_up_to_date(book, builds):
 def test_chapters_keep_the_contract(path):
     address = check_notebooks.public_address(ROOT / "_config.yml")
     assert (
-        check_notebooks.check_notebook(json.loads(path.read_text()), address, companion_of(path))
+        check_notebooks.check_notebook(
+            json.loads(path.read_text("utf-8")), address, companion_of(path)
+        )
         == []
     )
 
@@ -351,13 +366,13 @@ def test_a_broken_contract_is_noticed(spoil, words):
 
 
 def test_the_address_is_written_into_the_set_up_cells(book):
-    (book / "_config.yml").write_text("repository: {url: 'https://github.com/us/cogan'}\n")
+    (book / "_config.yml").write_text("repository: {url: 'https://github.com/us/cogan'}\n", "utf-8")
     assert check_notebooks.main([], root=book) == 1, "the cells have no address yet"
     assert check_notebooks.main(["--write-address"], root=book) == 0
-    assert "us/cogan@main" in (book / "book" / "01-sky.ipynb").read_text()
-    (book / "_config.yml").write_text("repository: {url: ''}\n")
+    assert "us/cogan@main" in (book / "book" / "01-sky.ipynb").read_text("utf-8")
+    (book / "_config.yml").write_text("repository: {url: ''}\n", "utf-8")
     assert check_notebooks.main(["--write-address"], root=book) == 0
-    assert "us/cogan" not in (book / "book" / "01-sky.ipynb").read_text()
+    assert "us/cogan" not in (book / "book" / "01-sky.ipynb").read_text("utf-8")
 
 
 # ---------------------------------------------------------------- the site
@@ -373,8 +388,8 @@ def site(tmp_path: Path, extra: str = "", article: str = GOOD) -> Path:
     folder = tmp_path / "html"
     folder.mkdir()
     page = "<html><body><a href=''>theme</a><article>{}</article></body></html>"
-    (folder / "index.html").write_text(page.format(article + extra))
-    (folder / "other.html").write_text(page.format(GOOD))
+    (folder / "index.html").write_text(page.format(article + extra), "utf-8")
+    (folder / "other.html").write_text(page.format(GOOD), "utf-8")
     return folder
 
 
@@ -426,6 +441,7 @@ def test_the_table_of_contents_is_read_with_parts_and_sections(tmp_path):
     toc.write_text(
         "format: jb-book\nroot: index.md\nparts:\n  - caption: A\n    chapters:\n"
         "      - file: 01-sky\n        sections:\n          - file: deep/page\n"
-        "      - url: https://example.org\n"
+        "      - url: https://example.org\n",
+        "utf-8",
     )
     assert check_site.toc_pages(toc) == ["index", "01-sky", "deep/page"]

@@ -63,7 +63,7 @@ def test_every_part_gives_its_numbers(results):
 def test_what_returns_is_small_and_plain(results):
     files = [path for path in results.iterdir() if path.is_file()]
     assert len(files) <= 8 and all(path.stat().st_size < 2**24 for path in files)
-    assert str(ROOT) not in (results / "gpu.json").read_text()
+    assert str(ROOT) not in (results / "gpu.json").read_text("utf-8")
 
 
 def test_the_record_keeps_what_worked(results, tmp_path, capsys):
@@ -78,7 +78,7 @@ def test_the_record_keeps_what_worked(results, tmp_path, capsys):
         "machine": {"seconds": 1.0, "failed": "no"},
         "compiled": {"skipped": "late"},
     }
-    (later / "gpu.json").write_text(json.dumps(content))
+    (later / "gpu.json").write_text(json.dumps(content), "utf-8")
     collect.main([str(later), "--record", str(record)])
     parts = read_json(record)["parts"]
     assert parts["machine"]["numbers"]["device"] == "cpu"

@@ -35,11 +35,11 @@ def stage(tmp_path):
 def store(stage, name, content):
     path = stage / FILES[name]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), "utf-8")
 
 
 def read(stage, name):
-    return (stage / "_generated" / f"{name}.md").read_text()
+    return (stage / "_generated" / f"{name}.md").read_text("utf-8")
 
 
 def written(stage, name, status=None):
@@ -93,7 +93,7 @@ def test_the_stored_results_of_the_book_make_its_pages(stage):
     shutil.copytree(ROOT / "book" / "results", stage / "results")
     assert "MaxRel" in written(stage, "companions")
     for path in (stage / "_generated").iterdir():
-        assert not {"None", "{{", "{%"} & set(path.read_text().split()), path
+        assert not {"None", "{{", "{%"} & set(path.read_text("utf-8").split()), path
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_malformed_rows_are_refused(stage, change, message):
     row = {"claim": "c", "paper": "p", "ours": "o", "why": "w", "status": "not", **change}
     row = {key: value for key, value in row.items() if value is not None}
     page = {"define": {}, "headline": {}, "sections": [{"title": "t", "rows": [row]}]}
-    (stage / "_includes" / "reproduction.yaml").write_text(yaml.safe_dump(page))
+    (stage / "_includes" / "reproduction.yaml").write_text(yaml.safe_dump(page), "utf-8")
     (stage / "_includes" / "headline.md.j2").unlink()
     store(stage, "real", toy.REAL)
     with pytest.raises(CoganError, match=message):
@@ -185,14 +185,14 @@ def test_malformed_rows_are_refused(stage, change, message):
 def test_figures_come_with_caption_and_alt(stage):
     store(stage, "real", toy.REAL)
     listed = stage / "results" / "real" / "figures.yaml"
-    listed.write_text("- {file: sky.png, caption: The sky., alt: An ellipse.}\n")
+    listed.write_text("- {file: sky.png, caption: The sky., alt: An ellipse.}\n", "utf-8")
     with pytest.raises(CoganError, match="not there"):
         pages.write_pages(stage)
     (listed.parent / "sky.png").touch()
     text = written(stage, "reproduction")
     assert "```{figure} results/real/sky.png" in text
     assert ":name: fig-results-real-sky\n:alt: An ellipse." in text
-    listed.write_text("- {file: sky.png, caption: The sky.}\n")
+    listed.write_text("- {file: sky.png, caption: The sky.}\n", "utf-8")
     with pytest.raises(CoganError, match="alt"):
         pages.write_pages(stage)
 
@@ -234,13 +234,13 @@ def test_a_new_companion_needs_no_python(stage, tmp_path):
         {"name": "tab-second", "caption": "Ours", "header": "What | Ours",
          "rows": "seed | {{ run.provenance.seed }}"}
     ]  # fmt: skip
-    (folder / "page.yaml").write_text(yaml.safe_dump(page))
+    (folder / "page.yaml").write_text(yaml.safe_dump(page), "utf-8")
     store(stage, "real", toy.REAL)
     pages.write_pages(stage, library=tmp_path)
-    text = (stage / "_generated" / "companions.md").read_text()
+    text = (stage / "_generated" / "companions.md").read_text("utf-8")
     assert text.startswith("## Second\n\nWords.") and rows(text, "tab-second")[1] == ["seed", "1"]
     del page["results"]
-    (folder / "page.yaml").write_text(yaml.safe_dump(page))
+    (folder / "page.yaml").write_text(yaml.safe_dump(page), "utf-8")
     with pytest.raises(CoganError, match="second/page.yaml has no results"):
         pages.write_pages(stage, library=tmp_path)
 
@@ -313,6 +313,8 @@ def test_what_a_gpu_gives_and_what_it_did_not(stage):
 
 
 def test_benchmarks_are_no_part_of_the_tests():
-    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"][
+        "ini_options"
+    ]
     assert "benchmarks" in options["norecursedirs"], "nor is their conftest.py loaded"
     assert not list((ROOT / "tests" / "benchmarks").glob("test_*.py"))

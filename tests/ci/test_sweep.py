@@ -39,8 +39,8 @@ def book(tmp_path, monkeypatch) -> Path:
     (tmp_path / "cogan_lib").mkdir()
     save(tmp_path, "01-sky", SKY)
     save(tmp_path, "02-other", OTHER)
-    (tmp_path / "toy.yaml").write_text("nside: 512\n")
-    for name in ("JUPYTER_PATH", "OMP_NUM_THREADS"):
+    (tmp_path / "toy.yaml").write_text("nside: 512\n", "utf-8")
+    for name in ("JUPYTER_PATH", "OMP_NUM_THREADS", "PYTHONPATH"):
         monkeypatch.setenv(name, os.environ.get(name, ""))  # put back at the end
     return tmp_path
 
@@ -53,7 +53,7 @@ def run(book: Path, *arguments: str) -> int:
 def attempts(book: Path) -> dict[str, list[int]]:
     """Process numbers of the kernels that have tried each seed."""
     marks = sorted((book / "marks").iterdir())
-    return {path.name: [int(word) for word in path.read_text().split()] for path in marks}
+    return {path.name: [int(word) for word in path.read_text("utf-8").split()] for path in marks}
 
 
 def alive(pid: int) -> bool:
@@ -76,15 +76,15 @@ def test_lost_workers_failed_runs_and_going_on(book, monkeypatch, capsys):
     assert rows[2]["error"] == "01-sky: ValueError: this seed is unlucky"
     assert rows[1]["sky.deep.x"] == 1.0 and "sky.deep.x" not in rows[2]
     assert rows[0]["machine.threads"] == 1
-    with open(book / "runs" / "seeds" / "table.csv", newline="") as stream:
+    with open(book / "runs" / "seeds" / "table.csv", newline="", encoding="utf-8") as stream:
         table = list(csv.DictReader(stream))
     assert [row["run"] for row in table] == ["seed=1", "seed=2", "seed=3"]
     assert table[1]["sky.seed"] == "2" and table[2]["sky.seed"] == ""
-    executed = (book / "runs" / "seeds" / "seed=3" / "01-sky.ipynb").read_text()
+    executed = (book / "runs" / "seeds" / "seed=3" / "01-sky.ipynb").read_text("utf-8")
     assert "this seed is unlucky" in executed and "nside = 512" in executed
     assert "seed=3: 01-sky: ValueError" in capsys.readouterr().out
 
-    (book / "mended").write_text("")
+    (book / "mended").write_text("", "utf-8")
     assert run(book, *arguments) == 0
     assert [len(attempts(book)[seed]) for seed in "123"] == [1, 2, 2], "only what had failed"
     assert "3 runs, 2 of them done before" in capsys.readouterr().out
@@ -102,7 +102,7 @@ def test_runs_of_other_parameters_or_sources_are_not_taken_for_done(book):
     assert len(first) == 2 and keys() == first
     assert not keys("-p", "nside", "256") & first
     assert not keys("--only", "01") & first
-    (book / "cogan_lib" / "module.py").write_text("answer = 42\n")
+    (book / "cogan_lib" / "module.py").write_text("answer = 42\n", "utf-8")
     assert not keys() & first
 
 
@@ -118,6 +118,16 @@ def test_runs_of_other_parameters_or_sources_are_not_taken_for_done(book):
         (["--grid", "seed", "1", "1"], "Two runs would be seed=1"),
         (["--grid", "seed", "1", "--only", "07"], "no chapter '07'"),
         (["--grid", "seed", "7"], "was made by no sweep"),
+        (["--grid", "seed", "1", "2", "-p", "seed", "9"], "seed is varied by --grid and fixed by"),
+        (["--grid", "seed", "1", "--grid", "seed", "1"], "Two runs would be seed=1"),
+        (["--grid", "seed"], "--grid seed has no values"),
+        (["--grid", "seed", "[1"], "The value '[1' of seed is not readable as YAML"),
+        (["--grid", "seed", "010"], "seed should be a valid integer, but is '010'"),
+        (["--grid", "seed", "1", "-p", "run_dir", "x"], "leave run_dir out"),
+        (
+            ["--grid", "seed", "1", "-p", "nside", "64", "-p", "nside", "128"],
+            "nside is given twice",
+        ),
     ],
 )
 def test_bad_requests_are_refused_before_anything_runs(book, capsys, arguments, words):
@@ -125,6 +135,16 @@ def test_bad_requests_are_refused_before_anything_runs(book, capsys, arguments, 
     assert run(book, *arguments) == 2
     assert words in capsys.readouterr().err
     assert not (book / "marks").exists() and not (book / "_build").exists()
+
+
+def test_a_grid_that_is_told_in_parts_is_joined(book):
+    asked = ["runs/x", "--grid", "seed", "1", "2", "--grid", "max_minutes", "1e1"]
+    options = sweep._parser().parse_args([*asked, "--grid", "seed", "3"])
+    options.profile = str(book / "toy.yaml")
+    runs = sweep.plan(options, book / "runs" / "x", book)
+    assert [run.varied for run in runs] == [
+        {"seed": seed, "max_minutes": 10.0} for seed in (1, 2, 3)
+    ]
 
 
 EXAMPLE = ["--grid", "seed", "1", "2", "3", "--grid", "preset", "cogan", "paper"]
@@ -145,7 +165,7 @@ def test_the_example_is_six_runs_of_chapter_03(tmp_path):
 @pytest.mark.timeout(900)
 def test_the_example_three_seeds_and_both_presets(tmp_path, monkeypatch):
     """Chapter 03 itself, at the size of the smoke profile but for a single epoch of fewer tiles."""
-    for name in ("JUPYTER_PATH", "OMP_NUM_THREADS"):
+    for name in ("JUPYTER_PATH", "OMP_NUM_THREADS", "PYTHONPATH"):
         monkeypatch.setenv(name, os.environ.get(name, ""))
     short = ["-p", "max_epochs", "1", "-p", "max_minutes", "60", "-p", "batch_size", "64"]
     short += ["-p", "snr_min", "100"]  # half of the tiles

@@ -30,7 +30,7 @@ def test_weights_are_whole_and_described(folder):
     trained = load_checkpoint(folder)  # compares checksums
     members_here = folder.name.startswith("members")
     assert trained.settings.noise == (recipes.MEMBER_WIDTHS if members_here else ())
-    card = (pretrained.WEIGHTS / "README.md").read_text()
+    card = (pretrained.WEIGHTS / "README.md").read_text("utf-8")
     commit = trained.content["provenance"]["git_commit"]
     assert len(commit.removesuffix("-dirty")) == 40
     assert commit.isalnum() or f"`{folder.name}` says `-dirty`" in card  # why, says the card

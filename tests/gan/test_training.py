@@ -128,7 +128,7 @@ def test_unpaired_training_lowers_the_cycle_loss_and_keeps_the_sign(patches, tmp
 
 def test_log_and_best(finished):
     folder, result = finished
-    with open(result.log, newline="") as stream:
+    with open(result.log, newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     assert list(rows[0]) == run_files.COLUMNS and len(rows) == result.epochs == 2
     assert result.steps == 2 * (28 // 4) == int(rows[-1]["steps"])
@@ -262,7 +262,7 @@ def test_losses_that_explode_are_reported(patches, tmp_path):
 
 
 def test_run_folder_that_cannot_be_written(patches, tmp_path):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", "utf-8")
     with pytest.raises(CoganError, match="Cannot write"):
         train(patches, SETTINGS, tmp_path / "file" / "run")
 
@@ -318,15 +318,15 @@ def test_damaged_checkpoints_are_refused(finished, tmp_path):
         load_checkpoint(folder)
     weights.write_bytes(whole)
     described = folder / "checkpoint.json"
-    content = json.loads(described.read_text())
+    content = json.loads(described.read_text("utf-8"))
     for change, words in (
         ({"format": 99}, "format 99"),
         ({"network": {"features": 4}}, "is damaged"),
         ({"network": {"layers": 4}}, "is damaged"),
     ):
-        described.write_text(json.dumps(content | change))
+        described.write_text(json.dumps(content | change), "utf-8")
         with pytest.raises(CoganError, match=words):
             load_checkpoint(folder)
-    described.write_text("<html>")
+    described.write_text("<html>", "utf-8")
     with pytest.raises(CoganError, match="is damaged or no JSON file"):
         load_checkpoint(folder)

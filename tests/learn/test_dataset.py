@@ -57,13 +57,13 @@ def fill(folder, values):
 def test_a_folder_is_whole_or_the_old_one(tmp_path):
     fill(tmp_path / "sub" / "data", VALUES)
     with pytest.raises(KeyError), fresh_folder(tmp_path / "sub" / "data") as fresh:
-        (fresh / "a.npy").write_text("half")
+        (fresh / "a.npy").write_text("half", "utf-8")
         raise KeyError
     np.testing.assert_array_equal(np.load(tmp_path / "sub" / "data" / "a.npy"), VALUES)
     fill(tmp_path / "sub" / "data", 2 * VALUES)
     np.testing.assert_array_equal(np.load(tmp_path / "sub" / "data" / "a.npy"), 2 * VALUES)
     assert [path.name for path in (tmp_path / "sub").iterdir()] == ["data"]
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", "utf-8")
     with pytest.raises(CoganError, match="Cannot write .*data: File exists"):
         fill(tmp_path / "file" / "data", VALUES)
 

@@ -92,10 +92,10 @@ def test_new_weights_replace_old_ones(tmp_path):
 
 def test_a_card_of_another_format_is_refused(tmp_path):
     card = tmp_path / "card.json"
-    card.write_text(json.dumps({"format": 1}))
+    card.write_text(json.dumps({"format": 1}), "utf-8")
     assert read_card(card, 1, "train again") == {"format": 1}
     with pytest.raises(CoganError, match="is of format 1, this package reads 2; train again"):
         read_card(card, 2, "train again")
-    card.write_text(json.dumps({"n": float("nan")}))
+    card.write_text(json.dumps({"n": float("nan")}), "utf-8")
     with pytest.raises(CoganError, match="is damaged"):
         read_card(card, 1, "train again")

@@ -428,7 +428,7 @@ def test_first_checksum_is_recorded_then_enforced(dust, server, mimics, tmp_path
     product = dust("good")
     with caplog.at_level(logging.WARNING):
         path = fetch(product, tmp_path, progress=False)
-    record = json.loads(Path(f"{path}.json").read_text())
+    record = json.loads(Path(f"{path}.json").read_text("utf-8"))
     assert record["sha256"] == hashlib.sha256(mimics["dust"]).hexdigest()
     assert "later reads are checked" in caplog.text
 
@@ -454,12 +454,12 @@ def test_file_saved_by_hand(dust, mimics, tmp_path):
 
 
 def test_folder_that_cannot_be_written(dust, tmp_path):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", "utf-8")
     assert "Cannot write" in refusal(dust("good"), tmp_path / "file" / "folder")
 
 
 def test_registry_is_complete():
-    for target in tomllib.loads(fetch_module.REGISTRY.read_text())["targets"]:
+    for target in tomllib.loads(fetch_module.REGISTRY.read_text("utf-8"))["targets"]:
         chosen = products(target)
         assert {"DUST", "N_HI"} < {name for product in chosen for name in product.columns}
         for product in chosen:
@@ -483,10 +483,10 @@ def folder(mimics, tmp_path):
 @pytest.fixture
 def no_checksum(monkeypatch, tmp_path_factory):
     """The real registry without the dust map's checksum, which a mimic cannot have."""
-    text = fetch_module.REGISTRY.read_text()
+    text = fetch_module.REGISTRY.read_text("utf-8")
     dust = next(product for product in products() if product.role == "dust")
     changed = tmp_path_factory.mktemp("registry") / "registry.toml"
-    changed.write_text(text.replace(dust.checksum, ""))
+    changed.write_text(text.replace(dust.checksum, ""), "utf-8")
     monkeypatch.setattr(fetch_module, "REGISTRY", changed)
 
 
@@ -589,10 +589,10 @@ def test_error_of_smoothed_white_noise():
 
 def test_fetch_all_from_local_mirrors(server, mimics, no_checksum, tmp_path):
     """The registry's own road, with its addresses turned to the local server."""
-    text = fetch_module.REGISTRY.read_text()
+    text = fetch_module.REGISTRY.read_text("utf-8")
     for product in products():
         server.files[product.file] = mimics[product.role]
         text = text.replace(product.urls[0], server.url("good", product.file))
-    fetch_module.REGISTRY.write_text(text)
+    fetch_module.REGISTRY.write_text(text, "utf-8")
     paths = fetch_all(tmp_path, progress=False)
     assert {path.name for path in paths.values()} == set(server.files)

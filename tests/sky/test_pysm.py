@@ -253,6 +253,6 @@ def test_templates_say_what_they_hold_and_spare_what_is_not_ours(sky, tmp_path):
     with pytest.raises(CoganError, match="not ours.*another folder"):
         write_templates(sky, tmp_path / "pysm")
     assert list(foreign.parent.iterdir()) == [foreign]
-    foreign.write_text("half a download")
+    foreign.write_text("half a download", "utf-8")
     with pytest.raises(CoganError, match="not ours"):
         write_templates(sky, tmp_path / "pysm")

@@ -86,7 +86,7 @@ def test_wrong_column_missing_and_truncated_files(sky, tmp_path):
         path.write_bytes(whole[: int(share * len(whole))])
         with pytest.raises(CoganError, match="damaged"):
             read_sky(path)
-    path.write_text("<html>quota exceeded</html>")
+    path.write_text("<html>quota exceeded</html>", "utf-8")
     with pytest.raises(CoganError, match="damaged"):
         read_sky(path)
 

@@ -1,6 +1,8 @@
 """The network that imitates the solver: shapes, loss, measures, training, files."""
 
+import resource
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from cogan_lib.learn.blocks import Residual, count_parameters
 from cogan_lib.learn.fit import Plan
 from cogan_lib.learn.metrics import max_rel
 from cogan_lib.learn.weights import weights_file
+from tests.forks import answer
 
 TINY = EmulatorSettings(npix=16, channels=7, latent=16, features=8)
 
@@ -209,13 +212,37 @@ def test_a_card_that_asks_for_a_larger_network_is_refused(trained, tmp_path):
             line_emulator.load_emulator(folder)
 
 
+def memory_of_a_refusal(folder: Path) -> tuple[float, str]:
+    """By how many bytes the process grew at its largest while it refused; and the sentence."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    try:
+        line_emulator.load_emulator(folder)
+    except CoganError as error:
+        return 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before), str(error)
+    return 0.0, "taken"
+
+
+def test_a_card_that_claims_a_gigabyte_and_a_half_is_refused_without_it(trained, tmp_path):
+    network, content = line_emulator.load_emulator(trained)
+    folder = line_emulator.save_emulator(tmp_path / "e", network, content)
+    shape = {**content["network"], "latent": 1_200_000}
+    with torch.device("meta"):
+        claimed = Emulator(EmulatorSettings(**shape))
+    assert 1.4e9 < 4 * sum(x.numel() for x in claimed.state_dict().values()) < 2e9
+    card = folder / "emulator.json"
+    write_json(card, {**read_json(card), "network": shape})
+    grown, words = answer(memory_of_a_refusal, folder)
+    assert "too short for the network described" in words
+    assert grown < 100e6, f"{grown / 1e6:.0f} MB"
+
+
 FOLDERS = sorted(line_emulator.WEIGHTS.glob("*/"))
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_weights_that_come_along_are_whole_described_and_small(folder):
     network, content = line_emulator.load_emulator(folder)  # compares checksums
-    card = (line_emulator.WEIGHTS / "README.md").read_text()
+    card = (line_emulator.WEIGHTS / "README.md").read_text("utf-8")
     assert f"`{folder.name}`" in card
     assert network.settings.npix == 32 and len(content["channels"]) == 7
     assert len(content["provenance"]["git_commit"].removesuffix("-dirty")) == 40

@@ -251,7 +251,7 @@ def test_agrees_with_pomme(tmp_path):
     text += "!NUMBER OF COLL PARTNERS\n1\n!COLLISIONS BETWEEN\n1 CO-H2\n"
     text += "!NUMBER OF COLL TRANS\n1\n!NUMBER OF COLL TEMPS\n1\n!COLL TEMPS\n10.0\n"
     text += "!TRANS\n1 2 1 1e-11\n"
-    (tmp_path / "co.dat").write_text(text)
+    (tmp_path / "co.dat").write_text(text, "utf-8")
     line = lines.Line("CO", 1, datafile=str(tmp_path / "co.dat"), molar_mass=28.0)
 
     rng = np.random.default_rng(11)
