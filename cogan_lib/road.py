@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from .base.artefacts import Artefacts
-from .base.checks import check_sampling
 from .base.config import Settings
 from .base.files import read_json, sha256, write_json
 from .base.made_from import joined, read_with_sum, to_header
@@ -34,7 +33,6 @@ from .tiles.geometry import Geometry
 from .tiles.patches import Patches, make_patches
 from .tiles.tiling import cut_tiles, map_to_alm
 from .validation.report import diagnostics, validate
-from .validation.spectra import bin_edges
 
 log = logging.getLogger(__name__)
 
@@ -72,13 +70,6 @@ def geometry(settings: Settings) -> Geometry:
     return Geometry(settings.tile_npix, settings.tile_pixel_arcmin, settings.projection)
 
 
-def _check_pixel(settings: Settings, fwhm_arcmin: float) -> None:
-    """Refuse tiles that do not sample the sky's beam, or hold too few beams for spectra."""
-    check_sampling(settings.tile_pixel_arcmin, fwhm_arcmin)
-    tile = geometry(settings)
-    bin_edges(tile.side_deg, tile.pixel_arcmin, fwhm_arcmin)
-
-
 @STEPS.step(
     "sky.fits",
     "01 (data preparation)",
@@ -106,11 +97,11 @@ def sky_file(settings: Settings) -> Path:
     if settings.sky_path:
         source = Path(settings.sky_path)
         sky, found = read_with_sum(source, read_sky)
-        _check_pixel(settings, sky.fwhm_arcmin)
+        geometry(settings).check_beam(sky.fwhm_arcmin)
         made_from["settings"] = {"sky_path": found}
         facts = {**sky.meta, "origin": "file", "source": source.name, "srcsha": found}
     else:
-        _check_pixel(settings, settings.fwhm_arcmin)
+        geometry(settings).check_beam(settings.fwhm_arcmin)
         made_from["settings"] = STEPS.asked(settings, "sky.fits")
         sky = make_sky(settings.nside, settings.fwhm_arcmin, settings.seed)
         facts = sky.meta
@@ -146,7 +137,7 @@ def patches_file(settings: Settings) -> Path:
         If the tiles do not sample the sky's beam, or too few are left for a split.
     """
     sky, found = read_with_sum(need(settings, "sky.fits"), read_sky)
-    _check_pixel(settings, sky.fwhm_arcmin)
+    geometry(settings).check_beam(sky.fwhm_arcmin)
     patches = make_patches(
         sky,
         geometry(settings),

@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 import healpy as hp
 import numpy as np
 
+from ..base.checks import check_sampling
 from ..base.files import CoganError
 from ..base.threads import in_threads
 from ..sky.maps import check_nside
+from ..validation.spectra import bin_edges
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,21 @@ class Geometry:
     def side_deg(self) -> float:
         """Side of the tile in degrees."""
         return self.npix * self.pixel_arcmin / 60
+
+    def check_beam(self, fwhm_arcmin: float) -> None:
+        """Refuse tiles that do not sample a beam, or hold too few of it for spectra.
+
+        Parameters
+        ----------
+        fwhm_arcmin : float
+
+        Raises
+        ------
+        CoganError
+            With what to change.
+        """
+        check_sampling(self.pixel_arcmin, fwhm_arcmin)
+        bin_edges(self.side_deg, self.pixel_arcmin, fwhm_arcmin)
 
     def grown(self, pixels: int) -> Geometry:
         """Enlarge the tile by `pixels` on every side.
