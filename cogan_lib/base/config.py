@@ -28,7 +28,7 @@ from .checks import check_sampling, check_side
 from .files import CoganError
 from .threads import default_threads
 
-#: In a checkout, or as they came along with an installed package.
+#: In a checkout, or as they came with an installed package.
 PROFILE_FOLDERS = (
     Path(__file__).resolve().parents[2] / "ci" / "profiles",
     Path(__file__).resolve().parent / "profiles",
@@ -276,7 +276,7 @@ def read_profile(name: str | Path) -> tuple[dict, dict[str, dict]]:
         known = ", ".join(sorted(file.stem for file in PROFILE_FOLDER.glob("*.yaml")))
         raise CoganError(
             f"There is no profile {str(name)!r}; choose one of: "
-            f"{known or 'none came along'}; or give the path of a .yaml file."
+            f"{known or 'none came with it'}; or give the path of a .yaml file."
         ) from None
     except (OSError, ValueError) as error:
         raise CoganError(f"The profile {path} is not readable as YAML: {error}.") from error
