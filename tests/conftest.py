@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import cogan_lib  # noqa: F401 - before torch is loaded: threads that wait shall sleep
+import cogan_lib  # noqa: F401 - before torch is loaded: threads that wait sleep
 
 LOCAL = {"127.0.0.1", "::1", "localhost", ""}
 

@@ -1,6 +1,6 @@
 """Processes that cost little, forked from a server that has imported the library; and their death.
 
-What they run stands in `tests.forked`, which the server loads in advance. Where a kill shall hit a
+What they run stands in `tests.forked`, which the server loads in advance. Where a kill is to hit a
 certain moment the process is its own killer: it counts its steps, or what it does to files, and
 sends itself SIGKILL at a given number.
 """

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from cogan_lib import synthesis
 from cogan_lib.base.files import CoganError
 from cogan_lib.sky.skyfile import read_sky, write_sky
 from cogan_lib.synthesis import generate, synthesis_grid, synthesise
@@ -46,6 +47,31 @@ def test_sky_keeps_what_the_tiles_have(sky, trained, co):
     again = cut_tiles(map_to_alm(co.maps["W_CO21"]), GEOMETRY, centres)[:, 8:-8, 8:-8]
     assert np.corrcoef(bare.ravel(), again.ravel())[0, 1] > 0.98
     assert 0.94 < again.var() / bare.var() < 1.06
+
+
+def test_threads_ahead_of_a_gpu_change_no_bit(sky, trained, co, monkeypatch):
+    """The road that a GPU takes: cut in one thread, translate in another, join in this one."""
+    used, ahead = [], synthesis._ahead
+
+    def threaded(work, items, in_thread):
+        used.append(in_thread)
+        return ahead(work, items, True)
+
+    monkeypatch.setattr(synthesis, "_ahead", threaded)
+    again = synthesise(sky, trained, batch_size=500, progress=False)
+    assert used == [False, False]
+    np.testing.assert_array_equal(again.maps["W_CO21"], co.maps["W_CO21"])
+
+
+def test_an_error_in_a_thread_ends_the_synthesis(sky, trained, monkeypatch):
+    def fails(*arguments):
+        raise CoganError("the card has had enough")
+
+    ahead = synthesis._ahead
+    monkeypatch.setattr(synthesis, "generate", fails)
+    monkeypatch.setattr(synthesis, "_ahead", lambda work, items, _: ahead(work, items, True))
+    with pytest.raises(CoganError, match="had enough"):
+        synthesise(sky, trained, batch_size=500, progress=False)
 
 
 def test_sky_file_of_the_result(sky, trained, co, tmp_path):

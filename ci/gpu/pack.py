@@ -129,6 +129,7 @@ def write_manifest(out: Path) -> dict:
     packed = sum(entry["bytes"] for entry in files.values())
     manifest = {
         "commit": git_commit(),
+        "python": PYTHON,
         "files": files,
         "checkout_mib": checkout / 2**20,
         "total_mib": (checkout + packed) / 2**20,

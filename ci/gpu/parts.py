@@ -102,30 +102,20 @@ def paper_part(run: Run, asked: float = 170.0) -> dict:
     }
     budget = 0.5 if run.tiny else max(30.0, min(asked, run.left() - 150))
     for preset, seconds in (("paper", budget), ("cogan", budget / 8)):
-        found[preset] = train_for(run, patches, preset, seconds, f"2048-{preset}", bf16=True)
+        found[preset] = train_for(run, patches, preset, seconds, f"2048-{preset}")
     return found
 
 
-def train_for(
-    run: Run,
-    patches: Patches,
-    preset: str,
-    seconds: float,
-    name: str,
-    bf16: bool = False,
-    seed: int = 1,
-    batch: int = 32,
-) -> dict:
+def train_for(run: Run, patches: Patches, preset: str, seconds: float, name: str) -> dict:
     """Train a preset for so long; the numbers of its log, and the checkpoint in ``work/name``."""
     n_inputs, n_targets = patches.inputs.shape[1], patches.targets.shape[1]
-    batch = min(4 if run.tiny else batch, int((patches.split == 0).sum()))
+    batch = min(4 if run.tiny else 32, int((patches.split == 0).sum()))
     settings = replace(
         preset_settings(preset, n_inputs, n_targets, batch, run.tiny),
         device=run.device,
         max_minutes=seconds / 60,
         max_epochs=100_000,
-        precision="bf16-mixed" if bf16 and run.device == "cuda" else "32-true",
-        seed=seed,
+        precision="bf16-mixed" if run.device == "cuda" else "32-true",
     )
     start = time.monotonic()
     if run.device == "cuda":

@@ -193,7 +193,7 @@ class Artefacts(dict):
         return found
 
     def record(self, settings: Settings, name: str, **sums: str) -> dict:
-        """Write down what an artefact shall say it was made from (see `made_from`).
+        """Write down what an artefact says it was made from (see `made_from`).
 
         Parameters
         ----------

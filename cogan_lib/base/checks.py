@@ -120,7 +120,7 @@ def check_alike(what: str, one: np.ndarray, other: np.ndarray) -> tuple[np.ndarr
 
 
 def check_side(npix: int, least: int = 0) -> None:
-    """Check the side of tiles that a network shall see; it halves them twice.
+    """Check the side of tiles that a network will see; it halves them twice.
 
     Parameters
     ----------

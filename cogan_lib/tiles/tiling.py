@@ -240,7 +240,7 @@ class Joiner:
         ----------
         start : int
         tiles : ndarray, shape (n, n_maps, npix, npix)
-            In the unit that the maps shall have.
+            In the unit that is wanted of the maps.
 
         Raises
         ------

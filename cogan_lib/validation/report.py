@@ -65,7 +65,7 @@ def validate(
     generated : ndarray, shape (n, npix, npix)
         W in K km/s; tile i shows the place of the test tile i.
     target : str
-        Which of the test tiles' target columns it shall be like.
+        Which of the test tiles' target columns it is compared with.
     seed : int
         For the draws.
     baseline : optional

@@ -1,5 +1,6 @@
 """The GPU script runs whole on a CPU, at toy size, and its results become the book's record."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -104,6 +105,20 @@ def test_weights_are_taken_over_in_half_precision(results, tmp_path, monkeypatch
         collect.compare(results / "real.tar", ["members-9"])
 
 
+def test_what_no_card_has_measured_comes_first(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(GPU))
+    run_gpu = importlib.import_module("run")
+    record = tmp_path / "book" / "results" / "gpu" / "gpu.json"
+    record.parent.mkdir(parents=True)
+    monkeypatch.setattr(run_gpu, "ROOT", tmp_path)
+    assert run_gpu.unmeasured_first() == list(run_gpu.PARTS)
+    measured = {"numbers": {"cogan": {}, "paper": "no time left"}}
+    parts = dict.fromkeys(("machine", "steps", "real", "paper", "synthesis", "lines"), measured)
+    record.write_text(json.dumps({"parts": parts}), "utf-8")
+    wanted = ["processes", "compiled", "paper", "synthesis", "machine", "steps", "real", "lines"]
+    assert run_gpu.unmeasured_first() == wanted
+
+
 def test_a_damaged_pack_is_refused(packed, tmp_path):
     for path in packed.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -111,6 +126,13 @@ def test_a_damaged_pack_is_refused(packed, tmp_path):
         stream.write(b"more")
     with pytest.raises(CoganError, match="missing or damaged"):
         pack.check_manifest(tmp_path)
+
+
+def test_a_folder_that_is_no_pack(tmp_path):
+    command = [sys.executable, str(GPU / "run.py"), str(tmp_path), str(tmp_path / "results")]
+    done = subprocess.run([*command, "--work", str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 1 and "is no pack; make one" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_too_much_does_not_travel(packed, monkeypatch):

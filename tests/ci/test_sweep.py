@@ -13,7 +13,7 @@ from tests.books import notebook, save
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: Seed 2 takes its worker down with it the first time, seed 3 fails until somebody mends it.
+#: Seed 2 takes its worker down with it the first time, seed 3 fails until somebody fixes it.
 SKY = notebook(
     "Sky",
     'run_dir: str = "runs/laptop"\nseed: int = 1\nnside: int = 256',
@@ -22,7 +22,7 @@ SKY = notebook(
     "with open(marks / str(seed), 'a') as stream:\n    stream.write(f'{os.getpid()} ')\n"
     "if seed == 2 and len((marks / '2').read_text().split()) == 1:\n"
     "    os.kill(os.getppid(), signal.SIGKILL)\n    time.sleep(200)\n"
-    "if seed == 3 and not Path('mended').exists():\n"
+    "if seed == 3 and not Path('fixed').exists():\n"
     "    raise ValueError('this seed is unlucky\\nand more about it')\n"
     "numbers = {'seed': seed, 'list': [1, 2], 'deep': {'x': seed / 2}}\n"
     "threads = int(os.environ['OMP_NUM_THREADS'])\n"
@@ -84,7 +84,7 @@ def test_lost_workers_failed_runs_and_going_on(book, monkeypatch, capsys):
     assert "this seed is unlucky" in executed and "nside = 512" in executed
     assert "seed=3: 01-sky: ValueError" in capsys.readouterr().out
 
-    (book / "mended").write_text("", "utf-8")
+    (book / "fixed").write_text("", "utf-8")
     assert run(book, *arguments) == 0
     assert [len(attempts(book)[seed]) for seed in "123"] == [1, 2, 2], "only what had failed"
     assert "3 runs, 2 of them done before" in capsys.readouterr().out
