@@ -80,7 +80,8 @@ def validate(mock=TILES, target="W_CO21", **changes):
 
 
 def sharp(**changes):
-    given = {"real": TILES, "generated": TILES, "blocks": BLOCKS, "seed": 1} | BEAM
+    given = {"real": TILES, "generated": TILES, "blocks": BLOCKS, "seed": 1, "noise": None}
+    given |= BEAM
     return two_sample.sharp_verdict(**given | changes)
 
 
@@ -354,6 +355,8 @@ TABLE = {
     "verdict of few draws": (lambda: sharp(draws=5), "use >= 99"),
     "verdict of one block": (lambda: sharp(blocks=0 * BLOCKS), "blocks"),
     "verdict of shared blocks": (lambda: sharp(generated_blocks=BLOCKS), "both real and generated"),
+    "verdict of other noise": (lambda: sharp(noise=TILES[:2]), "The noise tiles have shape"),
+    "verdict of NaN noise": (lambda: sharp(noise=spoilt(TILES, NAN)), "The noise tiles hold NaN"),
     "verdict of infinities": (lambda: sharp(real=spoilt(TILES, INF)), "The real tiles hold NaN"),
     "Minkowski of tiny tiles": (
         lambda: morphology.minkowski(TILES[:, :4, :4], pixel_arcmin=15.0),

@@ -33,7 +33,7 @@ def blocks_of(n, corners=4):
 
 
 def verdict_of(real, generated, blocks, **options):
-    options = {"pixel_arcmin": PIXEL, "fwhm_arcmin": FWHM, "seed": 1} | options
+    options = {"pixel_arcmin": PIXEL, "fwhm_arcmin": FWHM, "seed": 1, "noise": None} | options
     report = sharp_verdict(real, generated, blocks=blocks, **options)
     json.dumps(report, allow_nan=False)  # finite and of plain types
     return report
