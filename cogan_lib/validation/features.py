@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+from scipy.fft import fft2, ifft2
 
 from . import morphology, spectra
 from .amplitude import asinh_scale
@@ -81,15 +82,15 @@ def texture(y: np.ndarray, fwhm_px: float) -> np.ndarray:
     offset = np.hypot(k[:, None] - centre * np.sin(angle), k - centre * np.cos(angle))
     bands = np.exp(-((offset / (0.4 * centre)) ** 2) / 2)  # (scales, directions, npix, npix)
     bands[..., 0, 0] = 0  # blind to the mean
-    transform = np.fft.fft2((y - y.mean(axis=(1, 2), keepdims=True)) * spectra.apodisation(npix, 1))
+    transform = fft2((y - y.mean(axis=(1, 2), keepdims=True)) * spectra.apodisation(npix, 1))
     first, second = [], {}
     for j, t in product(range(centres.size), range(DIRECTIONS)):
-        modulus = np.abs(np.fft.ifft2(transform * bands[j, t]))
+        modulus = np.abs(ifft2(transform * bands[j, t], overwrite_x=True))
         level = modulus.mean(axis=(1, 2)) + 1e-6
         first.append(np.log(level))
-        again = np.fft.fft2(modulus)
+        again = fft2(modulus)
         for wider, other in product(range(j + 1, centres.size), range(DIRECTIONS)):
-            s2 = np.abs(np.fft.ifft2(again * bands[wider, other])).mean(axis=(1, 2))
+            s2 = np.abs(ifft2(again * bands[wider, other], overwrite_x=True)).mean(axis=(1, 2))
             apart = (other - t) % DIRECTIONS
             key = j, wider, min(apart, DIRECTIONS - apart)
             second[key] = second.get(key, 0) + s2 / level
