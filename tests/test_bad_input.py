@@ -297,8 +297,6 @@ TABLE = {
         lambda: spectra.power_spectra(TILES, **GRID | {"edges": (60, NAN)}),
         "do not rise",
     ),
-    "taper as wide as the tile": (lambda: spectra.apodisation(32, 15.0, 4.0), "leave nothing"),
-    "taper NaN": (lambda: spectra.apodisation(32, 15.0, NAN), "leave nothing"),
     "bins of a beam below zero": (lambda: spectra.bin_edges(8.0, 15.0, -5.0), "fwhm_arcmin is -5"),
     "bins of a tile of no size": (lambda: spectra.bin_edges(0.0, 15.0, 45.0), "side_deg is 0.0"),
     "bins of a wide beam": (lambda: spectra.bin_edges(8.0, 15.0, 600.0), "use larger tiles"),

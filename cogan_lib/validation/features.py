@@ -82,7 +82,7 @@ def texture(y: np.ndarray, fwhm_px: float) -> np.ndarray:
     offset = np.hypot(k[:, None] - centre * np.sin(angle), k - centre * np.cos(angle))
     bands = np.exp(-((offset / (0.4 * centre)) ** 2) / 2)  # (scales, directions, npix, npix)
     bands[..., 0, 0] = 0  # blind to the mean
-    transform = fft2((y - y.mean(axis=(1, 2), keepdims=True)) * spectra.apodisation(npix, 1))
+    transform = fft2((y - y.mean(axis=(1, 2), keepdims=True)) * spectra.apodisation(npix))
     first, second = [], {}
     for j, t in product(range(centres.size), range(DIRECTIONS)):
         modulus = np.abs(ifft2(transform * bands[j, t], overwrite_x=True))

@@ -86,7 +86,7 @@ class NaMaster:
         import pymaster
 
         self.nmt, self.side = pymaster, np.radians(shape.side_deg)
-        self.window = apodisation(shape.npix, shape.pixel_arcmin)
+        self.window = apodisation(shape.npix)
         # it wants a bin for the power below ours too
         self.bins = pymaster.NmtBinFlat(np.append(edges[0] / 5, edges[:-1]), edges)
         self.workspace = pymaster.NmtWorkspaceFlat()

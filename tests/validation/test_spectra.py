@@ -51,27 +51,79 @@ def test_a_beam_too_wide_for_the_tile_is_refused():
         bin_edges(8.0, 15.0, 300.0)
 
 
-def test_window_is_c2_and_trimmed():
-    window = apodisation(64, 7.5, apodise_deg=1.0, trim_px=2)
+def test_window_is_a_cosine_over_a_quarter_at_each_edge():
+    window = apodisation(64)
     row = window[32]
-    assert np.all(row[:2] == 0) and np.all(row[-2:] == 0)
-    # Ninth pixel inside the trim lies 8 pixels = 1 deg from the nearest pixel outside it.
-    assert row[9] == 1 and row[8] == pytest.approx(0.5 * (1 - np.cos(np.pi * 7 / 8)))
-    assert row[5] == pytest.approx(0.5)
-    np.testing.assert_array_equal(window, window.T)
+    assert np.all(row[16:48] == 1) and row[0] == pytest.approx(np.sin(np.pi / 64) ** 2)
+    assert (row[7] + row[8]) / 2 == pytest.approx(0.5)  # half of the height at an eighth
+    np.testing.assert_allclose(window, np.outer(row, row))
     np.testing.assert_array_equal(window, window[::-1])
-    assert np.all(apodisation(8, 7.5, apodise_deg=0) == 1)
 
 
-@pytest.mark.parametrize("trim_px", [0, 1])
-def test_white_noise_level_is_variance_times_pixel_area(trim_px):
+def test_white_noise_level_is_variance_times_pixel_area():
     noise = 3.0 * np.random.default_rng(1).standard_normal((400, NPIX, NPIX))
-    _, spectra = power_spectra(noise, **GRID, trim_px=trim_px)
+    _, spectra = power_spectra(noise, **GRID)
     level = 9.0 * np.radians(PIXEL / 60) ** 2
     error = spectra.std(axis=0) / np.sqrt(len(noise)) / level
-    pull = (spectra.mean(axis=0) / level - 1) / error
-    # The subtracted mean takes a trace of the first bin, no more.
-    assert np.all(np.abs(pull[1:]) < 4) and abs(pull[0] * error[0]) < 0.03
+    assert np.all(np.abs(spectra.mean(axis=0) / level - 1) < 4 * error)
+
+
+def steep_tiles(slope, fwhm, n, seed, hole=None):
+    """Tiles cut from periodic fields eight times as wide, and the mean of C over the bins' modes.
+
+    C_ell = (ell / 300)^slope B_ell^2 down to an eighth of a tile's fundamental multipole; nothing
+    in bin number `hole`.
+    """
+
+    def spectrum(ell):
+        power = (np.maximum(ell, 1) / 300) ** slope * beam_power(ell, fwhm) * (ell > 0)
+        return power if hole is None else power * ((ell < EDGES[hole]) | (ell >= EDGES[hole + 1]))
+
+    rng, wide, pixel = np.random.default_rng(seed), 8 * NPIX, np.radians(PIXEL / 60)
+    amplitude = np.sqrt(
+        spectrum(2 * np.pi * np.hypot(*np.meshgrid(*2 * [np.fft.fftfreq(wide, pixel)])))
+    )
+    tiles = []
+    for _ in range(n // 64):
+        field = (
+            np.fft.ifft2(np.fft.fft2(rng.standard_normal((wide, wide))) * amplitude).real / pixel
+        )
+        tiles.append(field.reshape(8, NPIX, 8, NPIX).swapaxes(1, 2).reshape(64, NPIX, NPIX))
+    return np.concatenate(tiles), mean_over_modes(spectrum)
+
+
+@pytest.mark.parametrize(
+    ("slope", "fwhm", "low", "high"),
+    [
+        (-2.0, 0.0, 0.90, 1.10),
+        (-2.6, 0.0, 0.90, 1.17),
+        (-3.3, 0.0, 0.90, 1.24),
+        (-2.6, 24.3, 0.90, 1.20),  # the beam makes the spectrum steeper still
+        (-3.3, 24.3, 0.90, 1.32),
+    ],
+)
+def test_steep_spectra_hardly_leak(slope, fwhm, low, high):
+    tiles, truth = steep_tiles(slope, fwhm, n=512, seed=1)
+    spectra = power_spectra(tiles, **GRID)[1] / truth
+    error = spectra.std(axis=0) / np.sqrt(len(tiles))
+    ratio = spectra.mean(axis=0)
+    assert np.all((ratio > low - 2 * error) & (ratio < high + 2 * error)), ratio
+
+
+def test_a_bin_without_power_shows_little():
+    tiles, _ = steep_tiles(-2.6, 0.0, n=256, seed=2, hole=3)
+    usual, _ = steep_tiles(-2.6, 0.0, n=256, seed=3)
+    empty, full = (power_spectra(x, **GRID)[1].mean(axis=0) for x in (tiles, usual))
+    assert empty[3] / full[3] < 0.22  # what crosses an edge between two bins
+    np.testing.assert_allclose(np.delete(empty / full, 3), 1, atol=0.15)
+
+
+def test_slopes_and_curvature_across_a_tile_are_no_waves():
+    x, y = np.meshgrid(*2 * [np.linspace(-1, 1, NPIX)])
+    surface = (3 + 2 * x - y + 0.5 * x * y - x**2 + 2 * y**2)[None]
+    noise = 1e-3 * np.random.default_rng(4).standard_normal((1, NPIX, NPIX))
+    alone = power_spectra(noise, **GRID)[1]
+    np.testing.assert_allclose(power_spectra(surface + noise, **GRID)[1], alone, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("slope", "tolerance"), [(0.0, 0.03), (-1.0, 0.04), (-2.0, 0.20)])
@@ -175,27 +227,21 @@ def test_bad_bins_windows_and_pairs_are_refused():
         power_spectra(tiles, pixel_arcmin=PIXEL, edges=[60, 61, 62])
     with pytest.raises(CoganError, match="do not rise"):
         power_spectra(tiles, pixel_arcmin=PIXEL, edges=[100, 60])
-    with pytest.raises(CoganError, match="leave nothing"):
-        power_spectra(tiles, **GRID, apodise_deg=5.0)
     with pytest.raises(CoganError, match="same centres"):
         power_spectra(tiles, tiles[:2], **GRID)
 
 
 @pytest.mark.namaster
 @pytest.mark.parametrize("slope", [0.0, -1.0])
-def test_agrees_with_namaster(slope):
-    """Same window to rounding, bandpowers within 6 %; one tile's own error is 10-40 %.
+def test_agrees_with_namaster_where_that_does_not_leak(slope):
+    """Bandpowers within 8 % for spectra that are not steep; one tile's own error is 10-40 %.
 
-    NaMaster divides by its coupling matrix and so needs a bin for the power below ours too.
+    NaMaster divides by its coupling matrix and so needs a bin for the power below ours too. Steeper
+    spectra leak into it from below that bin.
     """
     nmt = pytest.importorskip("pymaster", reason="pymaster (NaMaster) is not installed")
     tiles, *_ = gaussian_tiles(40, seed=7, slope=slope)
-    side = np.radians(8.0)
-    mask = np.zeros((NPIX, NPIX))
-    mask[1:-1, 1:-1] = 1
-    window = nmt.mask_apodization_flat(mask, side, side, aposize=1.0, apotype="C2")
-    np.testing.assert_allclose(window, apodisation(NPIX, PIXEL, 1.0, trim_px=1), atol=1e-6)
-
+    side, window = np.radians(8.0), apodisation(NPIX)
     bins = nmt.NmtBinFlat(np.append(10, EDGES[:-1]), np.append(60, EDGES[1:]))
     workspace, spectra = nmt.NmtWorkspaceFlat(), []
     for tile in tiles:
@@ -206,8 +252,8 @@ def test_agrees_with_namaster(slope):
         coupled = nmt.compute_coupled_cell_flat(field, field, bins)
         spectra.append(workspace.decouple_cell(coupled)[0][1:])
     theirs = np.array(spectra)[:, IN_BEAM]
-    ours = power_spectra(tiles, **GRID, apodise_deg=1.0, trim_px=1)[1][:, IN_BEAM]
+    ours = power_spectra(tiles, **GRID)[1][:, IN_BEAM]
     ratio = ours.mean(axis=0) / theirs.mean(axis=0)
-    assert np.all(np.abs(ratio - 1) < 0.06), ratio
+    assert np.all(np.abs(ratio - 1) < 0.08), ratio
     for b in range(IN_BEAM.sum()):
-        assert np.corrcoef(np.log(ours[:, b]), np.log(theirs[:, b]))[0, 1] > 0.95
+        assert np.corrcoef(np.log(ours[:, b]), np.log(theirs[:, b]))[0, 1] > 0.9
