@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from scipy.stats import binom
 
 from cogan_lib.base.files import CoganError
-from cogan_lib.validation.blocks import separate_blocks
+from cogan_lib.validation.blocks import separate_blocks, swap_p_value
+from cogan_lib.validation.features import tile_features
 from cogan_lib.validation.two_sample import TESTS, sharp_verdict
 from tests.toys import gaussian_tiles
 
@@ -133,11 +135,80 @@ def test_false_alarms_are_as_rare_as_promised():
         report = verdict_of(real, generated, blocks_of(10, 3), **options)
         p_values.append([report["p_value"], *(report[name]["p_value"] for name in TESTS)])
         if draw < 20:
-            by_tile.append(verdict_of(real, generated, np.arange(30), **options)["p_value"])
+            report = verdict_of(real, generated, np.arange(30), **options)
+            by_tile.append(report["minkowski"]["p_value"])
     p_values = np.array(p_values)
     assert np.all((p_values < 0.05).mean(axis=0) <= 0.12)
     assert np.all(np.abs(p_values.mean(axis=0) - 0.5) < 0.13)
     assert np.mean(np.array(by_tile) < 0.05) >= 0.2  # why blocks are exchanged, and not tiles
+
+
+def instrument(shape, seed):
+    """Beam-smoothed noise, as an instrument adds it."""
+    noise = gaussian_filter(np.random.default_rng(seed).standard_normal(shape), (0, 1.5, 1.5))
+    return 0.2 * noise / noise.std()
+
+
+def test_two_noise_draws_of_one_sky_pass_and_the_bare_sky_fails():
+    """The null by value: 5 % false alarms. Without noise it is false, whatever the generator."""
+    p_values, bare = [], []
+    for draw in range(200):
+        sky = 0.7 * np.exp(log_skies(10, draw, corners=1))
+        real, again = (sky + instrument(sky.shape, (draw, i)) for i in range(2))
+        given = real, sky, blocks_of(10, 1)
+        options = {"seed": draw, "draws": 199}
+        report = verdict_of(*given, noise=again - sky, **options)
+        assert report["noise_added"]
+        p_values.append([report["p_value"], *(report[name]["p_value"] for name in TESTS)])
+        if draw < 30:
+            report = verdict_of(*given, **options)
+            bare.append(report["passes"])
+            assert not report["noise_added"]
+        if draw == 0:  # noise is nothing but added, and before anything else
+            whole = verdict_of(real, again, blocks_of(10, 1), **options) | {"noise_added": True}
+            assert whole == verdict_of(*given, noise=again - sky, **options)
+    p_values = np.array(p_values)
+    low, high = binom.interval(0.998, len(p_values), 0.05)
+    alarms = (p_values < 0.05).sum(axis=0)
+    assert np.all(alarms <= high) and low <= alarms[0], alarms
+    assert np.all(np.abs(p_values.mean(axis=0) - 0.5) < 0.07)
+    assert np.mean(bare) <= 0.3
+
+
+def test_a_factor_between_independent_maps_is_found_by_their_pairs():
+    """Places of very different brightness, which both maps share; all else is independent."""
+    found = {}
+    for factor in (1.0, 1.3, 2.0):
+        p_values = []
+        for draw in range(40):
+            place = np.exp(np.random.default_rng((draw, 9)).normal(0, 1.5, (17, 1, 1)))
+            seeds = 2 * draw, 2 * draw + 1
+            one, other = (place * clouds(0.5 * log_skies(17, s, corners=1), s) for s in seeds)
+            options = {"seed": draw, "draws": 199}
+            report = verdict_of(one, factor * other, blocks_of(17, 1), **options)
+            p_values.append([report["p_value"], *(report[name]["p_value"] for name in TESTS)])
+        shares = (np.array(p_values) < 0.05).mean(axis=0)
+        found[factor] = dict(zip(("all", *TESTS), shares, strict=True))
+    assert max(found[1.0].values()) <= 0.15
+    for factor, least in ((1.3, 0.4), (2.0, 0.95)):
+        others = [found[factor][name] for name in ("spectrum", "minkowski", "pdf")]
+        assert found[factor]["paired_spectrum"] >= max(least, 3 * max(others)), found
+    assert found[1.3]["all"] > 0.2 and found[2.0]["all"] > 0.9
+
+
+def test_pairs_are_swapped_as_in_chapter_5():
+    """All 2^k swaps: the p-value is that of `swap_p_value`, and unpaired there is none."""
+    common, rest, other = (log_skies(8, seed) for seed in (1, 2, 3))
+    real, generated = clouds(common + 0.5 * rest, 4), 1.2 * clouds(common + 0.5 * other, 5)
+    blocks = blocks_of(8)
+    report = verdict_of(real, generated, blocks)["paired_spectrum"]
+    features = tile_features(np.concatenate([real, generated]), PIXEL, FWHM)["spectrum"]
+    expected = swap_p_value(*np.split(features, 2), blocks, seed=1)
+    assert report["p_value"] == pytest.approx(expected, abs=1e-6) and 0 < report["distance"] < 1
+    tiles, blocks = clouds(log_skies(12, 1, 1), 2), blocks_of(12, 1)
+    halves = {"blocks": blocks[:6], "generated_blocks": blocks[6:]}
+    report = verdict_of(tiles[:6], tiles[6:], **halves)
+    assert "paired_spectrum" not in report and "paired" not in report["verdict"]
 
 
 @pytest.mark.parametrize("number", [15, pytest.param(40, marks=pytest.mark.slow)])
