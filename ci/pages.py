@@ -18,6 +18,7 @@ from pathlib import Path
 
 import beside  # noqa: F401 - the library beside it, not an installed one
 import jinja2
+import numpy as np
 import yaml
 from book_tables import LIBRARY, profile_names
 from formats import duration, extent, limit_seconds, megabytes, run_of, times
@@ -243,6 +244,8 @@ FILTERS = {
     "number": format,
     "extent": extent,
     "ends": lambda values, spec, to=" to ": f"{values[0]:{spec}}{to}{values[-1]:{spec}}",
+    "interval": lambda ends, spec: f"[{ends['low']:{spec}}, {ends['high']:{spec}}]",
+    "at": lambda values, places, place: float(np.interp(place, places, values)),
     "duration": duration,
     "times": times,
     "megabytes": megabytes,

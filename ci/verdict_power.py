@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("sky", type=Path, help="sky file with dust, HI, CO and the CO's error")
     parser.add_argument("report", type=Path, help="JSON file to write")
-    parser.add_argument("--trials", type=int, default=100, help="of each case (default: 100)")
+    parser.add_argument("--trials", type=int, default=80, help="of each case (default: 80)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     if options.trials < 1:
@@ -178,4 +178,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except CoganError as error:
-        sys.exit(str(error))
+        sys.exit(f"Error: {error}")

@@ -30,6 +30,7 @@ from .sky.embedded import make_sky
 from .sky.skyfile import Sky, read_sky, write_sky
 from .synthesis import generate, synthesise
 from .tiles.geometry import Geometry
+from .tiles.instrument import noise_tiles
 from .tiles.patches import Patches, make_patches
 from .tiles.tiling import cut_tiles, map_to_alm
 from .validation.report import diagnostics, validate
@@ -351,15 +352,15 @@ def co_sky_file(settings: Settings) -> Path:
     REPORT,
     "05 (validation)",
     settings=("seed",),
-    inputs=("co.fits", "patches.npz", "checkpoint"),
+    inputs=("co.fits", "sky.fits", "patches.npz", "checkpoint"),
     whole=REPORT,
 )
 def report(settings: Settings) -> Path:
     """Compare ``co.fits`` with the real CO of the test tiles: ``validation`` in ``report.json``.
 
-    The CO sky is cut where the real one was. For each target the section holds what `validate`
-    finds, the score of the log-linear fit that the network has to beat, and under ``tiles_bare``
-    some numbers of the test tiles translated one by one, without joining and without sky around.
+    The CO sky is cut where the real one was, and given the noise of the real one. Each target's
+    section holds what `validate` finds, the score of the log-linear fit that the network has to
+    beat, and under ``tiles_bare`` some numbers of the test tiles translated one by one.
 
     Parameters
     ----------
@@ -375,23 +376,25 @@ def report(settings: Settings) -> Path:
         If the checkpoint is not one of these tiles; as `validate`.
     """
     run = Path(settings.run_dir)
-    co, found = read_with_sum(need(settings, "co.fits"), read_sky)
+    (co, co_sum), (sky, sky_sum) = (
+        read_with_sum(need(settings, name), read_sky) for name in ("co.fits", "sky.fits")
+    )
     patches = Patches.load(need(settings, "patches.npz"))
     trained = load_checkpoint(need(settings, "checkpoint"))
     check_matches(trained, patches)
     trained.generator.to(device(settings))
-    sums = {"co.fits": found, "patches.npz": patches.checksum()}
+    sums = {"co.fits": co_sum, "sky.fits": sky_sum, "patches.npz": patches.checksum()}
     made_from = STEPS.record(settings, REPORT, **sums)
     train_tiles, test = patches.select("train"), patches.select("test")
     bare = generate(trained, test.inputs, test.targets)
     tile, sections = Geometry(**test.meta["geometry"]), {}
     for i, name in enumerate(test.meta["target_columns"]):
-        alm = map_to_alm(co.maps[name])
-        generated = cut_tiles(alm, tile, test.lonlat, settings.thread_count)
+        generated = cut_tiles(map_to_alm(co.maps[name]), tile, test.lonlat, settings.thread_count)
+        noise = noise_tiles(sky, name, tile, test.lonlat, settings.seed, settings.thread_count)
         fit = fit_loglinear(train_tiles.inputs, train_tiles.targets[:, i])
-        sections[name] = validate(test, generated, name, seed=settings.seed, baseline=fit)
-        other = validate(test, bare[:, i], name, seed=settings.seed)
-        sections[name]["tiles_bare"] = diagnostics(other)
+        options = {"noise": noise, "seed": settings.seed}
+        sections[name] = validate(test, generated, name, **options, baseline=fit)
+        sections[name]["tiles_bare"] = diagnostics(validate(test, bare[:, i], name, **options))
     add_to_report(run, "validation", sections)
     add_to_report(run, "provenance", run_provenance(settings))
     return add_to_report(run, "made_from", made_from)  # last: where it fits, the section does

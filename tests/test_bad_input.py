@@ -22,6 +22,7 @@ from cogan_lib.sky import embedded, maps, prepare, pysm, skyfile
 from cogan_lib.sky.skyfile import Sky
 from cogan_lib.tiles import patches, scaling, tiling
 from cogan_lib.tiles.geometry import Geometry
+from cogan_lib.tiles.instrument import noise_map
 from cogan_lib.tiles.scaling import Scaling
 from cogan_lib.validation import amplitude, morphology, report, spectra, two_sample
 from cogan_lib.validation.blocks import block_interval, separate_blocks, sky_blocks, swap_p_value
@@ -75,8 +76,8 @@ def validate(mock=TILES, target="W_CO21", **changes):
             "fwhm_arcmin": given["fwhm_arcmin"],
         },
     )  # fmt: skip
-    options = {"thresholds": changes["thresholds"]} if "thresholds" in changes else {}
-    return report.validate(test, mock, target, seed=1, **options)
+    options = {key: changes[key] for key in ("thresholds", "noise") if key in changes}
+    return report.validate(test, mock, target, **{"noise": None, "seed": 1} | options)
 
 
 def sharp(**changes):
@@ -336,6 +337,16 @@ TABLE = {
     ),
     "validation of three tiles": (lambda: validate(real=TILES[:3], mock=TILES[:3]), "at least 4"),
     "validation of NaN": (lambda: validate(mock=spoilt(TILES)), "The generated tiles hold NaN"),
+    "validation with noise of two sizes": (
+        lambda: validate(noise=TILES[:3]),
+        "The noise tiles have shape",
+    ),
+    "validation with noise NaN": (lambda: validate(noise=spoilt(TILES)), "The noise tiles hold"),
+    "noise of negative errors": (
+        lambda: noise_map(np.full(48, -0.1), 2000.0, 1),
+        "errors are negative",
+    ),
+    "noise of an error NaN": (lambda: noise_map(np.full(48, NAN), 2000.0, 1), "needs real numbers"),
     "validation of two sizes": (lambda: validate(mock=TILES[:, :16, :16]), "same geometry"),
     "validation of one channel": (lambda: validate(inputs=PAIR[:, :1]), "The inputs have shape"),
     "validation without centres": (

@@ -31,7 +31,7 @@ def spectra_bands(sections: Mapping[str, Mapping]) -> Figure:
     """Power spectra of real and generated tiles (top) and their ratio (bottom) of each target.
 
     The grey band of the lower panel is the real tiles' 2.5-97.5 % interval over their median; the
-    bars are the 68 % interval of the ratio of the medians, from blocks of sky drawn at random.
+    bars are the 95 % interval of the tiles' own ratio, from blocks of sky drawn at random.
 
     Parameters
     ----------
@@ -55,15 +55,14 @@ def spectra_bands(sections: Mapping[str, Mapping]) -> Figure:
         top.legend()
         low, high = np.array(real["low"]) / median, np.array(real["high"]) / median
         bottom.fill_between(ell, low, high, color=REAL, alpha=0.13, lw=0)
-        curves = [("generated sky", spectrum["median_ratio"], GENERATED, "-")]
-        standardised = section["spectrum_standardised"]["median_ratio"]
-        curves.append(("generated sky, standardised", standardised, GENERATED, ":"))
+        curves = [("generated sky, tile by tile", spectrum["paired_ratio"], GENERATED, "-")]
+        curves.append(("ratio of the medians", spectrum["median_ratio"], GENERATED, ":"))
         if "tiles_bare" in section:
-            bare = section["tiles_bare"]["spectrum"]["median_ratio"]
+            bare = section["tiles_bare"]["spectrum"]["paired_ratio"]
             curves.append(("bare tiles", bare, BASE, "--"))
         for label, ratio, colour, line in curves:
             bottom.plot(ell, ratio, color=colour, ls=line, marker="o", ms=3, label=label)
-        chance = np.array([spectrum["median_ratio_68"][end] for end in ("low", "high")])
+        chance = np.array([spectrum["paired_ratio_95"][end] for end in ("low", "high")])
         bottom.vlines(ell, *chance, color=GENERATED, lw=1.2)
         bottom.axhline(1, color="0.4", lw=0.8)
         bottom.set(yscale="log", ylabel="generated / real")

@@ -55,6 +55,49 @@ def middle_of(members: np.ndarray | list[np.ndarray]) -> np.ndarray:
     return CO_SOFTENING * np.sinh(np.mean([asinh_scale(w) for w in members], axis=0))
 
 
+def r2_sums(real: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Find what R^2 needs of each tile: R^2 of any set of tiles is `r2_of` the sum over them.
+
+    Parameters
+    ----------
+    real, predicted : ndarray of one shape, (n, ...)
+        W in K km/s.
+
+    Returns
+    -------
+    ndarray, shape (n, 4)
+        Of y = asinh(W / 0.3 K km/s): number, sum of y, of y^2, and of the squared residual.
+
+    Raises
+    ------
+    CoganError
+        If shapes differ, or a value is not finite.
+    """
+    real, predicted = check_alike("R2", real, predicted)
+    y = asinh_scale(real).reshape(len(real), -1)
+    residual = y - asinh_scale(predicted).reshape(len(real), -1)
+    parts = [np.full(len(y), y.shape[1]), *((v).sum(axis=1) for v in (y, y**2, residual**2))]
+    return np.stack(parts, axis=1)
+
+
+def r2_of(sums: np.ndarray) -> float:
+    """Compute R^2 from sums.
+
+    Parameters
+    ----------
+    sums : ndarray, shape (n, 4)
+        Rows of `r2_sums`.
+
+    Returns
+    -------
+    float
+        0 if all real values are alike.
+    """
+    n, y, squares, residual = sums.sum(axis=0)
+    variance = squares - y**2 / n
+    return float(1 - residual / variance) if variance > 0 else 0.0
+
+
 def r2_score(real: np.ndarray, predicted: np.ndarray) -> float:
     """Compute the share of the variance of asinh(W / 0.3 K km/s) that a prediction explains.
 

@@ -86,7 +86,7 @@ def block_interval(
     statistic: Callable[[np.ndarray], np.ndarray],
     blocks: np.ndarray,
     seed: int,
-    level: float = 0.68,
+    level: float = 0.95,
     draws: int = 500,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Interval of a statistic if other blocks of such sky had been held out (block bootstrap).

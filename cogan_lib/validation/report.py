@@ -6,9 +6,17 @@ Minkowski functionals and the structures above a threshold (shape). For each, `v
 - the real and the generated median with the interval of 2.5-97.5 % of the tiles;
 - ``inside_2sigma``: the share of points at which the generated median lies within the real
   interval, which is what arXiv:2604.16167 means by "consistent within 2 sigma";
-- ratios of the medians, generated over real;
+- ratios, generated over real: of the power tile by tile (`power`), and of the medians;
 - ``p_value``: a test for a systematic difference, far sharper than the interval (see
   `swap_p_value`).
+
+**Noise.** The real map has the instrument's noise, a generated one has not, which every statistic
+would find. So noise is drawn anew (`tiles.instrument`) and added to the generated tiles before
+anything is compared with the real ones; only R^2 and the correlation of real and generated, which
+ask how well the one predicts the other, are those of the generated map itself.
+
+**Intervals** are of 95 %, over blocks of sky (`blocks.block_interval`): so far could the number
+have moved, had other blocks been held out.
 
 Maps are in K km/s. Where CO spans decades, y = asinh(W / 0.3 K km/s) is used instead of W: linear
 at the noise, logarithmic above. All numbers in a report are finite. Its keys say "mock" for
@@ -21,10 +29,11 @@ import numpy as np
 
 from ..base.files import CoganError
 from . import morphology, spectra
-from .amplitude import asinh_scale, r2_score
+from .amplitude import asinh_scale, r2_of, r2_score, r2_sums
 from .blocks import separate_blocks, sky_blocks, swap_p_value
 from .sections import (
     band,
+    interval,
     log_spectra,
     minkowski_section,
     numbers,
@@ -38,7 +47,7 @@ from .tiles import check_tiles, standardise
 FEWEST_TILES = 4
 #: What is kept of a comparison that is a diagnostic only, beside two numbers of its own.
 DIAGNOSTICS = {
-    "spectrum": ("median_ratio", "inside_2sigma", "p_value"),
+    "spectrum": ("paired_ratio", "median_ratio", "inside_2sigma", "p_value"),
     "minkowski": ("peak_ratio", "inside_2sigma", "p_value"),
     "shapes": ("inside_2sigma", "p_value"),
 }
@@ -49,6 +58,7 @@ def validate(
     generated: np.ndarray,
     target: str,
     *,
+    noise: np.ndarray | None,
     seed: int,
     baseline=None,
     thresholds: np.ndarray = morphology.THRESHOLDS,
@@ -66,6 +76,9 @@ def validate(
         W in K km/s; tile i shows the place of the test tile i.
     target : str
         Which of the test tiles' target columns it is compared with.
+    noise : ndarray, shape (n, npix, npix), or None
+        The instrument's noise in K km/s at these places, from `tiles.instrument.noise_tiles`; None
+        if the generated tiles hold it already, or the real ones have none.
     seed : int
         For the draws.
     baseline : optional
@@ -82,15 +95,16 @@ def validate(
     -------
     dict
         One target's section of the report, JSON-ready. ``spectrum`` (K km/s, so amplitude counts;
-        ``median_ratio`` is the median over the generated tiles' spectra over the median over the
-        real tiles' spectra, bin by bin, and ``median_ratio_68`` how far chance moves that, see
-        `sky_blocks` and `block_interval`; ``tile_ratio`` is the interval of generated over real
-        tile by tile; ``inside_2sigma`` counts the bins within the beam), ``spectrum_standardised``
-        (the same with every tile scaled to mean 0 and standard deviation 1, as published),
+        ``paired_ratio`` is the geometric mean over the tiles of generated over real, bin by bin;
+        ``median_ratio`` the median over the generated tiles' spectra over that over the real tiles'
+        spectra; ``tile_ratio`` is the interval of generated over real tile by tile;
+        ``inside_2sigma`` counts the bins within the beam), ``spectrum_standardised``
+        (the same with every tile scaled to mean 0 and standard deviation 1, as published);
+        the interval of a number is under its name with ``_95`` behind it;
         ``minkowski``, ``shapes``, ``pdf``, ``rho_ell``, ``rho_ell_real_mock`` (its real x generated
         numbers), ``r2_heldout``, ``r2_heldout_loglinear`` if `baseline` is given, ``tiles``,
         ``blocks``, ``blocks_apart`` (for the p-values, see `separate_blocks` and `swap_p_value`),
-        ``within_2sigma`` and ``verdict``.
+        ``noise_added``, ``within_2sigma`` and ``verdict``.
 
     Raises
     ------
@@ -103,7 +117,8 @@ def validate(
         raise CoganError(f"The tiles show {', '.join(target_names)}; there is no {target}.")
     real = np.asarray(test.targets)[:, target_names.index(target)]
     real = check_tiles("real", real).astype(np.float64)
-    generated = check_tiles("generated", generated, like=real).astype(np.float64)
+    bare = check_tiles("generated", generated, like=real).astype(np.float64)
+    generated = bare if noise is None else bare + check_tiles("noise", noise, like=real)
     inputs = np.asarray(test.inputs)
     if len(real) < FEWEST_TILES:
         raise CoganError(
@@ -132,6 +147,7 @@ def validate(
     grid = {"pixel_arcmin": pixel_arcmin, "edges": edges}
     flat_real, flat_generated = standardise(real), standardise(generated)
     report = {"tiles": len(real), "blocks": int(np.unique(blocks).size)}
+    report["noise_added"] = noise is not None
     report["blocks_apart"] = int(np.unique(apart[used]).size)
     for key, r, m, unit in (
         ("spectrum", real, generated, "(K km/s)2 sr"),
@@ -151,7 +167,7 @@ def validate(
     options = {"pixel_arcmin": pixel_arcmin, "standardised": True}
     v_real = morphology.minkowski(flat_real, thresholds, **options)
     v_generated = morphology.minkowski(flat_generated, thresholds, **options)
-    report["minkowski"] = minkowski_section(v_real, v_generated, thresholds)
+    report["minkowski"] = minkowski_section(v_real, v_generated, thresholds, blocks, seed)
     report["minkowski"]["p_value"] = p_value(np.hstack(v_real), np.hstack(v_generated))
 
     s_real, n_real = structure_quantiles(real, pixel_arcmin, fwhm_arcmin, structure_sigma)
@@ -165,17 +181,24 @@ def validate(
 
     report["pdf"] = pdf_section(real, generated)
     report["rho_ell"] = {"ell": numbers(ell)}
-    pairs = [("real x mock", real, generated)]
+    pairs = [("real x mock", real, bare)]
     for name, channel in zip(input_names, channels, strict=True):
         pairs += [(f"{name} x real", channel, real), (f"{name} x mock", channel, generated)]
     for name, a, b in pairs:
         _, rho, rho_tiles = spectra.cross_correlation(a, b, **grid)
         report["rho_ell"][name] = {"mean_spectra": numbers(rho), **band(rho_tiles)}
     report["rho_ell_real_mock"] = report["rho_ell"]["real x mock"]["mean_spectra"]
+    report["rho_ell_real_mock_95"] = interval(
+        spectra.correlation_of(real, bare, **grid), blocks, seed
+    )
 
-    report["r2_heldout"] = r2_score(real, generated)
+    sums = r2_sums(real, bare)
+    report["r2_heldout"] = r2_score(real, bare)
+    report["r2_heldout_95"] = interval(lambda tiles: r2_of(sums[tiles]), blocks, seed)
     if baseline is not None:
-        report["r2_heldout_loglinear"] = r2_score(real, baseline.predict(inputs))
+        fit = r2_sums(real, baseline.predict(inputs))
+        report["r2_heldout_loglinear"] = r2_of(fit)
+        report["r2_heldout_loglinear_95"] = interval(lambda t: r2_of(fit[t]), blocks, seed)
     report["within_2sigma"] = bool(
         report["spectrum"]["inside_2sigma"] == 1 and report["minkowski"]["inside_2sigma"] >= 0.95
     )
@@ -194,16 +217,27 @@ def headline(section: dict) -> dict:
     Returns
     -------
     dict
-        ``r2``, ``rho`` (real x generated) and ``ratio`` (of the median spectra, generated over
-        real) from the first to the last bin, ``peaks`` (of V0, V1 and V2, likewise), and
-        ``inside``, the shares of ``spectrum`` and ``minkowski`` points within 2 sigma.
+        ``r2``, ``rho`` (real x generated) and ``ratio`` (of the power, generated over real:
+        ``paired_ratio``) from the first to the last bin, ``peaks`` (of V0, V1 and V2, generated
+        over real), the intervals of these four with ``_95`` behind the name, and ``inside``, the
+        shares of ``spectrum`` and ``minkowski`` points within 2 sigma.
     """
     in_beam = np.array(section["spectrum"]["in_beam"])
+
+    def chosen(values):
+        if isinstance(values, dict):
+            return {end: chosen(of_end) for end, of_end in values.items()}
+        return np.array(values)[in_beam].tolist()
+
     return {
         "r2": section["r2_heldout"],
-        "rho": np.array(section["rho_ell_real_mock"])[in_beam].tolist(),
-        "ratio": np.array(section["spectrum"]["median_ratio"])[in_beam].tolist(),
+        "r2_95": section["r2_heldout_95"],
+        "rho": chosen(section["rho_ell_real_mock"]),
+        "rho_95": chosen(section["rho_ell_real_mock_95"]),
+        "ratio": chosen(section["spectrum"]["paired_ratio"]),
+        "ratio_95": chosen(section["spectrum"]["paired_ratio_95"]),
         "peaks": section["minkowski"]["peak_ratio"],
+        "peaks_95": section["minkowski"]["peak_ratio_95"],
         "inside": {part: section[part]["inside_2sigma"] for part in ("spectrum", "minkowski")},
     }
 

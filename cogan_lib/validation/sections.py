@@ -8,6 +8,7 @@ from ..base.units import CO_SOFTENING
 from . import morphology
 from .amplitude import asinh_scale
 from .blocks import block_interval
+from .power import log_ratio, paired_ratio
 
 LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)  # quantiles of a tile's structures
 
@@ -52,6 +53,27 @@ def band(values: np.ndarray) -> dict:
     return {"median": numbers(median), "low": numbers(low), "high": numbers(high)}
 
 
+def interval(statistic, blocks: np.ndarray, seed: int, draws: int = 500) -> dict:
+    """Find the 95 % interval of a statistic over blocks of sky.
+
+    Parameters
+    ----------
+    statistic : callable
+        As in `blocks.block_interval`.
+    blocks : ndarray of int, shape (n tiles,)
+    seed : int
+    draws : int
+
+    Returns
+    -------
+    dict of str to float, or to list
+        ``low`` and ``high``.
+    """
+    ends = block_interval(statistic, blocks, seed, draws=draws)
+    pair = [numbers(end) if np.ndim(end) else float(end) for end in ends]
+    return dict(zip(("low", "high"), pair, strict=True))
+
+
 def _inside(real: np.ndarray, generated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find where the generated median is in the real interval, and where that says anything.
 
@@ -83,7 +105,7 @@ def spectrum_section(real, generated, ell, edges, in_beam, unit, blocks, seed) -
     blocks : ndarray of int, shape (n tiles,)
         Of `sky_blocks`.
     seed : int
-        For the interval of the median ratio.
+        For the intervals of the ratios.
 
     Returns
     -------
@@ -91,12 +113,12 @@ def spectrum_section(real, generated, ell, edges, in_beam, unit, blocks, seed) -
         See `report.validate`.
     """
     inside, _ = _inside(real, generated)
-    powered = (real > 0).all(axis=1)
+    logs = log_ratio(generated, real)[(real > 0).all(axis=1)]
+    powered = blocks[(real > 0).all(axis=1)]
 
     def median_ratio(tiles):
         return _ratio(np.median(generated[tiles], axis=0), np.median(real[tiles], axis=0))
 
-    low, high = block_interval(median_ratio, blocks, seed)
     return {
         "ell": numbers(ell),
         "ell_edges": numbers(edges),
@@ -104,9 +126,11 @@ def spectrum_section(real, generated, ell, edges, in_beam, unit, blocks, seed) -
         "unit": unit,
         "real": band(real),
         "mock": band(generated),
+        "paired_ratio": numbers(paired_ratio(logs)),
+        "paired_ratio_95": interval(lambda tiles: paired_ratio(logs[tiles]), powered, seed),
         "median_ratio": numbers(median_ratio(slice(None))),
-        "median_ratio_68": {"low": numbers(low), "high": numbers(high)},
-        "tile_ratio": band(generated[powered] / real[powered]),
+        "median_ratio_95": interval(median_ratio, blocks, seed),
+        "tile_ratio": band(np.exp(logs)),
         "inside": inside.tolist(),
         "inside_2sigma": _share(inside, in_beam),
     }
@@ -127,7 +151,7 @@ def log_spectra(values: np.ndarray, like: np.ndarray) -> np.ndarray:
     return np.log10(np.maximum(values, 0) + 1e-6 * np.median(like, axis=0))
 
 
-def minkowski_section(real, generated, thresholds) -> dict:
+def minkowski_section(real, generated, thresholds, blocks, seed) -> dict:
     """Compare Minkowski functionals.
 
     Parameters
@@ -135,20 +159,26 @@ def minkowski_section(real, generated, thresholds) -> dict:
     real, generated : sequence of three ndarray, shape (n tiles, thresholds)
         V0, V1 and V2, as `morphology.minkowski` gives them.
     thresholds : ndarray
+    blocks : ndarray of int, shape (n tiles,)
+        Of `sky_blocks`.
+    seed : int
+        For the intervals of the peaks.
 
     Returns
     -------
     dict
-        ``peak_ratio`` is that of the largest medians, ``median_ratio`` the median over thresholds
-        at which the real median is at least a twentieth of its peak.
+        ``peak_ratio`` is that of the largest medians, ``peak_ratio_95`` its interval,
+        ``median_ratio`` the median over thresholds at which the real median is at least a twentieth
+        of its peak.
     """
     names = ("V0", "V1", "V2")
     section = {"thresholds": numbers(thresholds), "units": ["1", "deg-1", "deg-2"]}
-    section |= {"peak_ratio": {}, "median_ratio": {}}
+    section |= {"peak_ratio": {}, "peak_ratio_95": {}, "median_ratio": {}}
     verdicts = [_inside(r, m) for r, m in zip(real, generated, strict=True)]
     for name, r, m, (inside, counted) in zip(names, real, generated, verdicts, strict=True):
         section[name] = {"real": band(r), "mock": band(m), "inside": inside.tolist()}
         section[name]["inside_2sigma"] = _share(inside, counted)
+        section["peak_ratio_95"][name] = _peak_interval(r, m, blocks, seed)
         r, m = np.median(r, axis=0), np.median(m, axis=0)
         peak = np.abs(r).max()
         large = np.abs(r) >= 0.05 * peak
@@ -160,6 +190,21 @@ def minkowski_section(real, generated, thresholds) -> dict:
     section["inside_2sigma"] = _share(inside, counted)
     section["points"] = int(counted.sum())
     return section
+
+
+def _peak_interval(real: np.ndarray, generated: np.ndarray, blocks, seed) -> dict:
+    """Find the interval of the ratio of the largest medians, among thresholds near them."""
+    near = np.zeros(real.shape[1], dtype=bool)
+    for values in (real, generated):
+        height = np.abs(np.median(values, axis=0))
+        near |= height >= 0.5 * height.max()
+    real, generated = real[:, near], generated[:, near]
+
+    def peak_ratio(tiles):
+        tops = (np.abs(np.median(v[tiles], axis=0)).max() for v in (generated, real))
+        return _ratio(*tops)
+
+    return interval(peak_ratio, blocks, seed, draws=200)
 
 
 def structure_quantiles(tiles, pixel_arcmin, fwhm_arcmin, threshold) -> tuple[dict, np.ndarray]:

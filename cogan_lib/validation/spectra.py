@@ -18,7 +18,7 @@ has a spectrum in (K km/s)^2 sr. Nothing is deconvolved: spectra contain the bea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -264,44 +264,6 @@ def power_spectra(
     return ell, spectra[0, -1]
 
 
-def power_kept(tiles: np.ndarray, reference: np.ndarray, **grid) -> tuple[np.ndarray, np.ndarray]:
-    """Median over the tiles of the power divided by that of a reference, bin by bin.
-
-    A pair whose reference has no power, being constant, says nothing and is left out: a generator
-    that has hardly been trained makes such tiles.
-
-    Parameters
-    ----------
-    tiles, reference : ndarray, shape (n, npix, npix)
-        Of the same places.
-    **grid
-        As in `all_spectra`.
-
-    Returns
-    -------
-    ell : ndarray, shape (n_bins,)
-    share : ndarray, shape (n_bins,)
-        NaN where no pair says anything.
-
-    Examples
-    --------
-    >>> tiles = np.random.default_rng(1).standard_normal((4, 64, 64))
-    >>> tiles[0] = 0.0
-    >>> edges, _ = bin_edges(8.0, 7.5, fwhm_arcmin=20.0)
-    >>> power_kept(2 * tiles, tiles, pixel_arcmin=7.5, edges=edges)[1]
-    array([4., 4., 4., 4., 4., 4.])
-    """
-    ell, top = power_spectra(tiles, **grid)
-    bottom = power_spectra(reference, **grid)[1]
-    scale = np.abs(reference).max(axis=(1, 2)) * np.radians(grid["pixel_arcmin"] / 60)
-    powered = bottom > 1e-24 * scale[:, None] ** 2  # a constant tile has what rounding leaves
-    kept = np.full(ell.shape, np.nan)
-    for i, good in enumerate(powered.T):
-        if good.any():
-            kept[i] = np.median(top[good, i] / bottom[good, i])
-    return ell, kept
-
-
 def correlation(cross: np.ndarray, auto_a: np.ndarray, auto_b: np.ndarray) -> np.ndarray:
     """Compute the correlation coefficient C_xy / sqrt(C_xx C_yy) of spectra.
 
@@ -316,6 +278,24 @@ def correlation(cross: np.ndarray, auto_a: np.ndarray, auto_b: np.ndarray) -> np
     """
     scale = np.sqrt(np.asarray(auto_a) * np.asarray(auto_b))
     return np.where(scale > 0, cross / np.where(scale > 0, scale, 1), 0.0)
+
+
+def correlation_of(a: np.ndarray, b: np.ndarray, **grid) -> Callable[[np.ndarray], np.ndarray]:
+    """Prepare `cross_correlation` of any of the tiles: what `blocks.block_interval` asks again.
+
+    Parameters
+    ----------
+    a, b, **grid
+        As in `cross_correlation`.
+
+    Returns
+    -------
+    callable
+        From numbers of tiles, shape (m,), to rho_ell, shape (n_bins,).
+    """
+    _, spectra = all_spectra([standardise(a), standardise(b)], **grid)
+    kept = np.stack([spectra[0, 1], spectra[0, 0], spectra[1, 1]])
+    return lambda tiles: correlation(*kept[:, tiles].mean(axis=1))
 
 
 def cross_correlation(

@@ -118,15 +118,15 @@ def test_an_incomplete_file_is_one_sentence_that_names_the_missing_path(stage, n
 def test_numbers_of_the_report_reach_the_pages(stage):
     store(stage, "real", toy.REAL)
     text = written(stage, "reproduction")
-    assert "R² = 0.670; a log-linear fit of the same inputs 0.610" in text
+    assert "R² = 0.670 [0.60, 0.72]; a log-linear fit of the same inputs 0.610 [0.50, 0.70]" in text
     # the row of the length also needs the batch: not recorded here
     assert "epochs, 18 minutes" not in text.partition("The run behind")[0]
     assert "| Training | 31 epochs, 18 minutes |" in text
-    assert "R² = 0.67, against 0.61" in read(stage, "headline")
+    assert "R² = 0.67 [0.60, 0.72], against 0.61 [0.50, 0.70]" in read(stage, "headline")
     bins = rows(text, "tab-real-w-co21")[1:]
     assert bins == [
-        ["100", "0.90", "0.70 to 1.15", "0.90"],
-        ["300", "1.20", "1.10 to 1.35", "0.40"],
+        ["100", "0.90", "0.70 to 1.15", "0.80", "0.90"],
+        ["300", "1.20", "1.10 to 1.35", "1.00", "0.40"],
     ]
 
 
@@ -139,8 +139,11 @@ def test_bins_beyond_the_beam_do_not_count(stage):
 @pytest.mark.parametrize(
     ("path", "value", "start", "status"),
     [
-        ("spectrum.median_ratio", [0.9, 2.0, 1.0], "Power on small scales", "approximated"),
-        ("spectrum.median_ratio", [0.9, 7.0, 1.0], "Power on small scales", "not"),
+        ("spectrum.paired_ratio", [0.9, 2.0, 1.0], "Power on small scales", "approximated"),
+        ("spectrum.paired_ratio", [0.9, 7.0, 1.0], "Power on small scales", "not"),
+        ("rho_ell_real_mock", [0.9, 0.75, 0.0], "The small structure is", "reproduced"),
+        ("rho_ell_real_mock", [0.9, 0.7, 0.0], "The small structure is", "approximated"),
+        ("rho_ell_real_mock", [0.9, 0.3, 0.0], "The small structure is", "not"),
         ("r2_heldout", 0.5, "The amplitude of CO", "not"),
         ("minkowski.inside_2sigma", 0.8, "The Minkowski functionals", "approximated"),
         ("spectrum.p_value", 0.2, "Can chance alone", "reproduced"),

@@ -7,24 +7,31 @@ PROVENANCE = {
 
 LINE = {
     "r2_heldout": 0.67,
+    "r2_heldout_95": {"low": 0.6, "high": 0.72},
     "r2_heldout_loglinear": 0.61,
+    "r2_heldout_loglinear_95": {"low": 0.5, "high": 0.7},
     "spectrum": {
         "ell": [100, 300, 900],
         "in_beam": [True, True, False],
-        "median_ratio": [0.9, 1.2, 5.0],
-        "median_ratio_68": {"low": [0.7, 1.1, 4.0], "high": [1.15, 1.35, 6.0]},
+        "paired_ratio": [0.9, 1.2, 5.0],
+        "paired_ratio_95": {"low": [0.7, 1.1, 4.0], "high": [1.15, 1.35, 6.0]},
+        "median_ratio": [0.8, 1.0, 4.0],
         "inside_2sigma": 1.0,
         "p_value": 0.01,
     },
     "spectrum_standardised": {"inside_2sigma": 1.0},
     "rho_ell_real_mock": [0.9, 0.4, 0.0],
+    "rho_ell_real_mock_95": {"low": [0.8, 0.3, 0.0], "high": [0.95, 0.5, 0.1]},
     "rho_ell": {
         "DUST x real": {"mean_spectra": [0.8, 0.6, 0.1]},
         "DUST x mock": {"mean_spectra": [0.9, 0.5, 0.9]},
     },
-    "minkowski": {"inside_2sigma": 0.97, "p_value": 0.2, "peak_ratio": {"V1": 1.1, "V2": 1.2}},
+    "minkowski": {
+        "inside_2sigma": 0.97, "p_value": 0.2, "peak_ratio": {"V1": 1.1, "V2": 1.2},
+        "peak_ratio_95": {"V1": {"low": 1.0, "high": 1.3}, "V2": {"low": 0.9, "high": 1.4}},
+    },
     "shapes": {"inside_2sigma": 0.8},
-}
+}  # fmt: skip
 REAL = {
     "validation": {"W_CO21": LINE},
     "training": {"seconds": 1080.0, "epochs": 31},

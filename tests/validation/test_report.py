@@ -58,7 +58,7 @@ def test_a_rescaled_sky_shows_in_amplitude_and_not_in_shape():
     report = report_of(real, 1.3 * real, inputs, blocks)
     np.testing.assert_allclose(report["spectrum"]["median_ratio"], 1.69, rtol=1e-5)
     for end in ("low", "high"):  # one factor everywhere: other places would say the same
-        np.testing.assert_allclose(report["spectrum"]["median_ratio_68"][end], 1.69, rtol=1e-5)
+        np.testing.assert_allclose(report["spectrum"]["median_ratio_95"][end], 1.69, rtol=1e-5)
     assert report["spectrum"]["p_value"] == pytest.approx(2 / 2**10)  # least for 10 blocks
     assert report["spectrum_standardised"]["p_value"] == 1
     assert report["minkowski"]["p_value"] == 1 and report["shapes"]["p_value"] == 1
@@ -102,7 +102,7 @@ def test_tiles_between_blocks_count_in_all_but_the_p_values():
     whole = report_of(real, mock, inputs, blocks)
     kept = ~between
     part = report_of(real[kept], mock[kept], inputs[kept], blocks[kept])
-    assert report["spectrum"]["median_ratio_68"] == whole["spectrum"]["median_ratio_68"]
+    assert report["spectrum"]["median_ratio_95"] == whole["spectrum"]["median_ratio_95"]
     for key in ("spectrum_standardised", "minkowski", "shapes"):
         assert report[key]["p_value"] == part[key]["p_value"] != whole[key]["p_value"]
     assert report["tiles"] == 48 and report["blocks_apart"] == 12
@@ -238,7 +238,7 @@ def test_the_block_interval_knows_that_neighbours_err_together(trials):
     for trial in range(trials):
         values = np.repeat(draw.standard_normal(30), 6) + 0.2 * draw.standard_normal(180)
         for name, groups in (("blocks", blocks), ("tiles", np.arange(180))):
-            low, high = block_interval(partial(mean_of, values), groups, trial, draws=200)
+            low, high = block_interval(partial(mean_of, values), groups, trial, 0.68, 200)
             covered[name].append(low < 0 < high)
     assert np.mean(covered["blocks"]) == pytest.approx(0.68, abs=0.1)
     assert np.mean(covered["tiles"]) < 0.5
