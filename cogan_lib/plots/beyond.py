@@ -16,6 +16,7 @@ from .panels import sky_panels
 from .style import BASE, COLUMNS, GENERATED, REAL, VIOLET, colour_bar, column_norm
 
 GREEN = "#5f7f2f"
+ONE_LINE = "This sky has one CO line, so there is no line ratio to show."
 
 
 def guesses_and_scores(
@@ -212,7 +213,7 @@ def ratio_maps(ratios: Mapping[str, np.ndarray]) -> Figure:
     Figure
     """
     if not ratios:
-        return _one_line()
+        return _sentence(ONE_LINE)
     norm, label = colors.Normalize(0.2, 1.2), "$W_{21}/W_{10}$"
     names = dict.fromkeys(ratios, label)
     figure = sky_panels(ratios, "", norms=dict.fromkeys(ratios, norm), column_of=names)
@@ -236,7 +237,7 @@ def ratio_shares(ratios: Mapping[str, np.ndarray], weights: Mapping[str, np.ndar
     Figure
     """
     if not ratios:
-        return _one_line()
+        return _sentence(ONE_LINE)
     figure = Figure(figsize=(6.0, 3.4), layout="constrained")
     axes = figure.add_subplot()
     bins = np.linspace(0, 1.5, 46)
@@ -250,9 +251,44 @@ def ratio_shares(ratios: Mapping[str, np.ndarray], weights: Mapping[str, np.ndar
     return figure
 
 
-def _one_line() -> Figure:
+def verdict_power(cases: Mapping[str, Mapping]) -> Figure:
+    """Share of maps that fail the sharp verdict and each of its tests, over their brightness.
+
+    Bars: 95 % interval of the joint verdict. Without any case the figure says so.
+
+    Parameters
+    ----------
+    cases : dict of label to dict
+        ``cases`` of what ``ci/verdict_power.py`` writes.
+
+    Returns
+    -------
+    Figure
+    """
+    if not cases:
+        return _sentence("The power of the verdict is not stored in this checkout.")
+    figure = Figure(figsize=(8.4, 3.6), layout="constrained")
+    names = {"all": "all together", "paired_spectrum": "pairs' spectra", "spectrum": "spectrum"}
+    names |= {"minkowski": "Minkowski", "pdf": "histogram", "classifier": "classifier"}
+    looks = list(zip((REAL, GENERATED, BASE, VIOLET, GREEN, "0.55"), "o^sDvX", strict=True))
+    panels = figure.subplots(1, len(cases), sharey=True, squeeze=False)[0]
+    for axes, (title, case) in zip(panels, cases.items(), strict=True):
+        rows = [row for row in case["faults"] if row["fault"] == "factor"]
+        factors = [row["size"] for row in rows]
+        for (name, label), (colour, marker) in zip(names.items(), looks, strict=True):
+            shares = [row["fails"][name]["share"] for row in rows]
+            axes.plot(factors, shares, marker=marker, ms=4, color=colour, label=label)
+        ends = [[row["fails"]["all"][end] for row in rows] for end in ("low", "high")]
+        axes.vlines(factors, *ends, color=REAL, lw=1)
+        axes.axhline(0.05, color="0.5", lw=0.8, ls=":")
+        axes.set(xlabel="times too bright", title=f"{title}, {case['blocks']} blocks")
+    panels[0].set(ylabel="share that fails", ylim=(-0.02, 1.02))
+    panels[0].legend(fontsize=8)
+    return figure
+
+
+def _sentence(text: str) -> Figure:
     figure = Figure(figsize=(6.0, 1.0), layout="constrained")
-    text = "This sky has one CO line, so there is no line ratio to show."
     axes = figure.add_subplot()  # a figure without axes is not shown
     axes.axis("off")
     axes.text(0.5, 0.5, text, ha="center", va="center")

@@ -61,3 +61,14 @@ def test_line_ratios_of_two_lines_or_a_sentence(lines):
     figure = drawn(figures.ratio_shares(ratios, dict.fromkeys(ratios, np.ones(768))), 1)
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == [] if lines == 2 else "one CO line" in texts[0]
+
+
+def test_the_power_of_the_verdict_has_a_panel_a_case_or_a_sentence():
+    tests = ("all", "spectrum", "minkowski", "pdf", "classifier", "paired_spectrum")
+    fails = dict.fromkeys(tests, {"share": 0.5, "low": 0.4, "high": 0.6})
+    faults = [{"fault": "factor", "size": size, "fails": fails} for size in (1.0, 2.0)]
+    faults.append({"fault": "random phases", "size": None, "fails": fails})
+    case = {"blocks": 17, "tiles": 79, "faults": faults}
+    figure = drawn(figures.verdict_power({"same places": case, "other places": case}), 2)
+    assert [len(line.get_xdata()) for line in figure.axes[0].lines[:6]] == [2] * 6
+    drawn(figures.verdict_power({}), 1)
