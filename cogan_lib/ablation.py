@@ -25,7 +25,10 @@ from .gan.checkpoint import load_checkpoint
 from .gan.losses import LossWeights
 from .gan.recipes import VARIANTS, TrainingSettings, member_settings, training_settings
 from .gan.training import train
+from .sky.skyfile import Sky, read_sky
 from .synthesis import generate
+from .tiles.geometry import Geometry
+from .tiles.instrument import noise_tiles
 from .tiles.patches import Patches
 from .tiles.scaling import PatchMinMax
 from .validation.report import headline, validate
@@ -129,7 +132,7 @@ def typical_extremes(patches: Patches) -> np.ndarray:
     return tile[None]
 
 
-def run(name: str, patches: Patches, minutes: float, seed: int) -> list[dict]:
+def run(name: str, patches: Patches, sky: Sky, minutes: float, seed: int) -> list[dict]:
     """Train one variant with one seed and validate it on the test tiles (bare, not on a sky).
 
     Parameters
@@ -137,6 +140,8 @@ def run(name: str, patches: Patches, minutes: float, seed: int) -> list[dict]:
     name : str
         One of `recipes.VARIANTS`.
     patches : Patches
+    sky : Sky
+        That the patches were cut from: its noise is added to the generated tiles.
     minutes : float
         Budget of the training.
     seed : int
@@ -169,14 +174,15 @@ def run(name: str, patches: Patches, minutes: float, seed: int) -> list[dict]:
     else:
         generated = {name: generate(trained, test.inputs)}
     facts = {"training": name, "seed": seed, "steps": result.steps, "seconds": result.seconds}
-    return [{"variant": key, **facts, **_scores(test, co)} for key, co in generated.items()]
+    return [{"variant": key, **facts, **_scores(test, sky, co)} for key, co in generated.items()]
 
 
-def _scores(test: Patches, generated: np.ndarray) -> dict:
+def _scores(test: Patches, sky: Sky, generated: np.ndarray) -> dict:
     """Find the numbers of each target's generated tiles."""
-    numbers = {}
+    numbers, geometry = {}, Geometry(**test.meta["geometry"])
     for channel, target in enumerate(test.meta["target_columns"]):
-        quoted = headline(validate(test, generated[:, channel], target, seed=1))
+        noise = noise_tiles(sky, target, geometry, test.lonlat, seed=1)
+        quoted = headline(validate(test, generated[:, channel], target, noise=noise, seed=1))
         numbers[target] = {key: quoted[key] for key in ("r2", "ratio", "rho")}
         numbers[target] |= {key: quoted["peaks"][key] for key in ("V1", "V2")}
     return numbers
@@ -201,13 +207,13 @@ def main(arguments: list[str] | None = None) -> int:
         If the table was made on another sky or with another budget, or a variant cannot be trained.
     """
     parser = argparse.ArgumentParser(prog="cogan_lib.ablation", description=__doc__.split("\n")[0])
-    parser.add_argument("patches", type=Path)
+    parser.add_argument("patches", type=Path, help="patches.npz of a run, beside its sky.fits")
     parser.add_argument("table", type=Path, help="JSON file that the rows are added to")
     parser.add_argument("--minutes", type=float, default=4.0, help="of training, each")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     options = parser.parse_args(arguments)
-    patches = Patches.load(options.patches)
+    patches, sky = Patches.load(options.patches), read_sky(options.patches.with_name("sky.fits"))
     content = {
         "minutes": options.minutes,
         "tiles": len(patches.split),
@@ -228,7 +234,7 @@ def main(arguments: list[str] | None = None) -> int:
             unequal = patches.inputs.shape[1] != patches.targets.shape[1]
             if (name, seed) in done or (name == "identity loss" and unequal):
                 continue
-            content["rows"] += run(name, patches, options.minutes, seed)
+            content["rows"] += run(name, patches, sky, options.minutes, seed)
             content["provenance"] = provenance(None)
             write_json(options.table, content)
             log.info("%s, seed %d: %s", name, seed, content["rows"][-1])

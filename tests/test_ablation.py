@@ -5,6 +5,7 @@ import pytest
 
 from cogan_lib import ablation
 from cogan_lib.base.files import CoganError, read_json
+from cogan_lib.sky.skyfile import Sky, write_sky
 from cogan_lib.tiles.scaling import PatchMinMax
 from tests.toys import toy_patches
 
@@ -14,6 +15,13 @@ MINUTES = 0.002  # a step or a few
 @pytest.fixture(scope="module")
 def patches():
     return toy_patches(60, npix=32)
+
+
+def noise_sky():
+    """A CO map of noise alone, which is all that the ablation takes from the sky."""
+    maps = {"W_CO10": np.random.default_rng(3).normal(0, 0.1, 12 * 32**2)}
+    maps["W_CO10_ERR"] = np.full(12 * 32**2, 0.1)
+    return Sky(maps, dict.fromkeys(maps, "K km/s"), 180.0)
 
 
 def differing(name, patches):
@@ -64,7 +72,7 @@ def test_per_patch_scaling_takes_the_given_or_the_typical_amplitude(patches):
 
 @pytest.mark.parametrize("name", ["members", "paper's recipe"])
 def test_a_run_is_judged_on_the_test_tiles(name, patches):
-    rows = ablation.run(name, patches, MINUTES, 1)
+    rows = ablation.run(name, patches, noise_sky(), MINUTES, 1)
     kinds = [row["variant"].removeprefix(name) for row in rows]
     assert kinds == ([""] if name == "members" else [", extremes given", ", typical extremes"])
     for row in rows:
@@ -77,12 +85,14 @@ def test_a_run_is_judged_on_the_test_tiles(name, patches):
 def test_a_table_goes_on_with_what_is_missing(patches, tmp_path, monkeypatch):
     called = []
 
-    def fake_run(name, patches, minutes, seed):
+    def fake_run(name, patches, sky, minutes, seed):
+        assert sky.targets == ["W_CO10"]
         called.append((name, seed))
         return [{"variant": name, "training": name, "seed": seed}]
 
     monkeypatch.setattr(ablation, "run", fake_run)
     file, table = patches.save(tmp_path / "patches.npz"), tmp_path / "table.json"
+    write_sky(tmp_path / "sky.fits", noise_sky())
     arguments = [str(file), str(table), "--variants", "cogan", "identity loss", "members"]
     assert ablation.main([*arguments, "--seeds", "1"]) == 0
     assert ablation.main([*arguments, "--seeds", "1", "2"]) == 0

@@ -22,7 +22,7 @@ from cogan_lib.sky import embedded, maps, prepare, pysm, skyfile
 from cogan_lib.sky.skyfile import Sky
 from cogan_lib.tiles import patches, scaling, tiling
 from cogan_lib.tiles.geometry import Geometry
-from cogan_lib.tiles.instrument import noise_map
+from cogan_lib.tiles.instrument import noise_map, noise_spectrum
 from cogan_lib.tiles.scaling import Scaling
 from cogan_lib.validation import amplitude, morphology, report, spectra, two_sample
 from cogan_lib.validation.blocks import block_interval, separate_blocks, sky_blocks, swap_p_value
@@ -342,11 +342,9 @@ TABLE = {
         "The noise tiles have shape",
     ),
     "validation with noise NaN": (lambda: validate(noise=spoilt(TILES)), "The noise tiles hold"),
-    "noise of negative errors": (
-        lambda: noise_map(np.full(48, -0.1), 2000.0, 1),
-        "errors are negative",
-    ),
-    "noise of an error NaN": (lambda: noise_map(np.full(48, NAN), 2000.0, 1), "needs real numbers"),
+    "noise of errors 0": (lambda: noise_map(np.zeros(48), np.ones(4), 1), "are not positive"),
+    "noise of an error NaN": (lambda: noise_map(np.full(48, NAN), np.ones(4), 1), "real numbers"),
+    "noise of two sizes": (lambda: noise_spectrum(np.ones(48), np.ones(12), 4), "the same shape"),
     "validation of two sizes": (lambda: validate(mock=TILES[:, :16, :16]), "same geometry"),
     "validation of one channel": (lambda: validate(inputs=PAIR[:, :1]), "The inputs have shape"),
     "validation without centres": (

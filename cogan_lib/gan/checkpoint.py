@@ -101,6 +101,30 @@ def save_checkpoint(
     return write_weights(Path(folder) / "checkpoint.json", described, weights).parent
 
 
+def save_half(source: str | Path, folder: str | Path) -> Path:
+    """Copy a checkpoint with its weights in half precision, as they come with the package.
+
+    Parameters
+    ----------
+    source, folder : path
+        Checkpoint folders, there and wanted.
+
+    Returns
+    -------
+    Path
+        `folder`.
+
+    Raises
+    ------
+    CoganError
+        As `load_checkpoint`, and if it cannot be written.
+    """
+    trained, weights = load_checkpoint(source), {}
+    for name, network in (("generator_ab", trained.generator), ("generator_ba", trained.reverse)):
+        weights |= packed(name, network, part_bytes=math.inf)
+    return write_weights(Path(folder) / "checkpoint.json", trained.content, weights).parent
+
+
 def load_checkpoint(folder: str | Path) -> Checkpoint:
     """Read a checkpoint folder.
 

@@ -1,8 +1,10 @@
 """The instrument's noise, drawn anew: what a generated map lacks before it is compared with a real.
 
 A generator's map is free of noise, a survey's is not; whoever compares the two finds the noise and
-nothing else. The noise is taken as white on the sky before it was smoothed to the map's beam, with
-the level that the map's error column gives from place to place.
+nothing else. How the noise's strength varies from place to place, the map's error column says. How
+smooth it is, nobody says: the stated beam tells how the sky was smoothed last, and the noise has
+passed other filters too. So the noise's spectrum is measured where the map shows hardly anything
+else, within 30 degrees of the poles.
 """
 
 from __future__ import annotations
@@ -18,16 +20,70 @@ from ..sky.skyfile import Sky
 from .geometry import Geometry
 from .tiling import cut_tiles, map_to_alm
 
+#: Latitude beyond which a CO map is taken for noise, and by which it counts in full [deg].
+POLAR_DEG = (60.0, 65.0)
+#: A pixel of more standard errors than this is no noise.
+CLIP = 5.0
+#: Width in multipole over which the noise's spectrum is averaged.
+BIN_ELL = 20
+#: Below this share of lmax (ell 60 at NSIDE 256), where faint CO is, the noise is taken as white.
+LOWEST = 0.08
 
-def noise_map(error: np.ndarray, fwhm_arcmin: float, seed: int | list[int]) -> np.ndarray:
-    """Draw a map of noise: white, smoothed to a beam, with the given standard deviation.
+
+def _checked(error: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
+    """Raise `CoganError` unless standard errors are positive, and as many as the values."""
+    error, _ = check_alike("Noise", error, error if values is None else values)
+    if not error.min() > 0:
+        raise CoganError("Some standard errors are not positive; fix the sky's error column.")
+    return error
+
+
+def noise_spectrum(values: np.ndarray, error: np.ndarray, lmax: int) -> np.ndarray:
+    """Measure the spectrum of a CO map's noise, in units of its standard error, near the poles.
+
+    Parameters
+    ----------
+    values, error : ndarray, shape (12 * nside**2,)
+        The map and its standard errors, RING, Galactic.
+    lmax : int
+
+    Returns
+    -------
+    ndarray, shape (lmax + 1,)
+        C_ell of the noise over its standard error: its variance is 1 if the error column is right
+        where this was measured.
+
+    Raises
+    ------
+    CoganError
+        If shapes differ, a value is not finite, or an error is not positive.
+    """
+    error, nside = _checked(error, values), hp.npix2nside(np.size(values))
+    latitude = np.abs(hp.pix2ang(nside, np.arange(error.size), lonlat=True)[1])
+    x = np.clip((latitude - POLAR_DEG[0]) / (POLAR_DEG[1] - POLAR_DEG[0]), 0, 1)
+    window = np.sin(np.pi / 2 * x) ** 2
+    polar = window > 0
+    noise = np.where(polar, values - np.median(values[polar]), 0) / error
+    alm = map2alm(window * np.clip(noise, -CLIP, CLIP), lmax)
+    cl = hp.alm2cl(alm) / (window**2).mean()
+    ell = np.arange(lmax + 1)
+    which = ell // BIN_ELL
+    weight = 2.0 * ell + 1
+    means = np.bincount(which, weight * cl) / np.bincount(which, weight)
+    centres = np.bincount(which, weight * ell) / np.bincount(which, weight)
+    known = centres > LOWEST * lmax
+    return np.exp(np.interp(ell, centres[known], np.log(np.maximum(means[known], 1e-30))))
+
+
+def noise_map(error: np.ndarray, spectrum: np.ndarray, seed: int | list[int]) -> np.ndarray:
+    """Draw a map of Gaussian noise with the given spectrum, in units of the given errors.
 
     Parameters
     ----------
     error : ndarray, shape (12 * nside**2,)
-        Standard deviation of each pixel, RING.
-    fwhm_arcmin : float
-        Beam to which the noise was smoothed, full width at half maximum.
+        Standard error of each pixel, RING.
+    spectrum : ndarray, shape (lmax + 1,)
+        Of the noise over its standard error, from `noise_spectrum`.
     seed : int or list of int
 
     Returns
@@ -38,26 +94,23 @@ def noise_map(error: np.ndarray, fwhm_arcmin: float, seed: int | list[int]) -> n
     Raises
     ------
     CoganError
-        If an error is negative or not finite.
+        If an error is not positive, or not finite.
 
     Examples
     --------
-    >>> noise = noise_map(np.full(12 * 16**2, 0.1), fwhm_arcmin=400.0, seed=1)
+    >>> flat = np.full(48, 4 * np.pi / 48**2)  # white: 48 multipoles, 48^2 waves
+    >>> noise = noise_map(np.full(12 * 16**2, 0.1), flat, seed=1)
     >>> 0.09 < noise.std() < 0.11
     True
     """
-    error = check_alike("Noise", error, error)[0]
-    if error.min() < 0:
-        raise CoganError("Some standard errors are negative; fix the sky's error column.")
-    nside = hp.npix2nside(error.size)
-    lmax = beam_lmax(nside, fwhm_arcmin)
-    white = np.random.default_rng(seed).standard_normal(error.size)
-    alm = map2alm(white, lmax, iterations=0)
-    beam = hp.gauss_beam(np.radians(fwhm_arcmin / 60), lmax=lmax)
-    ell = np.arange(lmax + 1)
-    area = hp.nside2pixarea(nside)  # C_ell of the white map
-    spread = np.sqrt(np.sum((2 * ell + 1) / (4 * np.pi) * area * beam**2))
-    return error * alm2map(hp.almxfl(alm, beam / spread), nside)
+    error = _checked(error)
+    ell, m = np.tril_indices(spectrum.size)
+    draw = np.random.default_rng(seed).standard_normal((ell.size, 2))
+    draw *= np.sqrt(spectrum[ell] / 2)[:, None]
+    draw[m == 0] *= (np.sqrt(2), 0)
+    alm = np.empty(ell.size, complex)
+    alm[hp.Alm.getidx(spectrum.size - 1, ell, m)] = draw[:, 0] + 1j * draw[:, 1]
+    return error * alm2map(alm, hp.npix2nside(error.size))
 
 
 def noise_tiles(
@@ -73,7 +126,7 @@ def noise_tiles(
     Parameters
     ----------
     sky : Sky
-        With the error column of `target`.
+        With `target` and its error column.
     target : str
         W_CO10 or W_CO21.
     geometry : Geometry
@@ -98,8 +151,8 @@ def noise_tiles(
             f"The sky has no column {target}_ERR; a generated map cannot be compared with a real "
             "one without the noise of that."
         )
-    fwhm = float(sky.meta.get("fwhmeff", sky.fwhm_arcmin))
-    draw = [seed, 353, list(COLUMN_UNITS).index(target)]  # no other random step has such a seed
-    drawn = noise_map(sky.maps[f"{target}_ERR"], fwhm, draw)
     lmax = beam_lmax(sky.nside, sky.fwhm_arcmin)
+    error = sky.maps[f"{target}_ERR"]
+    draw = [seed, 353, list(COLUMN_UNITS).index(target)]  # no other random step has such a seed
+    drawn = noise_map(error, noise_spectrum(sky.maps[target], error, lmax), draw)
     return cut_tiles(map_to_alm(drawn, lmax), geometry, centres, nthreads)

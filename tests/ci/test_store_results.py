@@ -1,0 +1,87 @@
+"""The book's results on the real sky are those of the weights that come with the package."""
+
+import base64
+import json
+import shutil
+
+import beside
+import numpy as np
+import pytest
+import store_results
+
+from cogan_lib.base.files import CoganError, read_json, write_json
+from cogan_lib.gan.checkpoint import load_checkpoint, save_half
+
+BOOK = beside.ROOT / "book"
+MEMBERS = ("members-1", "members-2", "members-3")
+
+
+def shipped_sum(name):
+    card = read_json(store_results.SHIPPED / name / "checkpoint.json")
+    return card["weights_sha256"]["generator_ab"]
+
+
+@pytest.mark.parametrize(("part", "names"), [("real", ("cycle-gan",)), ("beyond", MEMBERS)])
+def test_the_stored_reports_are_of_the_shipped_weights(part, names):
+    stored = read_json(BOOK / "results" / part / "report.json")
+    assert stored["weights"] == {name: shipped_sum(name) for name in names}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run folder with the package's weights and a report, executed chapters, and results."""
+    folder = tmp_path / "run"
+    for name, place in (("cycle-gan", "checkpoint"), ("members-1", "members/checkpoint")):
+        shutil.copytree(store_results.SHIPPED / name, folder / place)
+    parts = ("validation", "synthesis", "training", "beyond", "provenance")
+    write_json(folder / "report.json", {part: {"x": part} for part in parts})
+    executed = tmp_path / "executed"
+    executed.mkdir()
+    picture = base64.b64encode(b"a picture").decode()
+    cell = {"id": "fig-a", "outputs": [{"text": "no"}, {"data": {"image/png": picture}}]}
+    (executed / "05-a.ipynb").write_text(json.dumps({"cells": [{"id": "other"}, cell]}))
+    for part in store_results.PARTS:
+        (tmp_path / "results" / part).mkdir(parents=True)
+        text = "- {file: a.png, from: 05 fig-a, caption: A, alt: A}\n"
+        (tmp_path / "results" / part / "figures.yaml").write_text(text)
+    return folder, executed, tmp_path / "results"
+
+
+def test_reports_figures_and_the_weights_names_are_stored_together(run):
+    store_results.store(*run)
+    real, beyond = (read_json(run[2] / part / "report.json") for part in store_results.PARTS)
+    assert real["validation"] == {"x": "validation"} and "beyond" not in real
+    assert real["weights"] == {"cycle-gan": shipped_sum("cycle-gan")}
+    assert set(beyond) == {"beyond", "provenance", "weights"}
+    assert beyond["weights"] == {"members-1": shipped_sum("members-1")}
+    assert (run[2] / "beyond" / "a.png").read_bytes() == b"a picture"
+
+
+def test_a_run_of_other_weights_is_not_stored(run):
+    folder, _, results = run
+    shutil.rmtree(folder / "checkpoint")
+    shutil.copytree(store_results.SHIPPED / "members-2", folder / "checkpoint")
+    with pytest.raises(CoganError, match="other weights than cycle-gan in the package"):
+        store_results.store(*run)
+    assert not (results / "real" / "report.json").exists()
+
+
+def test_half_a_run_is_not_stored(run):
+    folder, executed, results = run
+    (executed / "05-a.ipynb").write_text(json.dumps({"cells": []}))
+    with pytest.raises(CoganError, match="no picture of the cell fig-a of chapter 05"):
+        store_results.store(*run)
+    write_json(folder / "report.json", {"validation": {}})
+    with pytest.raises(CoganError, match="has no beyond, provenance, synthesis, training"):
+        store_results.store(*run)
+    assert not list(results.glob("*/report.json"))
+
+
+def test_weights_are_rounded_on_their_way_into_the_package(tmp_path):
+    source = load_checkpoint(store_results.SHIPPED / "cycle-gan")
+    whole = load_checkpoint(save_half(store_results.SHIPPED / "cycle-gan", tmp_path / "half"))
+    for (key, a), b in zip(
+        source.generator.state_dict().items(), whole.generator.state_dict().values(), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6, err_msg=key)
+    assert max(f.stat().st_size for f in (tmp_path / "half").iterdir()) < 1e6
