@@ -30,11 +30,12 @@ from cogan_lib.base.files import CoganError, provenance, sha256, write_json
 from cogan_lib.base.units import FWHM_PER_SIGMA
 from cogan_lib.gan.generate import generate
 from cogan_lib.gan.noise import noise_alm
+from cogan_lib.sky.harmonics import beam_lmax
 from cogan_lib.sky.skyfile import read_sky
 from cogan_lib.tiles.geometry import Geometry
-from cogan_lib.tiles.instrument import noise_tiles
+from cogan_lib.tiles.instrument import noise_map, noise_spectrum
 from cogan_lib.tiles.patches import Patches
-from cogan_lib.tiles.tiling import cut_tiles
+from cogan_lib.tiles.tiling import cut_tiles, map_to_alm
 from cogan_lib.validation.blocks import separate_blocks
 from cogan_lib.validation.two_sample import ALPHA, TESTS, sharp_verdict
 
@@ -61,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name, places in (("same places", bench.same_places), ("other places", bench.other_places)):
         verdicts = [bench.trial(places, (options.seed, i)) for i in range(options.trials)]
         cases[name] = summary(verdicts)
-        print(f"{name}: {time.perf_counter() - begin:.0f} s")
+        print(f"{name}: {time.perf_counter() - begin:.0f} s", flush=True)
     content = {
         "target": bench.target,
         "alpha": ALPHA,
@@ -86,6 +87,9 @@ class Bench:
         self.geometry = Geometry(**patches.meta["geometry"])
         self.fwhm_arcmin, self.target = patches.meta["fwhm_arcmin"], sorted(self.sky.targets)[-1]
         self.inputs, self.lonlat = patches.inputs, patches.lonlat
+        self.error = self.sky.maps[f"{self.target}_ERR"]
+        lmax = beam_lmax(self.sky.nside, self.sky.fwhm_arcmin)
+        self.spectrum = noise_spectrum(self.sky.maps[self.target], self.error, lmax)
         test = np.flatnonzero(np.isin(patches.split, patches.select("test").split))
         blocks = separate_blocks(self.lonlat[test], self.geometry.side_deg)
         self.test, self.blocks = test[blocks >= 0], blocks[blocks >= 0]
@@ -113,19 +117,22 @@ class Bench:
         channel = trained.meta["target_columns"].index(self.target)
         return generate(trained, self.inputs[tiles], noise=np.stack(noise, axis=1))[:, channel]
 
+    def instrument(self, tiles: np.ndarray, seed: list[int]) -> np.ndarray:
+        """Noise as of `noise_tiles`, K km/s, but its spectrum is measured only once."""
+        drawn = noise_map(self.error, self.spectrum, seed)
+        alm = map_to_alm(drawn, self.spectrum.size - 1)
+        return cut_tiles(alm, self.geometry, self.lonlat[tiles])
+
     def trial(self, places, seed: tuple[int, int]) -> dict:
         """One pair of maps, all faults in turn: fault -> report of the verdict."""
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng((*seed, 2))  # 0 and 1: the two maps
         one, other, blocks = places(rng)
         trained = self.trainings[seed[1] % len(self.trainings)]
         first, second = (
             self.member(trained, tiles, (*seed, i)).astype(np.float64)
             for i, tiles in enumerate((one, other))
         )
-        noise = [
-            noise_tiles(self.sky, self.target, self.geometry, self.lonlat[tiles], draw)
-            for tiles, draw in zip((one, other), rng.integers(0, 2**31, 2).tolist(), strict=True)
-        ]
+        noise = [self.instrument(tiles, [*seed, i, 353]) for i, tiles in enumerate((one, other))]
         given = {"pixel_arcmin": self.geometry.pixel_arcmin, "fwhm_arcmin": self.fwhm_arcmin}
         given |= {"blocks": blocks, "seed": seed[1], "noise": noise[1], "draws": DRAWS}
         return {
