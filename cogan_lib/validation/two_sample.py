@@ -38,11 +38,12 @@ A *copy* of the real map, a little too bright, is found out at once: its pairs d
 else. Independent maps differ by chance in every pair. The energy distances and the classifier take
 any tile for any other and see a wrong brightness badly, as places differ by much more; the paired
 spectrum, in which a place's own brightness drops out, sees it far better, but blur and phases
-worse, and for these the others are there. Without pairs of the same places the verdict is blunt. The share of wrong maps that fail, by kind and size of the fault, is measured for independent
-maps by ``ci/verdict_power.py`` and stored in ``book/results/real/verdict_power.json``. Passing
-means that no difference was found by these statistics with this much sky; 8 blocks find little but
-gross errors. A failure may be a small one: read ``distance`` beside ``p_value``. A copy of the real
-sky passes: memory is not tested, nor is accuracy place by place (see `report`).
+worse, and for these the others are there. Without pairs of the same places the verdict is blunt.
+The share of wrong maps that fail, by kind and size of the fault, is measured for independent maps
+by ``ci/verdict_power.py`` and stored in ``book/results/real/verdict_power.json``. Passing means
+that no difference was found by these statistics with this much sky; 8 blocks find little but gross
+errors. A failure may be a small one: read ``distance`` beside ``p_value``. A copy of the real sky
+passes: memory is not tested, nor is accuracy place by place (see `report`).
 
 **Blocks must not touch.** Where tiles of two blocks share sky, each recognises its neighbour, and
 exchanging one block and not the other looks like a difference: in simulated skies as correlated as
