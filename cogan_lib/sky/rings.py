@@ -2,8 +2,8 @@
 
 A grid of NSIDE ends at ell = 3 NSIDE - 1. Where a beam still passes something there, the sum of
 harmonics is cut off, and a bright place is ringed by ripples, below zero on faint sky: with one
-pixel per FWHM the beam still passes 0.4 of a wave's amplitude, with 1.5 pixels 0.16, with 2.2
-pixels 0.02, which leaves no ring that can be seen.
+pixel per FWHM the beam still passes 0.43 of a wave's amplitude, with 1.5 pixels 0.15, with 2.2
+pixels 0.02, and a point has rings of 8, 2 and 0.2 % of its own peak.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NEAR_DEG = 4.0  # around the deepest ring, where its share is counted
 FINEST_MEASURED = 512  # NSIDE; finer skies of so few pixels per FWHM are warned of unmeasured
 #: A pixel is absurd if it is so many times the median of its neighbours.
 ABSURD = 10.0
-_BRIGHTEST = 99.9  # per cent; a spike is among the rest, so that noise around zero is none
+_BRIGHTEST = 99.9  # per cent; a spike is among the rest
 
 
 @dataclass(frozen=True)
@@ -200,8 +200,8 @@ def cap_spikes(
     """Name pixels that are absurdly brighter than all around them, and cap them if asked.
 
     A pixel is such a spike if it is among the brightest 0.1 % of the map, brighter than each of its
-    neighbours, and more than `times` (else `ABSURD`) times their median: no beam of a pixel or more
-    makes that.
+    neighbours, which are all positive (so that noise is none), and more than `times` (else
+    `ABSURD`) times their median: no beam of a pixel or more makes that.
 
     Parameters
     ----------
@@ -246,7 +246,8 @@ def cap_spikes(
     bright, around = bright[known], around[:, known]
     median = np.nanmedian(around, axis=0)
     own = values[bright].astype(np.float64)
-    spike = (median > 0) & (own > np.nanmax(around, axis=0)) & (own > (times or ABSURD) * median)
+    spike = (own > (times or ABSURD) * median) & (own > np.nanmax(around, axis=0))
+    spike &= np.nanmin(around, axis=0) > 0
     if not spike.any():
         return values
     bright, median, own = bright[spike], median[spike], own[spike]

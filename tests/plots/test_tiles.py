@@ -1,9 +1,12 @@
 """Figures of chapter 01: they draw what they are given, awkward values included."""
 
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 
+from cogan_lib.base.files import CoganError
 from cogan_lib.plots import tiles as figures
+from cogan_lib.plots.style import column_norm
 from cogan_lib.tiles import tiling
 
 
@@ -14,6 +17,18 @@ def test_planes_leave_out_what_has_no_logarithm():
     figure = figures.density_planes({"x": x, "y": y}, y, "y")
     medians = figure.axes[0].lines[0]
     np.testing.assert_allclose(medians.get_ydata(), 2 * medians.get_xdata(), rtol=0.3)
+
+
+def test_a_scale_needs_something_to_draw():
+    for name, values in (
+        ("DUST", np.zeros(4)),
+        ("N_HI", -np.ones(4)),
+        ("W_CO21", np.full(4, np.nan)),
+    ):
+        with pytest.raises(CoganError, match=f"column {name} has no value"):
+            column_norm(name, values)
+    norm = column_norm("DUST", np.array([-1.0, 0.0, np.nan, 2.0, 8.0]))
+    assert 2 <= norm.vmin < norm.vmax <= 8
 
 
 def test_a_tile_across_longitude_zero_has_short_coordinate_lines():
