@@ -9,6 +9,7 @@ import difflib
 import math
 import re
 import reprlib
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
@@ -25,7 +26,7 @@ from pydantic import (
 )
 
 from .checks import check_sampling, check_side
-from .files import CoganError
+from .files import UTF8_ADVICE, CoganError, check_name
 from .threads import default_threads
 
 #: In a checkout, or as they came with an installed package.
@@ -161,6 +162,7 @@ class Settings(Checked):
                 f"{info.field_name} is {_SHORT.repr(value)}, which no path can be; take printable "
                 "characters, 2,000 at most."
             )
+        check_name(value)
         if value.split("/")[0] == "~":
             raise ValueError(
                 f"{info.field_name} is {_SHORT.repr(value)}, but ~ is a word of the shell; write "
@@ -324,9 +326,10 @@ def from_command_line(pairs: Iterable[tuple[str, str]]) -> dict[str, object]:
         try:
             values[name] = _read_yaml(text) if text else ""
         except ValueError as error:
+            misread = not text.isascii() and sys.getfilesystemencoding() != "utf-8"
             raise CoganError(
                 f"The value {_SHORT.repr(text)} of {name} is not readable as YAML ({error}); "
-                "quote it."
+                f"{UTF8_ADVICE if misread else 'quote it'}."
             ) from error
     return values
 

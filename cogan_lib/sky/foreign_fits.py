@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from pathlib import Path
 
 import healpy as hp
 import numpy as np
 
 from ..base.checks import nan_where_missing
-from ..base.files import CoganError
+from ..base.files import UTF8_ADVICE, CoganError, check_name
 from ..base.foreign import Table
 from .maps import MOST_MISSING, check_nside, is_flag, is_map_size
 from .pixel_index import index_columns, pixels, word
@@ -65,10 +66,14 @@ def open_maps(
         parts may be meant.
     """
     path = Path(path)
+    check_name(path)
     if not path.is_file():
+        spelt = sys.getfilesystemencoding()
+        misread = not str(path).isascii() and spelt != "utf-8"
         raise CoganError(
-            f"There is no file {path}; check the path, or leave sky_path empty for the embedded "
-            "sky."
+            f"There is no file {path}; check the path, or leave sky_path empty for the embedded sky"
+            + f" (names are spelt in {spelt} here; else {UTF8_ADVICE})." * misread
+            + "." * (not misread)
         )
     table = Table(path, fix, hdu, columns, advice)
     header = table.header
