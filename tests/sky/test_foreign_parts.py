@@ -1,12 +1,26 @@
 """Files of several parts with the same columns: the part that was asked for, or one sentence."""
 
+import healpy as hp
 import numpy as np
+import pytest
 from astropy.io import fits
 
+from cogan_lib.base.files import CoganError
 from cogan_lib.sky import prepare
 from cogan_lib.sky.fetch import products
 from cogan_lib.sky.skyfile import read_map, read_sky
-from tests.sky.test_foreign_tables import HEADER, SMOOTH, N, sentence
+
+N = 16
+THETA, PHI = hp.pix2ang(N, np.arange(12 * N**2))
+SMOOTH = 2 + np.cos(THETA) + 0.5 * np.sin(THETA) * np.cos(PHI)
+HEADER = {"PIXTYPE": "HEALPIX", "ORDERING": "RING", "COORDSYS": "G", "NSIDE": N, "FWHM": 300.0}
+
+
+def sentence(read, *arguments, **options):
+    with pytest.raises(CoganError) as caught:
+        read(*arguments, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 def commander(path, *factors, first=None):
