@@ -47,6 +47,16 @@ def test_a_region_shows_the_pixels_under_its_points():
     np.testing.assert_array_equal(figures.region(values, points) >= 8, [False, True])
 
 
+def test_what_is_below_zero_is_red():
+    ringed, clean = np.full((4, 4), 5.0), np.geomspace(1, 100, 16).reshape(4, 4)
+    ringed[0, 0] = -0.1
+    figure = figures.ring_panels({"1.1": ringed, "2.2": clean}, "DUST", "mag")
+    image = figure.axes[0].images[0]
+    colours = image.cmap(image.norm(image.get_array()))
+    assert tuple(colours[0, 0]) == (1.0, 0.0, 0.0, 1.0)
+    assert not (colours[1:] == (1.0, 0.0, 0.0, 1.0)).all(axis=-1).any()
+
+
 def test_the_other_figures_are_drawn():
     tiles = np.random.default_rng(2).normal(size=(2, 16, 16))
     cells = np.repeat([[0] * 8 + [1] * 8], 16, axis=0)
