@@ -180,8 +180,9 @@ def high_latitude_report(
 
     Regions: ``all`` beyond b_min; ``unseen``, without the training and validation tiles; ``faint``,
     unseen pixels with the generated map below 3 sigma of the real map; ``outside``, unseen pixels
-    out of the training region (`extrapolation`). In each the real map is compared with the generated one, with dust,
-    and, as asinh(W / 0.3 K km/s), with what that has `beyond` dust, and beyond dust and HI;
+    out of the training region (`extrapolation`). In each the real map is compared with the
+    generated one, with dust, and, as asinh(W / 0.3 K km/s), with what that has `beyond` dust, and
+    beyond dust and HI;
     ``r_asinh`` of it stands beside ``r_best_of`` them, fitted in place. Below 1,000 pixels: left
     out.
 

@@ -16,7 +16,7 @@ from cogan_lib.sky import read_map
 
 def write(name):
     with atomic_path(name) as temporary:
-        temporary.write_text("whole")
+        temporary.write_bytes(b"whole")
 
 def tried(what, *arguments, **options):
     try:
@@ -42,6 +42,7 @@ def said(tmp_path, which, **environment):
         env=environment,
         capture_output=True,
         text=True,
+        encoding="utf-8",
         timeout=120,
     )
     assert run.returncode == 0, run.stderr
@@ -52,7 +53,7 @@ def said(tmp_path, which, **environment):
 def test_an_ascii_locale_writes_what_was_typed_or_says_what_to_set(tmp_path):
     ascii_only = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     write, read, settings, line = said(tmp_path, "given", **ascii_only)
-    assert write == "done" and (tmp_path / "größe").read_text() == "whole"  # byte for byte
+    assert write == "done" and (tmp_path / "größe").read_bytes() == b"whole"  # byte for byte
     assert "There is no file" in read and "PYTHONUTF8=1" in read
     assert "run_dir" in settings
     assert "run_dir" in line and "PYTHONUTF8=1" in line
