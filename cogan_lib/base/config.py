@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from .checks import check_sampling, check_side
-from .files import UTF8_ADVICE, CoganError, check_name
+from .files import UTF8_ADVICE, CoganError
 from .threads import default_threads
 
 #: In a checkout, or as they came with an installed package.
@@ -162,7 +162,6 @@ class Settings(Checked):
                 f"{info.field_name} is {_SHORT.repr(value)}, which no path can be; take printable "
                 "characters, 2,000 at most."
             )
-        check_name(value)
         if value.split("/")[0] == "~":
             raise ValueError(
                 f"{info.field_name} is {_SHORT.repr(value)}, but ~ is a word of the shell; write "

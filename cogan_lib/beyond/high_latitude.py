@@ -182,9 +182,8 @@ def high_latitude_report(
     unseen pixels with the generated map below 3 sigma of the real map; ``outside``, unseen pixels
     out of the training region (`extrapolation`). In each the real map is compared with the
     generated one, with dust, and, as asinh(W / 0.3 K km/s), with what that has `beyond` dust, and
-    beyond dust and HI;
-    ``r_asinh`` of it stands beside ``r_best_of`` them, fitted in place. Below 1,000 pixels: left
-    out.
+    beyond dust and HI; ``r_asinh`` of it stands beside ``r_best_of`` them, fitted in place. Below
+    1,000 pixels: left out.
 
     Parameters
     ----------

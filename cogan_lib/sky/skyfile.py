@@ -341,7 +341,7 @@ def _let_in(name: str, values: np.ndarray, unit: str) -> np.ndarray:
             f"The map {name} has infinite pixels; set them to NaN, or convert to float32 before "
             "(float16 ends at 65504)."
         )
-    if name in ("DUST", "N_HI") and not (values > 0).any():
+    if name in ("DUST", "N_HI") and (known := values[~np.isnan(values)]).size and known.max() <= 0:
         raise CoganError(
             f"The map {name} is nowhere above zero, and nothing can be learnt from it; choose "
             "another column, or make the file again."

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import os, sys
+from cogan_lib.base import session
 from cogan_lib.base.config import Settings, from_command_line
 from cogan_lib.base.files import CoganError, atomic_path
 from cogan_lib.sky import read_map
@@ -28,7 +29,7 @@ def tried(what, *arguments, **options):
 name = sys.argv[1] if sys.argv[2] == "given" else "gr\\xf6\\xdfe"
 print(tried(write, name))
 print(tried(read_map, name + ".fits"))
-print(tried(Settings.check, run_dir=name))
+print(tried(lambda: session.start(Settings.check(run_dir=name + "-run", device="cpu", threads=1))))
 print(tried(from_command_line, [("run_dir", name)]))
 """
 
