@@ -60,4 +60,4 @@ def test_an_ascii_locale_writes_what_was_typed_or_says_what_to_set(tmp_path):
     assert "run_dir" in line and "PYTHONUTF8=1" in line
     for sentence in said(tmp_path, "in the code", **ascii_only)[:3]:
         assert "PYTHONUTF8=1" in sentence and "ascii" in sentence
-    assert said(tmp_path, "given", PYTHONUTF8="1")[2:] == ["done", "done"]
+    assert said(tmp_path, "given", PYTHONUTF8="1")[-2:] == ["done", "done"]
