@@ -57,7 +57,7 @@ def make_sky(nside: int = 256, fwhm_arcmin: float = 20.0, seed: int = 1) -> Sky:
     fwhm_arcmin : float
         Beam of all maps before they are averaged over pixels; not finer than a pixel, nor than 5
         arcmin. What is left of both is a beam of hypot(fwhm_arcmin, a pixel), 24.3 arcmin at NSIDE
-        256 for 20 arcmin (`window`): ``fwhmeff`` in `meta`, and `Sky.noise_fwhm_arcmin`.
+        256 for 20 arcmin (`window`): ``fwhmeff`` in `meta`, and `Sky.effective_fwhm_arcmin`.
     seed : int
         Seed of all that is random; the same seed gives the same sky, bit for bit.
 

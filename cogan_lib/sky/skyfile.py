@@ -88,8 +88,8 @@ class Sky:
         return [name for name in ("W_CO10", "W_CO21") if name in self.maps]
 
     @property
-    def noise_fwhm_arcmin(self) -> float:
-        """Beam to which noise in the maps is smoothed: wider than `fwhm_arcmin` where meta says.
+    def effective_fwhm_arcmin(self) -> float:
+        """The beam that the maps show: wider than `fwhm_arcmin` where `meta` says so.
 
         The embedded sky's window counts a pixel as a second Gaussian (``fwhmeff`` in `meta`).
         """

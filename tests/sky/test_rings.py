@@ -228,13 +228,13 @@ def test_the_embedded_skys_beam_counts_a_pixel(sky64, tmp_path):
     assert sky64.fwhm_arcmin == 90 and sky64.meta["fwhmeff"] == pytest.approx(np.hypot(90, PIXEL))
     again = read_sky(write_sky(tmp_path / "sky.fits", sky64))
     assert fits.getheader(tmp_path / "sky.fits", 1)["FWHMEFF"] == sky64.meta["fwhmeff"]
-    assert again.noise_fwhm_arcmin == sky64.noise_fwhm_arcmin == sky64.meta["fwhmeff"]
-    one_sigma = round(np.sqrt(8 * np.log(2)) / np.radians(again.noise_fwhm_arcmin / 60))
+    assert again.effective_fwhm_arcmin == sky64.effective_fwhm_arcmin == sky64.meta["fwhmeff"]
+    one_sigma = round(np.sqrt(8 * np.log(2)) / np.radians(again.effective_fwhm_arcmin / 60))
     assert window(64, 90.0)[one_sigma] == pytest.approx(np.exp(-0.5), abs=0.01)
 
 
 def test_the_noise_of_another_sky_has_its_beam():
     maps, units = {"DUST": np.ones(48)}, {"DUST": "MJy/sr"}
-    assert Sky(maps, units, 1800.0).noise_fwhm_arcmin == 1800
-    assert Sky(maps, units, 1800.0, {"fwhmeff": 24.3}).noise_fwhm_arcmin == 1800  # smoothed since
-    assert Sky(maps, units, 1800.0, {"fwhmeff": "wide"}).noise_fwhm_arcmin == 1800
+    assert Sky(maps, units, 1800.0).effective_fwhm_arcmin == 1800
+    assert Sky(maps, units, 1800.0, {"fwhmeff": 24.3}).effective_fwhm_arcmin == 1800  # smoothed since
+    assert Sky(maps, units, 1800.0, {"fwhmeff": "wide"}).effective_fwhm_arcmin == 1800
