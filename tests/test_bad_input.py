@@ -129,6 +129,8 @@ TABLE = {
     ),
     "sky map of words": (lambda: other_sky(maps={"DUST": MAP.astype(str)}), "12 nside^2 real"),
     "sky map complex": (lambda: other_sky(maps={"DUST": MAP + 1j}), "12 nside^2 real"),
+    "sky without dust": (lambda: other_sky(maps={"DUST": 0 * MAP}), "nowhere above zero"),
+    "sky of dust below zero": (lambda: other_sky(maps={"DUST": -MAP}), "nowhere above zero"),
     "sky map without unit": (lambda: other_sky(units={}), "DUST has no unit"),
     "sky beam NaN": (lambda: other_sky(fwhm_arcmin=NAN), "must be a positive number"),
     "sky beam negative": (lambda: other_sky(fwhm_arcmin=-5.0), "must be a positive number"),

@@ -9,6 +9,7 @@ import difflib
 import math
 import re
 import reprlib
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
@@ -25,7 +26,7 @@ from pydantic import (
 )
 
 from .checks import check_sampling, check_side
-from .files import CoganError
+from .files import UTF8_ADVICE, CoganError
 from .threads import default_threads
 
 #: In a checkout, or as they came with an installed package.
@@ -324,9 +325,10 @@ def from_command_line(pairs: Iterable[tuple[str, str]]) -> dict[str, object]:
         try:
             values[name] = _read_yaml(text) if text else ""
         except ValueError as error:
+            misread = not text.isascii() and sys.getfilesystemencoding() != "utf-8"
             raise CoganError(
                 f"The value {_SHORT.repr(text)} of {name} is not readable as YAML ({error}); "
-                "quote it."
+                f"{UTF8_ADVICE if misread else 'quote it'}."
             ) from error
     return values
 

@@ -10,6 +10,7 @@ import math
 import os
 import platform
 import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -25,8 +26,37 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)
 _LEFT_SECONDS = 3600.0
 
 
+#: What cures names that are misread or cannot be written.
+UTF8_ADVICE = "set the environment variable PYTHONUTF8=1 and start again"
+
+
 class CoganError(ValueError):
     """A problem that the user can fix: the message says what is wrong, where, and what to do."""
+
+
+def check_name(path: str | Path) -> None:
+    """Check that the locale's encoding can spell the name of a file.
+
+    Parameters
+    ----------
+    path : path
+
+    Raises
+    ------
+    CoganError
+        If it cannot: Python was started in an ASCII or Latin-1 locale.
+
+    Examples
+    --------
+    >>> check_name("sky.fits")
+    """
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise CoganError(
+            f"The name {ascii(str(path))} has letters that this locale's encoding "
+            f"({sys.getfilesystemencoding()}) lacks; {UTF8_ADVICE}."
+        ) from error
 
 
 @contextmanager
@@ -48,7 +78,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     CoganError
-        If the folder cannot be made or written to, or the disk is full.
+        If the folder cannot be made or written to, the disk is full, or the locale cannot spell the
+        name.
 
     Examples
     --------
@@ -60,6 +91,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     'whole'
     """
     path = Path(path)
+    check_name(path)
     prefix, suffix = f".{path.name}.", f".new{path.suffix}"
     temporary = None
     try:

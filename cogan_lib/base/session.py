@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from .config import Settings
-from .files import CoganError, provenance, read_json, write_json
+from .files import CoganError, check_name, provenance, read_json, write_json
 from .threads import settle
 
 REPORT = "report.json"
@@ -45,6 +45,7 @@ def start(settings: Settings) -> Path:
     _show_log()
     os.chdir(_top_folder(Path.cwd()))
     run = Path(settings.run_dir)
+    check_name(run)
     try:
         run.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=run):

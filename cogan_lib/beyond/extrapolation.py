@@ -1,7 +1,8 @@
 """How far from its training a generator must reach, by dust and HI of a sky and of its tiles.
 
-The one definition of "outside the training": `extrapolation`. (`Scaling.bound` is another thing: it
-cuts each column off at its own extremes, so that no network computes with what it has never seen.)
+The one definition of "outside the training" is `extrapolation`: a pair of dust and N_HI is outside
+if it is not in the `training_region`. (`Scaling.bound` says nothing of that: it cuts each column
+off at its own extremes, so that no network computes with numbers that it has never seen.)
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Beyond 20 deg latitude most pixels of the real CO map are noise, so questions are asked of all of
 them together. How much CO is there (`totals`, `pdfs`)? Does the generated map follow the real one
 better than a rotated copy of itself, and than dust, does (`rotations`, `beyond`)? How far the
-generator had to reach from its training range says `extrapolation`.
+generator had to reach from its training region says `extrapolation`.
 
 Maps are full-sky, RING, Galactic; W in K km/s.
 """
@@ -180,10 +180,10 @@ def high_latitude_report(
 
     Regions: ``all`` beyond b_min; ``unseen``, without the training and validation tiles; ``faint``,
     unseen pixels with the generated map below 3 sigma of the real map; ``outside``, unseen pixels
-    out of the training range. In each the real map is compared with the generated one, with dust,
-    and, as asinh(W / 0.3 K km/s), with what that has `beyond` dust, and beyond dust and HI;
-    ``r_asinh`` of it stands beside ``r_best_of`` them, fitted in place. Below 1,000 pixels: left
-    out.
+    out of the training region (`extrapolation`). In each the real map is compared with the
+    generated one, with dust, and, as asinh(W / 0.3 K km/s), with what that has `beyond` dust, and
+    beyond dust and HI; ``r_asinh`` of it stands beside ``r_best_of`` them, fitted in place. Below
+    1,000 pixels: left out.
 
     Parameters
     ----------

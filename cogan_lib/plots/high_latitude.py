@@ -18,13 +18,13 @@ from ..validation.amplitude import asinh_scale
 from .panels import sky_panels
 from .style import BASE, GENERATED, REAL, VIOLET, column_label
 
-#: Inside the training range, one input outside, both outside: light to dark, apart in grey too.
+#: Inside the training region, one input outside, both outside: light to dark, apart in grey too.
 FLAGS = ("#f0f0f0", "#e6a15c", "#3b2f7f")
 REGIONS = {
     "all": "training tiles included",
     "unseen": "outside the training tiles",
     "faint": "outside the tiles, generated below 3 sigma",
-    "outside": "outside the tiles and the training range",
+    "outside": "outside the tiles and the training region",
 }
 COMPARED = {
     "mock": ("generated", GENERATED),
@@ -76,7 +76,7 @@ def high_latitude_maps(mean: np.ndarray, spread: np.ndarray | None, b_min_deg: f
 
 
 def extrapolation_maps(flag: np.ndarray, distance: np.ndarray, b_min_deg: float) -> Figure:
-    """Where the generator left the training range of dust and HI, and how far.
+    """Where the generator left the training region of dust and HI, and how far.
 
     Parameters
     ----------
@@ -89,8 +89,8 @@ def extrapolation_maps(flag: np.ndarray, distance: np.ndarray, b_min_deg: float)
     Figure
     """
     words = ("inside", "one input outside", "both outside")
-    maps = {"training range of dust and HI": flag, "distance from it": distance}
-    norms = {"training range of dust and HI": colors.BoundaryNorm([-0.5, 0.5, 1.5, 2.5], 3)}
+    maps = {"training region of dust and HI": flag, "distance from it": distance}
+    norms = {"training region of dust and HI": colors.BoundaryNorm([-0.5, 0.5, 1.5, 2.5], 3)}
     norms["distance from it"] = colors.Normalize(0, 1)
     figure = sky_panels(maps, "dex", columns=1, norms=norms, column_of=dict.fromkeys(maps, " "))
     first, second = _mollweides(figure)
@@ -132,7 +132,7 @@ def training_region_plane(
     padded = np.kron(np.pad(region, 1), np.ones((12, 12)))  # steps stay steps in the contour
     ends = [low[i] + BIN_DEX * ((np.arange(n) + 0.5) / 12 - 1) for i, n in enumerate(padded.shape)]
     axes.contour(*ends, padded.T, [0.5], colors=GENERATED, linewidths=2)
-    axes.plot([], [], color=GENERATED, lw=2, label="training range (99.8 % of pixels)")
+    axes.plot([], [], color=GENERATED, lw=2, label="training region (99.8 % of pixels)")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(ticker.MultipleLocator(1))
         axis.set_major_formatter(ticker.StrMethodFormatter("$10^{{{x:.0f}}}$"))

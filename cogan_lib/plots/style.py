@@ -17,6 +17,7 @@ from matplotlib import colors
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from ..base.files import CoganError
 from ..base.units import CO_SOFTENING
 
 REAL, GENERATED, BASE = "#222222", "#d95f02", "#1b6ca8"
@@ -71,12 +72,23 @@ def column_norm(name: str, values: np.ndarray) -> colors.Normalize:
     Returns
     -------
     Normalize
+
+    Raises
+    ------
+    CoganError
+        If nothing of it can be drawn: all is NaN, or nothing above zero on a logarithmic scale.
     """
-    values = values[np.isfinite(values)]
-    if name.startswith("W_"):
-        top = float(np.percentile(values, 99.7))
+    line = name.startswith("W_")
+    drawn = values[np.isfinite(values) if line else (values > 0) & np.isfinite(values)]
+    if not drawn.size:
+        raise CoganError(
+            f"The column {name} has no value {'' if line else 'above zero '}that could be drawn; "
+            "choose another column or place."
+        )
+    if line:
+        top = float(np.percentile(drawn, 99.7))
         return colors.AsinhNorm(CO_SOFTENING, vmin=-CO_SOFTENING, vmax=max(top, 1.0))
-    low, high = np.percentile(values[values > 0], [0.5, 99.7])
+    low, high = np.percentile(drawn, [0.5, 99.7])
     return colors.LogNorm(float(low), float(high))
 
 

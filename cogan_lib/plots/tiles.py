@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib import colors
+from matplotlib import colormaps, colors
 from matplotlib.figure import Figure
 
 from .style import BASE, COLUMNS, GENERATED, SPLIT_COLOURS, colour_bar, column_norm
@@ -95,6 +95,32 @@ def cutting_panels(
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(True)
         axes.grid(False)
+    return figure
+
+
+def ring_panels(tiles: Mapping[str, np.ndarray], name: str, unit: str) -> Figure:
+    """Draw tiles of a map that cannot be negative on one colour scale, what is below zero in red.
+
+    Parameters
+    ----------
+    tiles : dict of title to ndarray, shape (npix, npix)
+        The last one sets the colour scale.
+    name, unit : str
+        Column of the sky file.
+
+    Returns
+    -------
+    Figure
+    """
+    figure = Figure(figsize=(3.3 * len(tiles) + 0.8, 3.4), layout="constrained")
+    line = figure.subplots(1, len(tiles), squeeze=False)[0]
+    norm = column_norm(name, list(tiles.values())[-1])
+    cmap = colormaps[COLUMNS[name][0]].with_extremes(bad="red")
+    for axes, (title, tile) in zip(line, tiles.items(), strict=True):
+        image = axes.imshow(np.ma.masked_less(tile, 0), norm=norm, cmap=cmap)
+        axes.set(title=title, xticks=[], yticks=[])
+        axes.grid(False)
+    colour_bar(figure, image, list(line), name, unit, pad=0.01)
     return figure
 
 

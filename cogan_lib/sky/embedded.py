@@ -55,7 +55,9 @@ def make_sky(nside: int = 256, fwhm_arcmin: float = 20.0, seed: int = 1) -> Sky:
     nside : int
         HEALPix resolution, a power of two up to 2048.
     fwhm_arcmin : float
-        Beam of all maps; not finer than a pixel, nor than 5 arcmin.
+        Beam of all maps before they are averaged over pixels; not finer than a pixel, nor than 5
+        arcmin. What is left of both is a beam of hypot(fwhm_arcmin, a pixel), 24.3 arcmin at NSIDE
+        256 for 20 arcmin (`window`): ``fwhmeff`` in `meta`, and `Sky.effective_fwhm_arcmin`.
     seed : int
         Seed of all that is random; the same seed gives the same sky, bit for bit.
 
@@ -105,17 +107,40 @@ def make_sky(nside: int = 256, fwhm_arcmin: float = 20.0, seed: int = 1) -> Sky:
         "emissiv": EMISSIVITY,
         "co_dark": DARK_FRACTION,
         "r21_sun": float(line_ratio(R_SUN_KPC)),
+        "fwhmeff": effective_fwhm(nside, fwhm_arcmin),  # [arcmin]
     }
     maps = {name: values.astype(np.float32) for name, values in maps.items()}
     return Sky(maps, units, fwhm_arcmin, meta)
 
 
+def effective_fwhm(nside: int, fwhm_arcmin: float) -> float:
+    """Width of the Gaussian in `window`: that of the beam, and a whole pixel, in quadrature.
+
+    Parameters
+    ----------
+    nside : int
+    fwhm_arcmin : float
+
+    Returns
+    -------
+    float
+        Full width at half maximum [arcmin].
+
+    Examples
+    --------
+    >>> round(effective_fwhm(256, 20.0), 2)
+    24.27
+    """
+    return float(np.hypot(fwhm_arcmin, hp.nside2resol(nside, arcmin=True)))
+
+
 def window(nside: int, fwhm_arcmin: float) -> np.ndarray:
     """Transfer function of the maps, up to ell = 3 nside - 1 where HEALPix ends.
 
-    It is the Gaussian beam, times a Gaussian as wide as a pixel (for the averaging within pixels),
-    times a cosine roll-off over the last tenth of ell. A beam of 20 arcmin alone still has 15 % at
-    the end of NSIDE 256: bright clouds would be ringed, and the plane would be seen at the poles.
+    It is the Gaussian beam, times a Gaussian as wide as a pixel (for the averaging within pixels;
+    both together are one of `effective_fwhm`), times a cosine roll-off over the last tenth of ell.
+    A beam of 20 arcmin alone still has 17 % at the end of NSIDE 256: bright clouds would be ringed,
+    and the plane would be seen at the poles.
 
     Parameters
     ----------

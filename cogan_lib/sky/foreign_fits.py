@@ -7,18 +7,22 @@ has to, and what is left open or contradicts itself is refused with one sentence
 
 from __future__ import annotations
 
+import logging
 import re
+import sys
 from pathlib import Path
 
 import healpy as hp
 import numpy as np
 
 from ..base.checks import nan_where_missing
-from ..base.files import CoganError
+from ..base.files import UTF8_ADVICE, CoganError, check_name
 from ..base.foreign import Table
 from .maps import MOST_MISSING, check_nside, is_flag, is_map_size
 from .pixel_index import index_columns, pixels, word
 from .spelling import frame_of, order_of, said
+
+log = logging.getLogger(__name__)
 
 #: Keywords, in the part or in the primary header, that say the same in different files.
 _ORDER_KEYS = "ORDERING", "ORDERIN", "PIXORDER"
@@ -62,10 +66,14 @@ def open_maps(
         parts may be meant.
     """
     path = Path(path)
+    check_name(path)
     if not path.is_file():
+        spelt = sys.getfilesystemencoding()
+        misread = not str(path).isascii() and spelt != "utf-8"
         raise CoganError(
-            f"There is no file {path}; check the path, or leave sky_path empty for the embedded "
-            "sky."
+            f"There is no file {path}; check the path, or leave sky_path empty for the embedded sky"
+            + f" (names are spelt in {spelt} here; else {UTF8_ADVICE})." * misread
+            + "." * (not misread)
         )
     table = Table(path, fix, hdu, columns, advice)
     header = table.header
@@ -144,6 +152,45 @@ def said_nside(table: Table, where: str) -> int | None:
         whole = isinstance(last, int) and 11 <= last < 1 << 30 and is_map_size(last + 1)
         return hp.npix2nside(last + 1) if whole else None
     return check_nside(nside, f"NSIDE in {where}")
+
+
+def told(asked: str | None, said: str, path: Path, what: str, words: dict[str, str]) -> str | None:
+    """Take the caller's word, or else the file's; None if neither says anything.
+
+    Parameters
+    ----------
+    asked : str or None
+        The caller's.
+    said : str
+        The file's; a warning tells if it is another one.
+    path : Path
+    what : str
+        What they speak of, for sentences.
+    words : dict of str to str
+        What may be said, and what is meant.
+
+    Returns
+    -------
+    str or None
+
+    Raises
+    ------
+    CoganError
+        If the word that counts is none of them.
+    """
+    if asked is not None:
+        if str(asked).upper() not in words:
+            raise CoganError(f"There is no {what} {asked!r}; it is {' or '.join(words)}.")
+        asked = words[str(asked).upper()]
+        if said and said != asked:
+            log.warning("%s says that its %s is %s; %s was asked for.", path, what, said, asked)
+        return asked
+    if said and said not in words:
+        raise CoganError(
+            f"{path} gives its {what} as {said!r}, which is not understood; pass what it is, "
+            f"{' or '.join(sorted(set(words.values())))}."
+        )
+    return said or None
 
 
 def map_columns(table: Table) -> list[str]:

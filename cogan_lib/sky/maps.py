@@ -14,6 +14,7 @@ import numpy as np
 from ..base.checks import nan_where_missing
 from ..base.files import CoganError
 from .harmonics import alm2map, map2alm
+from .rings import check_ring_free
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,9 @@ def to_arcmin(beam: object) -> object:
 
 def check_beam(nside: int, fwhm_arcmin: float) -> None:
     """Check that the pixels of a grid are no wider than a beam.
+
+    Less cannot be a map of that beam at all; without rings it is from `rings.RING_FREE` pixels per
+    FWHM on.
 
     Parameters
     ----------
@@ -305,7 +309,9 @@ def to_grid(values: np.ndarray, nside: int, fwhm_in: float, fwhm_out: float) -> 
     """Bring a map to another NSIDE and a wider beam, in harmonic space.
 
     The a_lm are multiplied by the ratio of the two Gaussian beams; no window of pixels is put in or
-    taken out.
+    taken out. The grid should have at least 2.2 pixels per FWHM of the new beam. With fewer, bright
+    places would be ringed, and the map is made only if it can be shown that they are not
+    (`rings.check_ring_free`).
 
     Parameters
     ----------
@@ -322,7 +328,7 @@ def to_grid(values: np.ndarray, nside: int, fwhm_in: float, fwhm_out: float) -> 
     Raises
     ------
     CoganError
-        If the new beam is finer than the old one, or than a pixel of `nside`.
+        If the new beam is finer than the old one, or than a pixel of `nside`, or the map rings.
 
     Examples
     --------
@@ -337,7 +343,10 @@ def to_grid(values: np.ndarray, nside: int, fwhm_in: float, fwhm_out: float) -> 
         )
     check_beam(nside, fwhm_out)
     filled = fill_missing(full) if np.isnan(full).any() else full
-    lmax = 3 * min(nside, hp.npix2nside(filled.size)) - 1
-    alm = map2alm(filled, lmax)
+    own = hp.npix2nside(filled.size)
+    coarser = min(nside, own)
+    alm = map2alm(filled, 3 * coarser - 1)
     hp.smoothalm(alm, fwhm=np.radians(np.sqrt(fwhm_out**2 - fwhm_in**2) / 60), inplace=True)
+    if fwhm_out > fwhm_in or nside < own:  # else it is the same map between its pixels
+        check_ring_free(alm, coarser, fwhm_out, float(filled.min()))
     return alm2map(alm, nside)

@@ -26,6 +26,8 @@ from .foreign_fits import (
 )
 from .lines import COLUMN_UNITS
 from .maps import check_nside, fill_missing, rotate_map, to_grid
+from .rings import RING_FREE, pixels_per_fwhm
+from .rings import cap_spikes as cap
 from .skyfile import Sky
 from .spelling import said, unit_factor
 
@@ -41,6 +43,9 @@ def prepare_sky(
     target: str = "planck-type2",
     columns: dict[str, str] | None = None,
     progress: bool = True,
+    *,
+    hdus: dict[str, int | str] | None = None,
+    cap_spikes: float | None = None,
 ) -> Sky:
     """Bring dust, H I and CO to one NSIDE and one beam.
 
@@ -56,13 +61,20 @@ def prepare_sky(
         Where the downloaded files are or go.
     nside : int
     fwhm_arcmin : float
-        Common beam, full width at half maximum.
+        Common beam, full width at half maximum; at least 2.2 pixels of `nside`, or the maps would
+        be ringed and are refused (`maps.to_grid`).
     target : {'planck-type2', 'ghosh-2024'}
     columns : dict, optional
         Names in the files for our columns (``{'W_CO10': 'SIGNAL'}``), where the registry's do not
         fit.
     progress : bool
         Progress bars of the downloads.
+    hdus : dict, optional
+        Parts of the files for our columns (``{'W_CO21': 'COMP-MAP-CO21'}``, or a number from 0),
+        where a file has several with such a column.
+    cap_spikes : float, optional
+        Cap pixels that are more than so many times the median of their neighbours at that, before
+        smoothing (`rings.cap_spikes`); default: only name them.
 
     Returns
     -------
@@ -76,13 +88,14 @@ def prepare_sky(
         A beam or NSIDE that cannot be (before any download), a file that cannot be had, a column
         or unit that does not fit.
     """
-    columns = columns or {}
+    columns, hdus = columns or {}, hdus or {}
     wanted = products(target)
     nside = check_nside(nside)
     beams = {product.name: _beam(product, nside, fwhm_arcmin) for product in wanted}
     known = [name for product in wanted for name in product.columns]
-    if strange := sorted(set(columns) - set(known)):
-        raise CoganError(f"columns names {', '.join(strange)}; it may name {', '.join(known)}.")
+    for given, names in (("columns", columns), ("hdus", hdus)):
+        if strange := sorted(set(names) - set(known)):
+            raise CoganError(f"{given} names {', '.join(strange)}; it may name {', '.join(known)}.")
     paths = {product.name: fetch(product, folder, progress) for product in wanted}
     maps, meta = {}, {"cotarget": target}
     for product in wanted:
@@ -92,7 +105,7 @@ def prepare_sky(
             if not names:
                 continue
             log.info("Preparing %s from %s.", column, path.name)
-            values = read_column(path, product, column, names)
+            values = read_column(path, product, column, names, hdus.get(column), cap_spikes)
             bring = smooth_error if column.endswith("_ERR") else to_grid
             try:
                 values = bring(values, nside, product.fwhm_arcmin, beam)
@@ -111,7 +124,14 @@ def prepare_sky(
     )
 
 
-def read_column(path: Path, product: Product, column: str, names: list[str]) -> np.ndarray:
+def read_column(
+    path: Path,
+    product: Product,
+    column: str,
+    names: list[str],
+    hdu: int | str | None = None,
+    cap_spikes: float | None = None,
+) -> np.ndarray:
     """Read one of our columns from a product's file, whatever its name and spelling of the unit.
 
     `names` are tried in turn, ignoring case; a table of one column is taken whatever its name.
@@ -125,6 +145,10 @@ def read_column(path: Path, product: Product, column: str, names: list[str]) -> 
         Ours, one of `COLUMN_UNITS`.
     names : list of str
         Its possible names in the file.
+    hdu : int or str, optional
+        Part of the file, where several have such a column.
+    cap_spikes : float, optional
+        As in `prepare_sky`.
 
     Returns
     -------
@@ -138,9 +162,10 @@ def read_column(path: Path, product: Product, column: str, names: list[str]) -> 
     """
     table = open_maps(
         path,
-        columns=names,
+        hdu,
+        names,
         fix="fetch it again",
-        advice="this is another product than the registry's (sky.read_map reads it, with hdu=)",
+        advice=f"choose one, hdus={{{column!r}: ...}}",
     )
     units = table.units
     if "" in units:
@@ -164,6 +189,8 @@ def read_column(path: Path, product: Product, column: str, names: list[str]) -> 
     nside, name = said_nside(table, str(path)), choose_column(table, path, found[0])
     values = read_ring(table, path, name, order, nside=nside, index=product.index)
     kind, values = kind_of(column, values), np.asarray(values, dtype=np.float64)
+    if kind == "signal":
+        values = cap(values, cap_spikes, f"Column {name} of {path.name}", units[name], frame)
     values = values if frame == "G" else rotate_map(values, frame, kind)
     unit = said(units[name]) or product.unit
     try:
@@ -221,6 +248,14 @@ def _beam(product: Product, nside: int, fwhm_arcmin: float) -> float:
         raise CoganError(
             f"A beam of {fwhm_arcmin:g} arcmin needs finer pixels than NSIDE {nside} has; raise "
             "nside or fwhm_arcmin."
+        )
+    if pixels_per_fwhm(nside, fwhm_arcmin) < RING_FREE:
+        log.warning(
+            "A beam of %g arcmin has fewer than %g pixels per FWHM at NSIDE %d; maps that are "
+            "ringed by it will be refused.",
+            fwhm_arcmin,
+            RING_FREE,
+            nside,
         )
     own = product.fwhm_arcmin
     if own > BEAM_SLACK * fwhm_arcmin:

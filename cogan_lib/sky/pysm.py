@@ -99,7 +99,9 @@ def band_factor(
     the temperature of a source, constant over the band, that gives the same power; :math:`\nu^2` is
     what makes K_RJ a power. For K_CMB the same power is divided by that of 1 K_CMB. Both integrals
     are PySM's (``normalize_weights``, ``bandpass_unit_conversion``): trapezoids over `freqs`,
-    between which g is a straight line. The ends of `freqs` belong to the band.
+    between which g is a straight line. The ends of `freqs` belong to the band. Weights of zero
+    count like others; PySM's conversion of units drops them, and with them the band's last slopes
+    (up to 0.2 %) or, of a gap inside, fills it.
 
     Parameters
     ----------
@@ -141,7 +143,7 @@ def band_factor(
             f"{line} ({nu:g} +- {reach:.2f} GHz), where W alone gives no brightness; give "
             f"frequencies over at least {2 * reach:.2f} GHz."
         )
-    return nu / C_KM_S * _weight(nu, ghz, tau, unit)
+    return nu / C_KM_S * _weight(nu, ghz, tau, unit, least=-np.inf)
 
 
 def pysm_band_factor(
@@ -158,7 +160,8 @@ def pysm_band_factor(
     F holds a :math:`g(\nu_0)` already, that of Planck's band, so the value is too small by the
     effective width of that band in GHz, about :math:`1/g_{Planck}(\nu_0)`: 37.7, 58.0 and 78.6 for
     the three lines, whatever the new band. A single frequency gives the template itself, and zero
-    unless it is exactly the line's.
+    unless it is exactly the line's. PySM drops weights below 1e-10 where it converts units, and so
+    does this: a band of one weight above zero is NaN in PySM.
 
     Parameters
     ----------
@@ -181,7 +184,7 @@ def pysm_band_factor(
     _, planck_factor = _line(line)
     nu = round(_line(line).ghz, 3)
     at_line = (1 * u.K_CMB).to_value(u.K_RJ, equivalencies=u.cmb_equivalencies(nu * u.GHz))
-    return planck_factor * at_line * _weight(nu, *_band(freqs, weights), unit)
+    return planck_factor * at_line * _weight(nu, *_band(freqs, weights), unit, least=1e-10)
 
 
 def write_templates(sky: Sky, folder: str | Path) -> list[Path]:
@@ -277,7 +280,10 @@ def _line(name: str) -> Line:
 
 
 def _band(freqs: u.Quantity, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies [GHz] and transmission of a band, both (n,), after a look at them."""
+    """Frequencies [GHz] and transmission of a band, both (n,), after a look at them.
+
+    Of the zeros at either end one is left, to which the transmission falls.
+    """
     try:
         ghz = np.atleast_1d(u.Quantity(freqs).to_value(u.GHz)).astype(np.float64)
     except (u.UnitsError, TypeError) as error:
@@ -295,11 +301,16 @@ def _band(freqs: u.Quantity, weights: np.ndarray | None) -> tuple[np.ndarray, np
         raise CoganError("freqs must be positive and increase; sort them, with their weights.")
     if ghz.size > 1 and not np.trapezoid(tau, ghz) > 0:
         raise CoganError("The weights' integral over freqs is not positive; check the weights.")
-    return ghz, tau
+    passes = np.flatnonzero(tau)
+    band = slice(max(passes[0] - 1, 0), passes[-1] + 2)
+    return ghz[band], tau[band]
 
 
-def _weight(nu: float, ghz: np.ndarray, tau: np.ndarray, unit: str) -> float:
-    """PySM's g(nu) [1/GHz], or 1 for a single frequency, times the band's `unit` per K_RJ."""
+def _weight(nu: float, ghz: np.ndarray, tau: np.ndarray, unit: str, least: float) -> float:
+    """PySM's g(nu) [1/GHz], or 1 for a single frequency, times the band's `unit` per K_RJ.
+
+    For the latter PySM leaves out weights below `least`, and joins what is on their two sides.
+    """
     if not ghz[0] <= nu <= ghz[-1]:
         return 0.0
     g = np.interp(nu, ghz, utils.normalize_weights(ghz, tau))
@@ -309,7 +320,7 @@ def _weight(nu: float, ghz: np.ndarray, tau: np.ndarray, unit: str) -> float:
         raise CoganError(
             f"There is no unit {unit!r}; take one of PySM's, such as K_CMB."
         ) from error
-    per_k_rj = utils.bandpass_unit_conversion(ghz * u.GHz, tau, u.Unit(unit), u.K_RJ)
+    per_k_rj = utils.bandpass_unit_conversion(ghz * u.GHz, tau, u.Unit(unit), u.K_RJ, cut=least)
     return float(np.squeeze(g * per_k_rj.value))
 
 

@@ -6,7 +6,6 @@ foreign maps. Chapter 01 explains the format.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,9 +19,9 @@ from . import foreign_fits as foreign
 from .facts import facts_of, put_facts
 from .lines import COLUMN_UNITS
 from .maps import MOST_MISSING, check_nside, fill_missing, is_map_size, rotate_map, to_arcmin
+from .rings import cap_spikes as cap
+from .rings import warn_of_rings
 from .spelling import ORDERS, frame_of, said, understood, unit_factor
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -88,16 +87,39 @@ class Sky:
         """The CO columns (without error and spread columns)."""
         return [name for name in ("W_CO10", "W_CO21") if name in self.maps]
 
+    @property
+    def effective_fwhm_arcmin(self) -> float:
+        """The beam that the maps show: wider than `fwhm_arcmin` where `meta` says so.
 
-def read_sky(path: str | Path, columns: list[str] | None = None) -> Sky:
+        The embedded sky's window counts a pixel as a second Gaussian (``fwhmeff`` in `meta`).
+        """
+        effective = self.meta.get("fwhmeff", 0.0)
+        effective = effective if isinstance(effective, int | float) else 0.0
+        return max(float(effective), self.fwhm_arcmin)
+
+
+def read_sky(
+    path: str | Path,
+    columns: list[str] | None = None,
+    *,
+    hdu: int | str | None = None,
+    cap_spikes: float | None = None,
+) -> Sky:
     """Read and check a sky file.
+
+    Rings around bright places, and absurd pixels, are measured and warned of (`rings`).
 
     Parameters
     ----------
     path : path
-        A FITS file whose first extension is a HEALPix table with named columns.
+        A FITS file with a HEALPix table of named columns.
     columns : list of str, optional
         Columns wanted (default: every column that the road knows).
+    hdu : int or str, optional
+        Part of the file (number from 0, or EXTNAME), where several have such columns.
+    cap_spikes : float, optional
+        Cap pixels that are more than so many times the median of their neighbours at that
+        (`rings.cap_spikes`); default: only name them.
 
     Returns
     -------
@@ -122,8 +144,9 @@ def read_sky(path: str | Path, columns: list[str] | None = None) -> Sky:
     path = Path(path)
     table = foreign.open_maps(
         path,
-        columns=list(COLUMN_UNITS if columns is None else columns),
-        advice="put the columns of a sky into one table (sky.read_map reads each, with hdu=)",
+        hdu,
+        list(COLUMN_UNITS if columns is None else columns),
+        advice="choose one with hdu=, or put the columns of a sky into one table",
     )
     header = {**table.primary, **table.header}
     nside = check_nside(_need(header, "NSIDE", path, "a power of two"), f"NSIDE in {path}")
@@ -159,10 +182,15 @@ def read_sky(path: str | Path, columns: list[str] | None = None) -> Sky:
         if name.endswith("_ERR"):
             values = _positive_errors(values, f"column {name} of {path}")
         values = fill_missing(values) if np.isnan(values).any() else values
+        kind = foreign.kind_of(name, values)
+        if kind == "signal":
+            values = cap(values, cap_spikes, f"Column {name} of {path}", units[name], frame)
         if frame != "G":
-            values = rotate_map(values, frame, foreign.kind_of(name, values))
+            values = rotate_map(values, frame, kind)
         maps[name] = values.astype(np.float32, copy=False)
-    return Sky(maps, units, fwhm, meta)
+    sky = Sky(maps, units, fwhm, meta)
+    warn_of_rings(sky.maps, units, fwhm, str(path))
+    return sky
 
 
 def write_sky(path: str | Path, sky: Sky) -> Path:
@@ -226,6 +254,7 @@ def read_map(
     to_unit: str | None = None,
     order: str | None = None,
     frame: str | None = None,
+    cap_spikes: float | None = None,
 ) -> np.ndarray:
     """Read one foreign full-sky HEALPix map, in RING order and Galactic coordinates.
 
@@ -247,6 +276,9 @@ def read_map(
         Where the file does not say it.
     frame : {'G', 'C', 'E'}, optional
         Galactic, equatorial or ecliptic, where the file does not say it.
+    cap_spikes : float, optional
+        Cap pixels that are more than so many times the median of their neighbours at that
+        (`rings.cap_spikes`); default: only name them.
 
     Returns
     -------
@@ -263,7 +295,7 @@ def read_map(
     path = Path(path)
     table = foreign.open_maps(path, hdu, [column] if isinstance(column, str) else [])
     name = foreign.choose_column(table, path, column)
-    order = _told(order, foreign.said_order(table), path, "pixel order", ORDERS)
+    order = foreign.told(order, foreign.said_order(table), path, "pixel order", ORDERS)
     if order is None:
         raise CoganError(
             f"{path} does not say its pixel order; pass order='RING' or order='NESTED'."
@@ -271,7 +303,7 @@ def read_map(
     where = frame_of(frame) if frame is not None else None
     if frame is not None and where is None:
         raise CoganError(f"There is no frame {frame!r}; it is G, C (equatorial) or E (ecliptic).")
-    where = _told(where, foreign.said_frame(table), path, "frame", dict(G="G", C="C", E="E"))
+    where = foreign.told(where, foreign.said_frame(table), path, "frame", dict(G="G", C="C", E="E"))
     if where is None:
         raise CoganError(f"{path} does not say its frame; pass frame='G', 'C' (equatorial) or 'E'.")
     nside = foreign.said_nside(table, str(path))
@@ -284,24 +316,11 @@ def read_map(
                 f"{path} does not say its unit; pass unit='...', for example 'K km/s'."
             )
         values = values * unit_factor(unit, to_unit, f"{path}, column {name}")
+    if kind == "signal":
+        said_unit = to_unit or unit or table.units[name]
+        of = f"Column {name} of {path}" if name else str(path)
+        values = cap(values, cap_spikes, of, said_unit, where)
     return values if where == "G" else rotate_map(values, where, kind)
-
-
-def _told(told: str | None, said: str, path: Path, what: str, words: dict) -> str | None:
-    """Take the caller's word, or else the file's; None if neither says anything."""
-    if told is not None:
-        if str(told).upper() not in words:
-            raise CoganError(f"There is no {what} {told!r}; it is {' or '.join(words)}.")
-        told = words[str(told).upper()]
-        if said and said != told:
-            log.warning("%s says that its %s is %s; %s was asked for.", path, what, said, told)
-        return told
-    if said and said not in words:
-        raise CoganError(
-            f"{path} gives its {what} as {said!r}, which is not understood; pass what it is, "
-            f"{' or '.join(sorted(set(words.values())))}."
-        )
-    return said or None
 
 
 def _need(header: dict, key: str, path: Path, meaning: str) -> str:
@@ -321,6 +340,11 @@ def _let_in(name: str, values: np.ndarray, unit: str) -> np.ndarray:
         raise CoganError(
             f"The map {name} has infinite pixels; set them to NaN, or convert to float32 before "
             "(float16 ends at 65504)."
+        )
+    if name in ("DUST", "N_HI") and (known := values[~np.isnan(values)]).size and known.max() <= 0:
+        raise CoganError(
+            f"The map {name} is nowhere above zero, and nothing can be learnt from it; choose "
+            "another column, or make the file again."
         )
     return _positive_errors(values, f"map {name}") if name.endswith("_ERR") else values
 

@@ -208,6 +208,7 @@ def test_every_number_of_chapter_06_is_in_its_table(stage):
         *("0.710", "0.90 → 0.50", "0.80 to 1.20", "1.10, 1.30", "347,160", "1,801"),
         *("20 of seed 7", "0.721", "0.400", "Members", "CRPS"),
         *("100% / 97%", "fails, p = 0.002", "0.64 (p = 0.0007)", "61% of the sky"),
+        "3.0 times the mean of the real map (zero level removed): 0.060 ± 0.010 K km/s",
     ):
         assert piece in text, piece
     assert text.count("````{list-table}") == 5 and "None" not in text

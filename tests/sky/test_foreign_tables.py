@@ -391,57 +391,6 @@ def test_keywords_in_the_primary_header(tmp_path, placeholder):
         np.testing.assert_allclose(values, SMOOTH, atol=0.025)
 
 
-# --- several parts --------------------------------------------------------------------------------
-
-
-def commander(path, *factors, first=None):
-    hdus = [fits.PrimaryHDU()]
-    for line, factor in zip(("co10", "co21", "co32"), factors, strict=False):
-        fields = [
-            fits.Column(name, "E", "K_RJ km/s", array=scale * factor * SMOOTH)
-            for name, scale in (("I_ML", 1.0), ("I_MEAN", 1.1), ("I_RMS", 0.1))
-        ]
-        hdus.append(fits.BinTableHDU.from_columns(fields, name=f"COMP-MAP-{line}"))
-        hdus[-1].header.update(HEADER)
-    if first is not None:
-        hdus.insert(1, first)
-    fits.HDUList(hdus).writeto(path, overwrite=True)
-    return path
-
-
-def test_another_line_is_never_returned(tmp_path):
-    path = commander(tmp_path / "commander.fits", 1.0, 2.0, 3.0)
-    for column in (None, 0, "I_ML"):
-        text = sentence(read_map, path, column=column)
-        assert "COMP-MAP-co10" in text.replace("CO10", "co10") and "hdu=" in text
-        for number, factor in ((1, 1.0), (2, 2.0), (3, 3.0)):
-            values = read_map(path, column=column, hdu=number, to_unit="K km/s")
-            np.testing.assert_allclose(values, factor * SMOOTH, rtol=1e-6)
-    values = read_map(path, column="I_MEAN", hdu="comp-map-CO21")
-    np.testing.assert_allclose(values, 2.2 * SMOOTH, rtol=1e-6)
-    assert "no part 'co99'" in sentence(read_map, path, hdu="co99")
-    assert "no part 7" in sentence(read_map, path, hdu=7)
-
-
-def test_the_part_is_the_one_with_the_column(tmp_path):
-    beam = fits.BinTableHDU.from_columns([fits.Column("STEP", "E", array=np.ones(5))], name="BEAM")
-    path = commander(tmp_path / "a.fits", 2.0, first=beam)
-    for column in ("I_ML", None, "i_ml"):
-        np.testing.assert_allclose(read_map(path, column=column), 2 * SMOOTH, rtol=1e-6)
-
-
-def test_a_sky_in_several_parts(tmp_path):
-    hdus = [fits.PrimaryHDU()]
-    for name, unit in (("DUST", "MJy/sr"), ("N_HI", "cm-2")):
-        column = fits.Column(name, "E", unit, array=SMOOTH)
-        hdus.append(fits.BinTableHDU.from_columns([column], name=name))
-        hdus[-1].header.update(HEADER)
-    fits.HDUList(hdus).writeto(tmp_path / "a.fits")
-    text = sentence(read_sky, tmp_path / "a.fits")
-    assert "DUST" in text and "N_HI" in text and "one table" in text
-    np.testing.assert_allclose(read_sky(tmp_path / "a.fits", ["N_HI"]).maps["N_HI"], SMOOTH, 1e-6)
-
-
 # --- files as they come ---------------------------------------------------------------------------
 
 

@@ -131,7 +131,8 @@ def test_a_good_file_takes_less_than_four_times_its_size(tmp_path, columns, orde
     names = ["DUST", "N_HI", "W_CO21", "W_CO21_ERR"][:columns]
     units = dict(zip(names, ["MJy/sr", "cm-2", "K km/s", "K km/s"], strict=False))
     values = np.linspace(1, 2, 12 * 128**2, dtype=np.float32)
-    path = write_sky(tmp_path / "sky.fits", Sky(dict.fromkeys(names, values), units, 40.0))
+    wide = 80.0  # with fewer than 2.2 pixels per FWHM rings are measured, which takes more
+    path = write_sky(tmp_path / "sky.fits", Sky(dict.fromkeys(names, values), units, wide))
     fits.setval(path, "ORDERING", value=order, ext=1)
     fits.setval(path, "COORDSYS", value=frame, ext=1)
     read_sky(path)

@@ -115,6 +115,50 @@ def test_neither_norm_nor_unit_nor_unequal_steps_matter():
     assert band_factor("W_CO10", smooth * 1e9 * u.Hz, 7 * bell(smooth)) == pytest.approx(expected)
 
 
+def of_straight_lines(line, ghz, tau, unit):
+    """The factor of a band whose power per kelvin is a straight line between `ghz`: quadrature."""
+    nu0 = LINES[line].ghz
+    fine = np.unique(np.concatenate([np.linspace(ghz[0], ghz[-1], 50_001), ghz]))
+    of_one_kelvin = np.trapezoid(np.interp(fine, ghz, tau * power_of(unit, ghz)), fine)
+    return (
+        1e3 * nu0 / constants.c * np.interp(nu0, ghz, tau * power_of("K_RJ", ghz)) / of_one_kelvin
+    )
+
+
+@pytest.mark.parametrize("unit", ["K_RJ", "K_CMB"])
+@pytest.mark.parametrize(
+    "zeros",
+    [(1, 0), (0, 1), (1, 1), (2, 0), (400, 0), (0, 400), (30, 500)],
+    ids=lambda zeros: f"{zeros[0]}+{zeros[1]}",
+)
+def test_zeros_at_the_ends_are_weights_like_others(zeros, unit):
+    """The band falls to zero over one step, however many zeros follow."""
+    inner = np.linspace(106, 124, 19)
+    left, right = (np.arange(1, n + 1) for n in zeros)
+    ghz = np.concatenate([(inner[0] - 0.05 * left)[::-1], inner, inner[-1] + right])
+    tau = np.concatenate([0.0 * left, 1 + 0.3 * np.cos(inner), 0.0 * right])
+    found = band_factor("W_CO10", ghz * u.GHz, tau, unit)
+    assert found == pytest.approx(of_straight_lines("W_CO10", ghz, tau, unit), rel=1e-7)
+
+
+@pytest.mark.parametrize("unit", ["K_RJ", "K_CMB"])
+def test_a_gap_and_a_single_weight_are_no_other_band(unit):
+    ghz = np.arange(100.0, 131.0)
+    gap = np.where(abs(ghz - 122) < 5, 0.0, 1.0)
+    peak, edge = (ghz == 115).astype(float), (ghz < 120).astype(int)
+    for tau in (gap, peak, edge, 1 - peak, gap - 1e-3 * (ghz == 122)):
+        found = band_factor("W_CO10", ghz * u.GHz, tau, unit)
+        assert found == pytest.approx(of_straight_lines("W_CO10", ghz, tau, unit), rel=1e-7)
+
+
+def test_zeros_around_a_narrow_band_leave_it_narrow():
+    nu = LINES["W_CO10"].ghz
+    ghz = np.array([100, nu - 0.05, nu, nu + 0.05, 130])
+    with pytest.raises(CoganError, match="Doppler spread"):
+        band_factor("W_CO10", ghz * u.GHz, np.array([0, 0, 1, 0, 0]))
+    assert band_factor("W_CO21", ghz * u.GHz, np.array([0, 0, 1, 0, 0])) == 0
+
+
 @pytest.mark.parametrize(
     ("freqs", "weights", "sentence"),
     [

@@ -100,6 +100,17 @@ def test_all_nan_is_refused_and_few_are_filled(sky, tmp_path):
     np.testing.assert_allclose(read_sky(write_sky(tmp_path / "sky.fits", sky)).maps["N_HI"], 5.0)
 
 
+@pytest.mark.parametrize("value", [0.0, -1.0])
+@pytest.mark.parametrize("name", ["DUST", "N_HI"])
+def test_an_input_that_is_nowhere_positive_is_refused(sky, tmp_path, name, value):
+    path = write_sky(tmp_path / "sky.fits", sky)
+    with fits.open(path, mode="update") as hdus:
+        del hdus[1].header["CHECKSUM"], hdus[1].header["DATASUM"]
+        hdus[1].data[name] = value
+    with pytest.raises(CoganError, match=f"map {name} is nowhere above zero"):
+        read_sky(path)
+
+
 def test_nested_and_equatorial_files_arrive_ring_and_galactic(tmp_path):
     """A map of the Galactic z coordinate is the sine of latitude, however it is stored."""
     nside = 32
