@@ -54,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.trials < 1:
         raise CoganError(f"{options.trials} trials measure nothing; ask for at least 1.")
+    facts = provenance(options.seed, sky_sha256=sha256(options.sky))  # of the code that runs
     with tempfile.TemporaryDirectory() as folder:
         changes = {"run_dir": folder, "sky_path": str(options.sky.resolve()), "seed": options.seed}
         settings = load_profile("real").model_copy(update=changes)
@@ -70,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
         "label_sets": DRAWS + 1,
         "trainings": bench.weights,
         "cases": cases,
-        "provenance": provenance(options.seed, sky_sha256=sha256(options.sky)),
+        "provenance": facts,
     }
     write_json(options.report, content)
     return 0
