@@ -1,7 +1,7 @@
 """How far from its training a generator must reach, by dust and HI of a sky and of its tiles.
 
 The one definition of "outside the training": `extrapolation`. (`Scaling.bound` is another thing: it
-cuts each column off at its own extremes, so that no network computes with what it has never seen.)
+cuts each column off, a little beyond its own extremes, so that no network runs away with a guess.)
 """
 
 from __future__ import annotations

@@ -86,9 +86,7 @@ def beam_window(power: np.ndarray, fwhm_arcmin: float) -> np.ndarray:
     return window / np.sqrt(np.where(ell > of_beam, excess, 1))
 
 
-def limit_to_beam(
-    values: np.ndarray, fwhm_arcmin: float, positive: bool = True
-) -> np.ndarray:
+def limit_to_beam(values: np.ndarray, fwhm_arcmin: float, positive: bool = True) -> np.ndarray:
     """Filter a map to its beam (`beam_window`), and fill in what then lies below zero.
 
     Parameters
@@ -115,9 +113,11 @@ def limit_to_beam(
     """
     nside = hp.npix2nside(values.size)
     lmax = beam_lmax(nside, fwhm_arcmin)
-    alm = map2alm(values, lmax, enough=ENOUGH)
+    mean = values.mean(dtype=np.float64)  # apart: it is exact, a transform of it is not
+    alm = map2alm(values - mean, lmax, enough=ENOUGH)
     window = beam_window(hp.alm2cl(alm), fwhm_arcmin)
     alm = hp.almxfl(alm, window)
+    alm[0] += mean * math.sqrt(4 * math.pi)
     filtered = alm2map(alm, nside)
     if not positive:
         return filtered
