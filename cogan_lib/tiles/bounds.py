@@ -15,11 +15,11 @@ from ..base.files import CoganError
 from .scaling import PatchMinMax, Scaling, scale
 
 #: How far beyond the extremes of the training tiles a network's inputs and its answers may go, in
-#: standard deviations of the scaled values. The real CO(2-1) of the whole sky reaches 1.15 beyond
-#: its training tiles (624 after 124 K km/s), answers of the shipped generators up to 1.04. Dust
-#: goes beyond in the Galactic centre, where 0.5 makes CO that is nearer to the real one than with
-#: none, and 1.0 changes no more there but follows the dust map's worst pixels, beside Orion KL.
-INPUT_HEADROOM, OUTPUT_HEADROOM = 0.5, 1.5
+#: standard deviations of the scaled values. With the shipped weights, whose training ends at 124 K
+#: km/s, dust goes beyond in the Galactic centre: 0.5 for both (252 K km/s) makes CO there that is
+#: nearer to the real one than 0, and 1.0 or 3.0 no nearer. In Orion and rho Ophiuchi generators of
+#: members go as far as they may: beyond 1000 K km/s beside a real 30 to 50.
+HEADROOM = 0.5
 #: A pixel of a joined map counts as cut off from this share of the bound on: splines ripple there.
 _AT = 0.99
 
@@ -38,7 +38,7 @@ def scale_inputs(tiles: np.ndarray, scalings: list[Scaling | PatchMinMax]) -> np
     -------
     ndarray, shape (n, channels, npix, npix), float32
     """
-    known = [s.bound(tiles[:, i], INPUT_HEADROOM) for i, s in enumerate(scalings)]
+    known = [s.bound(tiles[:, i], HEADROOM) for i, s in enumerate(scalings)]
     return scale(np.stack(known, axis=1), scalings)
 
 
@@ -73,7 +73,7 @@ def to_physical(
         if real is None:
             raise CoganError("The minmax scaling has no amplitude of its own; give the real tiles.")
         return scaling.inverse(generated, scaling.extremes(real.astype(np.float64)))
-    return scaling.bound(scaling.inverse(generated), OUTPUT_HEADROOM).clip(0)
+    return scaling.bound(scaling.inverse(generated), HEADROOM).clip(0)
 
 
 def count_cut_off(
@@ -107,8 +107,8 @@ def count_cut_off(
     def some(of_columns: list[np.ndarray]) -> int:
         return int(np.logical_or.reduce(of_columns).sum()) if of_columns else 0
 
-    given = [(values, *scalings[name].limits(INPUT_HEADROOM)) for name, values in inputs.items()]
-    made = [(values, scalings[name].limits(OUTPUT_HEADROOM)[1]) for name, values in outputs.items()]
+    given = [(values, *scalings[name].limits(HEADROOM)) for name, values in inputs.items()]
+    made = [(values, scalings[name].limits(HEADROOM)[1]) for name, values in outputs.items()]
     return {
         "cutbelow": some([values < low for values, low, _ in given]),
         "cutabove": some([values > high for values, _, high in given]),

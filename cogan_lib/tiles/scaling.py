@@ -168,7 +168,7 @@ class Scaling:
         --------
         >>> scaling = Scaling.fit("log", np.array([1.0, 100.0]))
         >>> [round(end, 2) for end in scaling.limits(headroom=0.5)]
-        [0.5, 316.23]
+        [0.32, 316.23]
         """
         if self.low is None:
             return -math.inf, math.inf
