@@ -1,6 +1,6 @@
-"""What each choice of the recipe costs: the same tiles and budget, one change at a time.
+"""What each choice of the recipe costs: the same tiles and steps, one change at a time.
 
-    python -m cogan_lib.ablation runs/real/patches.npz ablation.json --minutes 4 --seeds 1 2 3
+    python -m cogan_lib.ablation runs/real/patches.npz ablation.json --epochs 7 --seeds 1 2 3
 
 trains every variant with every seed and adds its row to the file after each; called again it goes
 on with what is missing. Chapter 06 reads the file. Nothing is chosen from it: the numbers of the
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import sys
 import tempfile
 from dataclasses import replace
@@ -36,19 +37,20 @@ from .validation.report import headline, validate
 log = logging.getLogger(__name__)
 
 
-def variant(name: str, patches: Patches, minutes: float, seed: int) -> TrainingSettings:
+def variant(name: str, patches: Patches, epochs: int, seed: int) -> TrainingSettings:
     """Choose the training settings of a variant.
 
-    The paper's recipe is run a quarter as wide (the cogan preset's widths), so that a budget of
-    minutes means about as many steps for all.
+    The budget is one of steps, so that a busy machine takes longer and does not get other numbers.
+    The paper's recipe is run a quarter as wide (the cogan preset's widths), so that a step of it
+    takes about as long as one of the others.
 
     Parameters
     ----------
     name : str
         One of `recipes.VARIANTS`.
     patches : Patches
-    minutes : float
-        Budget of the training.
+    epochs : int
+        Passes over the training tiles.
     seed : int
 
     Returns
@@ -68,10 +70,11 @@ def variant(name: str, patches: Patches, minutes: float, seed: int) -> TrainingS
         preset="paper" if recipe == "paper" else "cogan",
         paired=recipe != "paper",
         seed=seed,
-        max_minutes=float(minutes),
+        max_epochs=epochs,
         device="cpu",
     )
     settings = training_settings(base, patches.inputs.shape[1], patches.targets.shape[1])
+    settings = replace(settings, max_minutes=math.inf)
     if recipe == "paper":
         narrow = replace(settings.network, features=16, discriminator_features=16)
         settings = replace(settings, network=narrow)
@@ -132,7 +135,7 @@ def typical_extremes(patches: Patches) -> np.ndarray:
     return tile[None]
 
 
-def run(name: str, patches: Patches, sky: Sky, minutes: float, seed: int) -> list[dict]:
+def run(name: str, patches: Patches, sky: Sky, epochs: int, seed: int) -> list[dict]:
     """Train one variant with one seed and validate it on the test tiles (bare, not on a sky).
 
     Parameters
@@ -142,8 +145,8 @@ def run(name: str, patches: Patches, sky: Sky, minutes: float, seed: int) -> lis
     patches : Patches
     sky : Sky
         That the patches were cut from: its noise is added to the generated tiles.
-    minutes : float
-        Budget of the training.
+    epochs : int
+        Passes over the training tiles.
     seed : int
 
     Returns
@@ -157,7 +160,7 @@ def run(name: str, patches: Patches, sky: Sky, minutes: float, seed: int) -> lis
     CoganError
         As `variant`, and as `training.train`.
     """
-    settings = variant(name, patches, minutes, seed)
+    settings = variant(name, patches, epochs, seed)
     mine = scaled_patches(name, patches)
     with tempfile.TemporaryDirectory() as folder:
         result = train(mine, settings, folder)
@@ -209,20 +212,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="cogan_lib.ablation", description=__doc__.split("\n")[0])
     parser.add_argument("patches", type=Path, help="patches.npz of a run, beside its sky.fits")
     parser.add_argument("table", type=Path, help="JSON file that the rows are added to")
-    parser.add_argument("--minutes", type=float, default=4.0, help="of training, each")
+    parser.add_argument("--epochs", type=int, default=7, help="of training, each")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     options = parser.parse_args(arguments)
     patches, sky = Patches.load(options.patches), read_sky(options.patches.with_name("sky.fits"))
     content = {
-        "minutes": options.minutes,
+        "epochs": options.epochs,
         "tiles": len(patches.split),
         "sky_sha256": patches.meta.get("provenance", {}).get("sky_sha256"),
         "rows": [],
     }
     if options.table.exists():
         found = read_json(options.table)
-        if any(found.get(key) != content[key] for key in ("minutes", "tiles", "sky_sha256")):
+        if any(found.get(key) != content[key] for key in ("epochs", "tiles", "sky_sha256")):
             raise CoganError(
                 f"{options.table} was made on another sky or with another budget; give another "
                 "name for the table."
@@ -234,7 +237,7 @@ def main(arguments: list[str] | None = None) -> int:
             unequal = patches.inputs.shape[1] != patches.targets.shape[1]
             if (name, seed) in done or (name == "identity loss" and unequal):
                 continue
-            content["rows"] += run(name, patches, sky, options.minutes, seed)
+            content["rows"] += run(name, patches, sky, options.epochs, seed)
             content["provenance"] = provenance(None)
             write_json(options.table, content)
             log.info("%s, seed %d: %s", name, seed, content["rows"][-1])

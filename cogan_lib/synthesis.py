@@ -3,13 +3,15 @@
 Two things keep on the sphere what the tiles have. Each tile is cut larger than the cell that it
 will fill, so that the generator sees what lies around (its borders are thrown away), and cells are
 handed over within narrow zones, so that nearly everywhere one tile alone speaks
-(`tiling.Joiner`).
+(`tiling.Joiner`). What is joined is filtered to the sky's beam (`beam_limit`), which the tiles
+know nothing of.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import time
 from collections import deque
@@ -29,11 +31,16 @@ from .base.processes import add_up, share
 from .gan.checkpoint import Checkpoint
 from .gan.generate import generate
 from .gan.noise import noise_alm
+from .sky.beam_limit import limit_to_beam
 from .sky.harmonics import Interpolant, beam_lmax
 from .sky.skyfile import Sky
+from .tiles.bounds import count_cut_off
 from .tiles.geometry import Geometry
 from .tiles.part import Part
+from .tiles.scaling import scaling_from_dict
 from .tiles.tiling import Joiner, cut_maps, map_to_alm
+
+log = logging.getLogger(__name__)
 
 #: A long synthesis writes down what it has at most this often.
 PART_SECONDS = 60.0
@@ -81,6 +88,7 @@ def synthesise(
     nthreads: int = 1,
     progress: bool = True,
     part: Path | None = None,
+    beam_limited: bool = True,
     **inputs: str,
 ) -> Sky:
     """Generate CO over the whole sky.
@@ -108,13 +116,17 @@ def synthesise(
         File that keeps the sums over the tiles so far. If the process is killed, the next one goes
         on from there, to the same sky bit by bit; whoever has written the sky removes the file.
         Of use to one process alone.
+    beam_limited : bool
+        Filter what was joined to the sky's beam (`beam_limit.limit_to_beam`). Without it the map
+        is what the tiles hold, and rings when it is transformed (chapter 04 shows it).
     **inputs : str
         Facts for the FITS header, such as the sky file's checksum.
 
     Returns
     -------
     Sky
-        The checkpoint's target columns in K km/s at the sky's NSIDE, with the provenance in `meta`.
+        The checkpoint's target columns in K km/s at the sky's NSIDE, with the provenance in `meta`,
+        and the numbers of pixels that were cut off (`bounds.count_cut_off`).
 
     Raises
     ------
@@ -122,6 +134,7 @@ def synthesise(
         If the sky lacks a column or has another unit or beam than the checkpoint was trained at.
     """
     options = {"batch_size": batch_size, "nthreads": nthreads, "progress": progress, "part": part}
+    options["beam_limited"] = beam_limited
     return next(skies(sky, [(checkpoint, member)], **options, **inputs))
 
 
@@ -152,6 +165,7 @@ def skies(
     nthreads: int = 1,
     progress: bool = True,
     part: Path | None = None,
+    beam_limited: bool = True,
     **inputs: str,
 ) -> Iterator[Sky]:
     """Generate each member's sky, in order: what `synthesise` gives, made together.
@@ -165,7 +179,7 @@ def skies(
         As for `synthesise`.
     members : sequence of (Checkpoint, int)
         Generators, equal but for their weights, and the seeds of their noise.
-    batch_size, nthreads, progress, **inputs
+    batch_size, nthreads, progress, beam_limited, **inputs
         As for `synthesise`.
     part : path, optional
         As for `synthesise`; kept of up to `together` members.
@@ -217,6 +231,11 @@ def skies(
         columns = np.split(joiner.finish(), len(group))
         for (trained, seed), maps in zip(group, columns, strict=True):
             maps = dict(zip(ours["target_columns"], maps, strict=True))
+            counts = _cut_off(sky, maps, trained)
+            if beam_limited:
+                for name, values in maps.items():
+                    filtered = limit_to_beam(values, sky.fwhm_arcmin, positive=not per_patch)
+                    maps[name] = filtered.astype(np.float32)
             meta = {
                 "creator": f"cogan {__version__}",
                 "commit": git_commit(),
@@ -224,9 +243,25 @@ def skies(
                 "seed": trained.content.get("training", {}).get("seed", -1),
                 "origin": "synthesised",
                 **({"member": seed} if fields else {}),
+                **counts,
                 **inputs,
             }
             yield Sky(maps, {name: "K km/s" for name in maps}, sky.fwhm_arcmin, meta)
+
+
+def _cut_off(sky: Sky, joined: dict[str, np.ndarray], trained: Checkpoint) -> dict[str, int]:
+    """Count where the generator's inputs and its answer were cut off, and say so."""
+    scalings = {name: scaling_from_dict(s) for name, s in trained.meta["scalings"].items()}
+    inputs = {name: sky.maps[name] for name in trained.meta["input_columns"]}
+    counts = count_cut_off(inputs, joined, scalings)
+    if any(counts.values()):
+        log.info(
+            "of %d pixels %d had dust or HI cut off at the lower bound, %d at the upper, before "
+            "the generator saw them; at %d its CO was cut off",
+            hp.nside2npix(sky.nside),
+            *counts.values(),
+        )
+    return counts
 
 
 def _translate_sky(

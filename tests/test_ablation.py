@@ -9,7 +9,7 @@ from cogan_lib.sky.skyfile import Sky, write_sky
 from cogan_lib.tiles.scaling import PatchMinMax
 from tests.toys import toy_patches
 
-MINUTES = 0.002  # a step or a few
+EPOCHS = 1
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def noise_sky():
 
 def differing(name, patches):
     """The flat settings in which a variant differs from the cogan recipe."""
-    one, other = (ablation.variant(n, patches, 1.0, 1).to_dict() for n in ("cogan", name))
+    one, other = (ablation.variant(n, patches, 1, 1).to_dict() for n in ("cogan", name))
     flat = [{**s.pop("network"), **s.pop("weights"), **s} for s in (one, other)]
     return {key for key in flat[0] if flat[0][key] != flat[1][key]}
 
@@ -48,12 +48,12 @@ def test_a_variant_changes_one_thing(name, changed, patches):
 
 def test_the_identity_loss_needs_two_lines(patches):
     with pytest.raises(CoganError, match="identity loss"):
-        ablation.variant("identity loss", patches, 1.0, 1)
+        ablation.variant("identity loss", patches, 1, 1)
     assert differing("identity loss", toy_patches(40, targets=2)) == {"identity"}
 
 
 def test_the_papers_recipe_is_the_papers_but_narrow(patches):
-    settings = ablation.variant("paper's recipe", patches, 1.0, 1)
+    settings = ablation.variant("paper's recipe", patches, 1, 1)
     network = settings.network
     assert network.instance_norm and network.tanh and not network.smooth and not settings.paired
     assert (network.blocks, network.features, network.discriminator_layers) == (6, 16, 4)
@@ -72,7 +72,7 @@ def test_per_patch_scaling_takes_the_given_or_the_typical_amplitude(patches):
 
 @pytest.mark.parametrize("name", ["members", "paper's recipe"])
 def test_a_run_is_judged_on_the_test_tiles(name, patches):
-    rows = ablation.run(name, patches, noise_sky(), MINUTES, 1)
+    rows = ablation.run(name, patches, noise_sky(), EPOCHS, 1)
     kinds = [row["variant"].removeprefix(name) for row in rows]
     assert kinds == ([""] if name == "members" else [", extremes given", ", typical extremes"])
     for row in rows:
@@ -85,7 +85,7 @@ def test_a_run_is_judged_on_the_test_tiles(name, patches):
 def test_a_table_goes_on_with_what_is_missing(patches, tmp_path, monkeypatch):
     called = []
 
-    def fake_run(name, patches, sky, minutes, seed):
+    def fake_run(name, patches, sky, epochs, seed):
         assert sky.targets == ["W_CO10"]
         called.append((name, seed))
         return [{"variant": name, "training": name, "seed": seed}]
@@ -99,6 +99,6 @@ def test_a_table_goes_on_with_what_is_missing(patches, tmp_path, monkeypatch):
     assert called == [("cogan", 1), ("members", 1), ("cogan", 2), ("members", 2)]
     assert len(read_json(table)["rows"]) == 4
     with pytest.raises(CoganError, match="another budget"):
-        ablation.main([*arguments, "--minutes", "9"])
+        ablation.main([*arguments, "--epochs", "9"])
     with pytest.raises(CoganError, match="no variant"):
-        ablation.variant("wings", patches, 1.0, 1)
+        ablation.variant("wings", patches, 1, 1)

@@ -20,7 +20,7 @@ from cogan_lib.gan.networks import NetworkSettings
 from cogan_lib.gan.recipes import TrainingSettings
 from cogan_lib.sky import embedded, maps, prepare, pysm, skyfile
 from cogan_lib.sky.skyfile import Sky
-from cogan_lib.tiles import patches, scaling, tiling
+from cogan_lib.tiles import bounds, patches, scaling, tiling
 from cogan_lib.tiles.geometry import Geometry
 from cogan_lib.tiles.instrument import noise_map, noise_spectrum
 from cogan_lib.tiles.scaling import Scaling
@@ -202,7 +202,7 @@ TABLE = {
     "scaling with softening inf": (lambda: Scaling.fit("asinh", MAP, INF), "must be positive"),
     "scaling of words": (lambda: Scaling.fit("log", np.array(["a"])), "real numbers"),
     "minmax without the truth": (
-        lambda: scaling.to_physical(TILES, scaling.PatchMinMax()),
+        lambda: bounds.to_physical(TILES, scaling.PatchMinMax()),
         "no amplitude of its own",
     ),
     "split unknown": (lambda: some_patches().select("holdout"), "no split 'holdout'"),

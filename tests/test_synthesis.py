@@ -2,19 +2,25 @@
 
 import dataclasses
 
+import healpy as hp
 import numpy as np
 import pytest
 
 from cogan_lib import synthesis
 from cogan_lib.base.files import CoganError
+from cogan_lib.gan import generate as generating
+from cogan_lib.sky.beam_limit import limit_to_beam
 from cogan_lib.sky.skyfile import read_sky, write_sky
 from cogan_lib.synthesis import generate, synthesis_grid, synthesise
+from cogan_lib.tiles.bounds import HEADROOM
 from cogan_lib.tiles.geometry import Geometry
+from cogan_lib.tiles.scaling import scaling_from_dict
 from cogan_lib.tiles.tiling import cut_tiles, map_to_alm
 from tests.toys import SCALINGS, steep_sky, untrained
 
 NSIDE, FWHM = 64, 120.0
 GEOMETRY = Geometry(32, 30.0)
+PIXELS = np.stack(hp.pix2vec(NSIDE, np.arange(12 * NSIDE**2)))
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +53,41 @@ def test_sky_keeps_what_the_tiles_have(sky, trained, co):
     again = cut_tiles(map_to_alm(co.maps["W_CO21"]), GEOMETRY, centres)[:, 8:-8, 8:-8]
     assert np.corrcoef(bare.ravel(), again.ravel())[0, 1] > 0.98
     assert 0.94 < again.var() / bare.var() < 1.06
+
+
+def test_the_sky_is_filtered_to_its_beam(sky, trained, co):
+    joined = synthesise(sky, trained, batch_size=500, progress=False, beam_limited=False)
+    joined, made = joined.maps["W_CO21"], co.maps["W_CO21"]
+    np.testing.assert_array_equal(made, limit_to_beam(joined, FWHM).astype(np.float32))
+    assert made.min() >= 0 and made.mean() == pytest.approx(joined.mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("peak", "brightest"), [(10.0, 8.0), (20.0, 1.0)])
+def test_a_source_brighter_than_the_training(peak, brightest, sky, trained, monkeypatch, caplog):
+    """By a network that knows the truth, scaled CO = scaled dust; trained up to `brightest`."""
+    caplog.set_level("INFO")
+    monkeypatch.setattr(generating, "translate", lambda _, scaled: scaled[:, :1].copy())
+    ends = {"DUST": (0.01, 10.0), "N_HI": (1e18, 1e24), "W_CO21": (0.0, brightest)}
+    scalings = {
+        name: SCALINGS[name] | dict(zip(("low", "high"), ends[name], strict=True))
+        for name in SCALINGS
+    }
+    monkeypatch.setitem(trained.meta, "scalings", scalings)
+    dust, co = (scaling_from_dict(scalings[name]) for name in ("DUST", "W_CO21"))
+    far = hp.rotator.angdist(PIXELS, hp.ang2vec(40.0, 10.0, lonlat=True))
+    source = peak * np.exp(-4 * np.log(2) * (far / np.radians(2 * FWHM / 60)) ** 2)
+    bright = dataclasses.replace(sky, maps={**sky.maps, "DUST": 0.1 + source})
+    truth = co.inverse(dust.forward(dust.bound(bright.maps["DUST"], HEADROOM)))
+    made = synthesise(bright, trained, batch_size=500, progress=False)
+    assert truth.max() > 1.3 * brightest, "the old cut"
+    limit = co.limits(HEADROOM)[1]
+    assert made.maps["W_CO21"].max() == pytest.approx(min(truth.max(), limit), rel=0.12)
+    counts = [made.meta[name] for name in ("cutbelow", "cutabove", "atbound")]
+    assert counts[:2] == [0, (bright.maps["DUST"] > dust.limits(HEADROOM)[1]).sum()]
+    assert counts[2] == pytest.approx((truth > 0.99 * limit).sum(), rel=0.25)
+    assert (counts[1] > 0) == (counts[2] > 0) == (peak > 10)
+    said = [f"{counts[1]} at the upper" in caplog.text, f"at {counts[2]} its CO" in caplog.text]
+    assert said == 2 * [peak > 10], "nothing is said where nothing was cut off"
 
 
 def test_threads_ahead_of_a_gpu_change_no_bit(sky, trained, co, monkeypatch):

@@ -23,8 +23,9 @@ from ..gan.networks import Discriminator, Generator, layout, translate
 from ..gan.recipes import TrainingSettings
 from ..learn.blocks import Residual, UNet, count_parameters
 from ..learn.fit import Plan, fit, late_linear, seeded
+from ..tiles.bounds import scale_inputs, to_physical
 from ..tiles.patches import Patches, rotate
-from ..tiles.scaling import Scaling, scale, to_physical
+from ..tiles.scaling import Scaling
 from .baselines import checked_inputs, one_target
 
 L1_WEIGHT = 100.0  # of pix2pix (Isola et al. 2017)
@@ -61,7 +62,7 @@ class Network:
     def predict(self, inputs: np.ndarray, seed: int = 0) -> np.ndarray:
         """Predict W [K km/s] from dust and HI.
 
-        Inputs and outputs are cut off at the range of the training tiles. Another `seed` is another
+        Inputs and outputs are cut off as those of a generator are. Another `seed` is another
         member, where there is noise.
 
         Parameters
@@ -75,8 +76,7 @@ class Network:
         ndarray, shape (n, npix, npix), float64
         """
         inputs = checked_inputs(inputs, len(self.input_scalings))
-        known = [s.bound(inputs[:, i]) for i, s in enumerate(self.input_scalings)]
-        tiles = scale(np.stack(known, axis=1), self.input_scalings)
+        tiles = scale_inputs(inputs, self.input_scalings)
         generated = translate(self.network, _with_noise(tiles, self.noise, seed))
         return to_physical(generated[:, 0], self.target_scaling)
 

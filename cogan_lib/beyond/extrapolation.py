@@ -2,7 +2,7 @@
 
 The one definition of "outside the training" is `extrapolation`: a pair of dust and N_HI is outside
 if it is not in the `training_region`. (`Scaling.bound` says nothing of that: it cuts each column
-off at its own extremes, so that no network computes with numbers that it has never seen.)
+off, a little beyond its own extremes, so that no network runs away with a guess.)
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..tiles.bounds import to_physical
 from ..tiles.patches import Patches
-from ..tiles.scaling import to_physical
 from ..validation.amplitude import middle_of, r2_score
 from ..validation.report import per_epoch_check
 from .networks import translate

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..base.files import CoganError
-from ..tiles.scaling import PatchMinMax, scale, scaling_from_dict, to_physical
+from ..tiles.bounds import scale_inputs, to_physical
+from ..tiles.scaling import PatchMinMax, scaling_from_dict
 from .checkpoint import Checkpoint
 from .networks import translate
 
@@ -18,8 +19,8 @@ def generate(
 ) -> np.ndarray:
     """Translate tiles of dust and HI into tiles of CO, all in physical units.
 
-    Inputs and outputs are cut off at the range of the training tiles (`scaling.Scaling.bound`),
-    and no output is negative.
+    Inputs and outputs are cut off somewhat beyond the range of the training tiles
+    (`scaling.Scaling.bound`), and no output is negative.
 
     Parameters
     ----------
@@ -60,8 +61,7 @@ def generate(
             f"The generator takes inputs (n, {len(scalings)}, npix, npix) of finite values; these "
             f"have shape {inputs.shape}, or NaN or infinite values in them."
         )
-    known = np.stack([s.bound(inputs[:, i]) for i, s in enumerate(scalings)], axis=1)
-    scaled, fields = scale(known, scalings), len(checkpoint.settings.noise)
+    scaled, fields = scale_inputs(inputs, scalings), len(checkpoint.settings.noise)
     if fields != (0 if noise is None else noise.shape[1]):
         raise CoganError(
             f"This checkpoint's generator takes {fields} fields of noise beside its inputs; give "

@@ -7,6 +7,7 @@ extremes; then the amplitude is gone, and only the target itself can give it bac
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import asdict, dataclass
 
@@ -150,20 +151,49 @@ class Scaling:
         curved = y * self.std + self.mean
         return 10.0**curved if self.kind == "log" else self.softening * lib.sinh(curved)
 
-    def bound(self, x):
-        """Cut physical units off at the extremes of the values that the scaling was fitted to.
+    def limits(self, headroom: float = 0.0) -> tuple[float, float]:
+        """Say where `bound` cuts off.
 
-        A network knows nothing beyond them, and sinh or 10^y would turn its guess into a spike.
+        Parameters
+        ----------
+        headroom : float
+            How far beyond the extremes, in standard deviations of the scaled values.
+
+        Returns
+        -------
+        low, high : float
+            Physical units; infinite for a scaling that knows no extremes.
+
+        Examples
+        --------
+        >>> scaling = Scaling.fit("log", np.array([1.0, 100.0]))
+        >>> [round(end, 2) for end in scaling.limits(headroom=0.5)]
+        [0.32, 316.23]
+        """
+        if self.low is None:
+            return -math.inf, math.inf
+        if not headroom:
+            return self.low, self.high
+        ends = self.forward(self.low) - headroom, self.forward(self.high) + headroom
+        return float(self.inverse(ends[0])), float(self.inverse(ends[1]))
+
+    def bound(self, x, headroom: float = 0.0):
+        """Cut physical units off near the extremes of the values that the scaling was fitted to.
+
+        Not at them, if `headroom` says so: the brightest tile of the training is not the brightest
+        of the sky. But a bound there must be, since sinh and 10^y turn a guess into a spike.
 
         Parameters
         ----------
         x : ndarray or Tensor
+        headroom : float
+            As for `limits`; of networks, see `bounds`.
 
         Returns
         -------
         ndarray or Tensor, shaped as `x`
         """
-        return x if self.low is None else _array(x).clip(self.low, self.high)
+        return x if self.low is None else _array(x).clip(*self.limits(headroom))
 
     def to_dict(self) -> dict:
         """Give plain types, for JSON.
@@ -188,17 +218,13 @@ class PatchMinMax:
     kind: str = "minmax"
 
     @staticmethod
-    def bound(x):
-        """Leave values as they are: no range was fitted.
+    def limits(headroom: float = 0.0) -> tuple[float, float]:
+        """Say that there are no bounds: no range was fitted (`Scaling.limits`)."""
+        return -math.inf, math.inf
 
-        Parameters
-        ----------
-        x : ndarray or Tensor
-
-        Returns
-        -------
-        ndarray or Tensor
-        """
+    @staticmethod
+    def bound(x, headroom: float = 0.0):
+        """Leave values as they are (`Scaling.bound`)."""
         return x
 
     @staticmethod
@@ -290,40 +316,6 @@ def scale(
         for i, scaling in enumerate(scalings):
             scaled[part, i] = scaling.forward(tiles[numbers[part], i].astype(np.float64))
     return scaled
-
-
-def to_physical(
-    generated: np.ndarray,
-    scaling: Scaling | PatchMinMax,
-    real: np.ndarray | None = None,
-) -> np.ndarray:
-    """Bring a generator's output for one line from scaled units to K km/s.
-
-    It is kept within the range of the training tiles (`Scaling.bound`) and is never negative: the
-    noise of the training tiles goes below zero, an emission does not. The per-patch scaling has no
-    amplitude of its own and takes that of the real tiles.
-
-    Parameters
-    ----------
-    generated, real : ndarray, shape (n, npix, npix)
-        Scaled units, and K km/s.
-    scaling : Scaling or PatchMinMax
-
-    Returns
-    -------
-    ndarray, shape (n, npix, npix), float64
-
-    Raises
-    ------
-    CoganError
-        If the scaling is per patch and there are no real tiles.
-    """
-    generated = generated.astype(np.float64)
-    if isinstance(scaling, PatchMinMax):
-        if real is None:
-            raise CoganError("The minmax scaling has no amplitude of its own; give the real tiles.")
-        return scaling.inverse(generated, scaling.extremes(real.astype(np.float64)))
-    return scaling.bound(scaling.inverse(generated)).clip(0)
 
 
 def scaling_from_dict(content: dict) -> Scaling | PatchMinMax:

@@ -236,7 +236,5 @@ def test_the_embedded_skys_beam_counts_a_pixel(sky64, tmp_path):
 def test_the_noise_of_another_sky_has_its_beam():
     maps, units = {"DUST": np.ones(48)}, {"DUST": "MJy/sr"}
     assert Sky(maps, units, 1800.0).effective_fwhm_arcmin == 1800
-    assert (
-        Sky(maps, units, 1800.0, {"fwhmeff": 24.3}).effective_fwhm_arcmin == 1800
-    )  # smoothed since
+    assert Sky(maps, units, 1800.0, {"fwhmeff": 24.3}).effective_fwhm_arcmin == 1800  # smoothed
     assert Sky(maps, units, 1800.0, {"fwhmeff": "wide"}).effective_fwhm_arcmin == 1800
