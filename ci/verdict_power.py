@@ -54,11 +54,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.trials < 1:
         raise CoganError(f"{options.trials} trials measure nothing; ask for at least 1.")
-    facts = provenance(options.seed, sky_sha256=sha256(options.sky))  # of the code that runs
     with tempfile.TemporaryDirectory() as folder:
         changes = {"run_dir": folder, "sky_path": str(options.sky.resolve()), "seed": options.seed}
         settings = load_profile("real").model_copy(update=changes)
         bench = Bench(settings)
+    facts = provenance(options.seed, sky_sha256=sha256(options.sky))  # of the code that runs
     begin, cases = time.perf_counter(), {}
     for name, places in (("same places", bench.same_places), ("other places", bench.other_places)):
         verdicts = [bench.trial(places, (options.seed, i)) for i in range(options.trials)]
