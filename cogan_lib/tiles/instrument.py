@@ -100,7 +100,7 @@ def noise_map(error: np.ndarray, spectrum: np.ndarray, seed: int | list[int]) ->
     --------
     >>> flat = np.full(48, 4 * np.pi / 48**2)  # white: 48 multipoles, 48^2 waves
     >>> noise = noise_map(np.full(12 * 16**2, 0.1), flat, seed=1)
-    >>> 0.09 < noise.std() < 0.11
+    >>> bool(0.09 < noise.std() < 0.11)
     True
     """
     error = _checked(error)

@@ -41,8 +41,9 @@ RUNS = {
     ),
     "paper": replace(LONG, network=replace(TINY, instance_norm=True, tanh=True, smooth=False)),
 }
-#: Rounding, here 1e-7; normalised features make it grow to 1e-3 within three epochs.
-TOLERANCE = {"unpaired": 1e-4, "members": 1e-4, "paper": 2e-2}
+#: Rounding, here 1e-7; normalised features make it grow to 1e-3 within three epochs, and logarithms
+#: of the spectra of tiles that hardly vary to 3e-2.
+TOLERANCE = {"unpaired": 1e-4, "members": 1e-4, "paper": 5e-2}
 
 
 def jobs(folder: Path) -> None:

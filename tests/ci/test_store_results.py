@@ -39,11 +39,11 @@ def run(tmp_path):
     executed.mkdir()
     picture = base64.b64encode(b"a picture").decode()
     cell = {"id": "fig-a", "outputs": [{"text": "no"}, {"data": {"image/png": picture}}]}
-    (executed / "05-a.ipynb").write_text(json.dumps({"cells": [{"id": "other"}, cell]}))
+    (executed / "05-a.ipynb").write_text(json.dumps({"cells": [{"id": "other"}, cell]}), "utf-8")
     for part in store_results.PARTS:
         (tmp_path / "results" / part).mkdir(parents=True)
         text = "- {file: a.png, from: 05 fig-a, caption: A, alt: A}\n"
-        (tmp_path / "results" / part / "figures.yaml").write_text(text)
+        (tmp_path / "results" / part / "figures.yaml").write_text(text, "utf-8")
     return folder, executed, tmp_path / "results"
 
 
@@ -68,7 +68,7 @@ def test_a_run_of_other_weights_is_not_stored(run):
 
 def test_half_a_run_is_not_stored(run):
     folder, executed, results = run
-    (executed / "05-a.ipynb").write_text(json.dumps({"cells": []}))
+    (executed / "05-a.ipynb").write_text(json.dumps({"cells": []}), "utf-8")
     with pytest.raises(CoganError, match="no picture of the cell fig-a of chapter 05"):
         store_results.store(*run)
     write_json(folder / "report.json", {"validation": {}})
