@@ -3,9 +3,9 @@
     python ci/store_results.py path/to/sky.fits            # with the weights that come along
     python ci/store_results.py path/to/sky.fits --train    # trains all of them anew first
 
-Trained weights are rounded to half precision and put into the package; then the road's chapters
-are run with the package's weights, and their reports and figures (``figures.yaml`` says which) replace
-those of the book. The reports name the weights that they are of; a test compares.
+Trained weights are rounded to half precision and put into the package. Then the road's chapters
+are run with the package's weights, and their reports and figures (``figures.yaml`` says which)
+replace those of the book. The reports name the weights that they are of; a test compares.
 """
 
 from __future__ import annotations
