@@ -20,7 +20,7 @@ from .base.files import read_json, sha256, write_json
 from .base.made_from import joined, read_with_sum, to_header
 from .base.session import REPORT, add_to_report, device
 from .beyond.baselines import fit_loglinear
-from .beyond.extrapolation import extrapolation
+from .beyond.extrapolation import extrapolation, training_inputs
 from .beyond.members import synthesise_members
 from .gan import pretrained
 from .gan.checkpoint import Checkpoint, check_matches, load_checkpoint
@@ -304,7 +304,7 @@ def member_sky_file(settings: Settings, each: Callable[[Sky], object] | None = N
     made_from = STEPS.record(settings, "co_members.fits", **sums)
     options = {"nthreads": settings.thread_count, "skysha": found, **to_header(made_from)}
     co = synthesise_members(sky, trainings, settings.members, settings.seed, each, **options)
-    flag, distance = extrapolation(sky.maps, patches.select("train").inputs)
+    flag, distance = extrapolation(sky.maps, training_inputs(patches))
     maps = co.maps | {"OUTSIDE": flag, "OUTSIDE_DEX": distance}
     units = co.units | {"OUTSIDE": "1", "OUTSIDE_DEX": "dex"}
     path = Path(settings.run_dir) / "co_members.fits"

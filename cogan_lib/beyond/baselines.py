@@ -228,7 +228,9 @@ class Excess:
     offset : float
         In K km/s, for dust in gas seen in neither line, and for zero levels.
     dust, hi : int
-        Channels of the inputs.
+        Which channels of the inputs these are.
+    channels : int
+        How many the inputs have.
     seconds : float
     parameters : int
     """
@@ -238,6 +240,7 @@ class Excess:
     offset: float
     dust: int
     hi: int
+    channels: int
     seconds: float
     parameters: int = 3
 
@@ -251,14 +254,14 @@ class Excess:
 
         Parameters
         ----------
-        inputs : ndarray, shape (n, 2, npix, npix)
+        inputs : ndarray, shape (n, channels, npix, npix)
             Physical units.
 
         Returns
         -------
         ndarray, shape (n, npix, npix), float64
         """
-        inputs = checked_inputs(inputs, 2)
+        inputs = checked_inputs(inputs, self.channels)
         excess = inputs[:, self.dust] - self.ratio * inputs[:, self.hi]
         return np.maximum(0.0, self.slope * excess + self.offset)
 
@@ -283,12 +286,12 @@ def fit_excess(patches: Patches, column: str | None = None) -> Excess:
     Raises
     ------
     CoganError
-        If there is no such target, no training tile, an input other than DUST and N_HI [cm-2], or
-        hardly a pixel that is dominated by atoms.
+        If there is no such target, no training tile, no DUST or N_HI among the inputs, or hardly a
+        pixel that is dominated by atoms.
     """
     start = time.perf_counter()
     names = patches.meta["input_columns"]
-    if sorted(names) != ["DUST", "N_HI"]:
+    if not {"DUST", "N_HI"} <= set(names):
         raise CoganError(f"The excess needs the inputs DUST and N_HI, not {', '.join(names)}.")
     dust, hi = names.index("DUST"), names.index("N_HI")
     pixels, w_co = _pixels(one_target(patches, column, "train").select("train"))
@@ -307,7 +310,7 @@ def fit_excess(patches: Patches, column: str | None = None) -> Excess:
 
     slope, offset = least_squares(residual, (1.0, 0.0)).x
     fitted = float(slope * expected), float(offset)
-    return Excess(ratio, *fitted, dust, hi, time.perf_counter() - start)
+    return Excess(ratio, *fitted, dust, hi, len(names), time.perf_counter() - start)
 
 
 def one_target(patches: Patches, column: str | None, *splits: str) -> Patches:

@@ -14,8 +14,10 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..base.files import CoganError
+from ..tiles.patches import Patches
 
 BIN_DEX, INSIDE_SHARE = 0.1, 0.998  # of the training region
+PAIR = ("DUST", "N_HI")
 LATITUDE_BANDS = ((0, 5), (5, 10), (10, 20), (20, 30), (30, 45), (45, 60), (60, 90))
 
 
@@ -51,6 +53,32 @@ def log10(maps: list[np.ndarray]) -> np.ndarray:
     array([[1., 1., 3.]])
     """
     return np.log10([np.maximum(v, np.min(v[v > 0])) for v in np.asarray(maps, np.float64)])
+
+
+def training_inputs(patches: Patches) -> np.ndarray:
+    """Take dust and N_HI of the training tiles, whatever other tracers they have.
+
+    Parameters
+    ----------
+    patches : Patches
+
+    Returns
+    -------
+    ndarray, shape (n, 2, npix, npix)
+        DUST, N_HI in physical units.
+
+    Raises
+    ------
+    CoganError
+        If the tiles lack one of the two.
+    """
+    names = patches.meta["input_columns"]
+    if missing := [name for name in PAIR if name not in names]:
+        raise CoganError(
+            f"The tiles have no {' and no '.join(missing)}, which tell what is outside the "
+            f"training; they have {', '.join(names)}."
+        )
+    return patches.select("train").inputs[:, [names.index(name) for name in PAIR]]
 
 
 def training_region(train_inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -115,12 +143,12 @@ def extrapolation(
     CoganError
         If a map is missing, or no training pixel is positive.
     """
-    if not {"DUST", "N_HI"} <= set(maps):
+    if not set(PAIR) <= set(maps):
         raise CoganError(
             f"The maps DUST and N_HI are needed; there are {', '.join(maps) or 'none'}."
         )
     low, region = training_region(train_inputs)
-    place = (log10([maps["DUST"], maps["N_HI"]]).T - low) / BIN_DEX
+    place = (log10([maps[name] for name in PAIR]).T - low) / BIN_DEX
     cells, occupied = np.floor(place).astype(int), np.argwhere(region)
     clipped = np.clip(cells, 0, np.array(region.shape) - 1)
     inside = region[tuple(clipped.T)] & (clipped == cells).all(axis=1)

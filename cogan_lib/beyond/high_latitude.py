@@ -20,7 +20,14 @@ from ..tiles.geometry import Geometry, tile_vectors
 from ..tiles.patches import Patches
 from ..tiles.split import TEST
 from ..validation.amplitude import asinh_scale
-from .extrapolation import BIN_DEX, by_latitude, extrapolation, latitude, log10
+from .extrapolation import (
+    BIN_DEX,
+    by_latitude,
+    extrapolation,
+    latitude,
+    log10,
+    training_inputs,
+)
 from .rotations import correlation, cross_spectrum, jackknife
 
 ZERO_DEG = 60.0
@@ -223,7 +230,7 @@ def high_latitude_report(
             f"The error map must be positive (it goes to {error.min():g}), and b_min_deg between 0 "
             f"and {ZERO_DEG:g} (it is {b_min_deg:g}); fix the sky file or the parameter."
         )
-    flag, distance = extrapolation(maps, patches.select("train").inputs)
+    flag, distance = extrapolation(maps, training_inputs(patches))
     high = latitude(sky.nside) > b_min_deg
     unseen = high & ~seen_pixels(patches, sky.nside)
     regions = {"all": high, "unseen": unseen}

@@ -30,6 +30,12 @@ COLOURS = (GENERATED, BASE, REAL, VIOLET)
 COLUMNS = {
     "DUST": ("cividis", "dust"),
     "N_HI": ("viridis", r"$N_\mathrm{HI}$"),
+    "DUST_353": ("cividis", "dust 353 GHz"),
+    "DUST_545": ("cividis", "dust 545 GHz"),
+    "T_DUST": ("magma", "dust temperature"),
+    "EBV_SFD": ("cividis", "E(B-V), SFD"),
+    "H_ALPHA": ("plasma", r"H$\alpha$"),
+    "RADIO_408": ("plasma", "408 MHz"),
     "W_CO10": ("inferno", r"$W_\mathrm{CO}$ 1-0"),
     "W_CO21": ("inferno", r"$W_\mathrm{CO}$ 2-1"),
 }

@@ -11,7 +11,7 @@ import re
 import shutil
 import tomllib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,12 +83,14 @@ class Product:
             )
 
 
-def products(target: str = "planck-type2") -> list[Product]:
-    """List the registry's products that make a sky with this CO target: dust, H I, CO.
+def products(target: str = "planck-type2", tracers: Sequence[str] = ()) -> list[Product]:
+    """List the registry's products that make a sky with this CO target: dust, H I, tracers, CO.
 
     Parameters
     ----------
     target : {'planck-type2', 'ghosh-2024'}
+    tracers : sequence of str
+        Further tracers, by the names of their columns, such as DUST_353.
 
     Returns
     -------
@@ -97,30 +99,36 @@ def products(target: str = "planck-type2") -> list[Product]:
     Raises
     ------
     CoganError
-        If there is no such target.
+        If there is no such target or tracer.
 
     Examples
     --------
-    >>> [product.role for product in products("planck-type2")]
-    ['dust', 'hi', 'co']
+    >>> [product.role for product in products("planck-type2", ["EBV_SFD"])]
+    ['dust', 'hi', 'esfd', 'co']
     """
     registry = tomllib.loads(REGISTRY.read_text(encoding="utf-8"))
     targets = registry["targets"]
     if target not in targets:
         raise CoganError(f"There is no CO target {target!r}; choose {' or '.join(targets)}.")
-    names = registry["inputs"] + targets[target]
+    known = registry["tracers"]
+    if strange := [name for name in tracers if name not in known]:
+        raise CoganError(f"There is no tracer {', '.join(strange)}; choose of {', '.join(known)}.")
+    names = registry["inputs"] + [known[name] for name in tracers] + targets[target]
     return [Product(name=name, **registry["products"][name]) for name in names]
 
 
 def fetch_all(
-    folder: str | Path, target: str = "planck-type2", progress: bool = True
+    folder: str | Path,
+    target: str = "planck-type2",
+    progress: bool = True,
+    tracers: Sequence[str] = (),
 ) -> dict[str, Path]:
     """Fetch every product of a target.
 
     Parameters
     ----------
     folder : path
-    target : str
+    target, tracers
         As in `products`.
     progress : bool
         As in `fetch`.
@@ -130,7 +138,7 @@ def fetch_all(
     dict of str to Path
         By product name.
     """
-    return {product.name: fetch(product, folder, progress) for product in products(target)}
+    return {product.name: fetch(product, folder, progress) for product in products(target, tracers)}
 
 
 def fetch(product: Product, folder: str | Path, progress: bool = True) -> Path:

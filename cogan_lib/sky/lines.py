@@ -1,4 +1,4 @@
-"""The columns of a sky, and what is known of its CO lines."""
+"""The columns of a sky: tracers of gas and dust, and what is known of the CO lines."""
 
 from __future__ import annotations
 
@@ -6,10 +6,22 @@ from typing import NamedTuple
 
 from ..base.units import CO_GHZ
 
-#: The columns that the road knows and the units that each may have (first: the usual one).
-COLUMN_UNITS = {
+#: The tracers that CO may be generated from, in the order in which networks see them, and the
+#: units that each may have (first: the usual one). Dust at 857 GHz follows how warm it is as much
+#: as how much there is; a second band, or its temperature, tells the two apart. Planck's 353 GHz
+#: band holds CO J=3-2, of which its separation leaves traces; EBV_SFD holds no CO line.
+TRACERS = {
     "DUST": ("MJy/sr", "mag", "uK_RJ", "K_CMB"),
     "N_HI": ("cm-2",),
+    "DUST_353": ("MJy/sr", "uK_RJ", "K_CMB"),
+    "DUST_545": ("MJy/sr", "uK_RJ", "K_CMB"),
+    "T_DUST": ("K",),
+    "EBV_SFD": ("mag",),
+    "H_ALPHA": ("R",),
+    "RADIO_408": ("K",),
+}
+#: The columns that the road knows, with their units.
+COLUMN_UNITS = TRACERS | {
     "W_CO10": ("K km/s",),
     "W_CO21": ("K km/s",),
     "W_CO10_ERR": ("K km/s",),

@@ -7,6 +7,7 @@ columns and units, and what is not, stands in ``registry.toml``.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import healpy as hp
@@ -44,16 +45,19 @@ def prepare_sky(
     columns: dict[str, str] | None = None,
     progress: bool = True,
     *,
+    tracers: Sequence[str] = (),
     hdus: dict[str, int | str] | None = None,
     cap_spikes: float | None = None,
 ) -> Sky:
-    """Bring dust, H I and CO to one NSIDE and one beam.
+    """Bring dust, H I, further tracers and CO to one NSIDE and one beam.
 
     Files that are not in `folder` yet are downloaded. Each map is smoothed from its own beam to the
     common one and resampled in harmonic space (`maps.to_grid`), its error column by
     `smooth_error`.
     A map whose own beam is wider than the wanted one by at most 10 % (H I, 16.2 arcmin, at the
-    paper's 15) is resampled only, as in the paper; the log and `Sky.meta` say so.
+    paper's 15) is resampled only, as in the paper; so is a further tracer, however wide its beam,
+    since a coarse tracer tells much (dust at 1 degree how warm it is); the log and `Sky.meta` say
+    so.
 
     Parameters
     ----------
@@ -69,6 +73,9 @@ def prepare_sky(
         fit.
     progress : bool
         Progress bars of the downloads.
+    tracers : sequence of str
+        Further tracers that the networks are to see, such as ``["DUST_353"]``: columns of
+        `lines.TRACERS` that the registry has a product for.
     hdus : dict, optional
         Parts of the files for our columns (``{'W_CO21': 'COMP-MAP-CO21'}``, or a number from 0),
         where a file has several with such a column.
@@ -79,8 +86,8 @@ def prepare_sky(
     Returns
     -------
     Sky
-        DUST [MJy/sr], N_HI [cm-2], W_CO10, W_CO21 and, where the files have them, W_CO10_ERR,
-        W_CO21_ERR [K km/s]; `meta` has each file's name and SHA-256.
+        DUST [MJy/sr], N_HI [cm-2], the tracers asked for, W_CO10, W_CO21 and, where the files have
+        them, W_CO10_ERR, W_CO21_ERR [K km/s]; `meta` has each file's name and SHA-256.
 
     Raises
     ------
@@ -89,9 +96,12 @@ def prepare_sky(
         or unit that does not fit.
     """
     columns, hdus = columns or {}, hdus or {}
-    wanted = products(target)
+    wanted = products(target, tracers)
     nside = check_nside(nside)
-    beams = {product.name: _beam(product, nside, fwhm_arcmin) for product in wanted}
+    beams = {
+        product.name: _beam(product, nside, fwhm_arcmin, any(c in tracers for c in product.columns))
+        for product in wanted
+    }
     known = [name for product in wanted for name in product.columns]
     for given, names in (("columns", columns), ("hdus", hdus)):
         if strange := sorted(set(names) - set(known)):
@@ -242,8 +252,11 @@ def smooth_error(sigma: np.ndarray, nside: int, fwhm_in: float, fwhm_out: float)
     return fwhm_in / fwhm_out * np.sqrt(smooth)
 
 
-def _beam(product: Product, nside: int, fwhm_arcmin: float) -> float:
-    """Choose the beam that a product is brought to: the wanted one, or its own if that is close."""
+def _beam(product: Product, nside: int, fwhm_arcmin: float, coarse: bool) -> float:
+    """Choose the beam that a product is brought to: the wanted one, or its own if that is close.
+
+    A product that may be `coarse` keeps its own, however wide.
+    """
     if not fwhm_arcmin >= hp.nside2resol(nside, arcmin=True):
         raise CoganError(
             f"A beam of {fwhm_arcmin:g} arcmin needs finer pixels than NSIDE {nside} has; raise "
@@ -258,7 +271,7 @@ def _beam(product: Product, nside: int, fwhm_arcmin: float) -> float:
             nside,
         )
     own = product.fwhm_arcmin
-    if own > BEAM_SLACK * fwhm_arcmin:
+    if own > BEAM_SLACK * fwhm_arcmin and not coarse:
         raise CoganError(
             f"{product.title} has a beam of {own:g} arcmin and cannot be sharpened to "
             f"{fwhm_arcmin:g}; choose fwhm_arcmin of at least {own:g}."

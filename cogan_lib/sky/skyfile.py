@@ -17,7 +17,7 @@ from ..base.checks import nan_where_missing
 from ..base.files import CoganError, atomic_path
 from . import foreign_fits as foreign
 from .facts import facts_of, put_facts
-from .lines import COLUMN_UNITS
+from .lines import COLUMN_UNITS, TRACERS
 from .maps import MOST_MISSING, check_nside, fill_missing, is_map_size, rotate_map, to_arcmin
 from .rings import cap_spikes as cap
 from .rings import warn_of_rings
@@ -80,7 +80,7 @@ class Sky:
     @property
     def inputs(self) -> list[str]:
         """The tracer columns, in the order in which the networks see them."""
-        return [name for name in ("DUST", "N_HI") if name in self.maps]
+        return [name for name in TRACERS if name in self.maps]
 
     @property
     def targets(self) -> list[str]:
@@ -341,7 +341,7 @@ def _let_in(name: str, values: np.ndarray, unit: str) -> np.ndarray:
             f"The map {name} has infinite pixels; set them to NaN, or convert to float32 before "
             "(float16 ends at 65504)."
         )
-    if name in ("DUST", "N_HI") and (known := values[~np.isnan(values)]).size and known.max() <= 0:
+    if name in TRACERS and (known := values[~np.isnan(values)]).size and known.max() <= 0:
         raise CoganError(
             f"The map {name} is nowhere above zero, and nothing can be learnt from it; choose "
             "another column, or make the file again."

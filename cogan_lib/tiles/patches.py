@@ -336,8 +336,8 @@ def make_patches(
 
     if len(sky.inputs) < 2 or not sky.targets:
         raise CoganError(
-            f"The sky has the columns {', '.join(sky.maps)}; DUST, N_HI and W_CO10 or W_CO21 "
-            "are needed."
+            f"The sky has the columns {', '.join(sky.maps)}; two tracers, such as DUST and N_HI, "
+            "and W_CO10 or W_CO21 are needed."
         )
     missing = [f"{name}_ERR" for name in sky.targets if f"{name}_ERR" not in sky.maps]
     if missing:

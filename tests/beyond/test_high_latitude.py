@@ -236,7 +236,10 @@ def case():
         np.zeros((n, 1, 8, 8)),
         np.append(np.tile([100.0, 40.0], (n - 1, 1)), [[250.0, -40.0]], axis=0),
         np.append(np.full(n - 1, TRAIN), TEST),
-        {"geometry": {"npix": 8, "pixel_arcmin": 60.0, "projection": "ZEA"}},
+        {
+            "geometry": {"npix": 8, "pixel_arcmin": 60.0, "projection": "ZEA"},
+            "input_columns": ["DUST", "N_HI"],
+        },
     )
     sky = Sky(
         {k: v.astype(np.float32) for k, v in maps.items()}, dict.fromkeys(maps, "K km/s"), FWHM
