@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 STEPS = Artefacts()
 need = STEPS.need
 run_provenance = STEPS.provenance
-_TRAINING = ("seed", "batch_size", "max_epochs", "precision")
+_TRAINING = ("seed", "batch_size", "max_minutes", "precision")
 
 
 def _of_patches(path: Path) -> str:
@@ -156,7 +156,7 @@ def patches_file(settings: Settings) -> Path:
 @STEPS.step(
     "checkpoint",
     "03 (training)",
-    settings=("preset", "paired", "use_pretrained", "max_minutes", *_TRAINING),
+    settings=("preset", "paired", "use_pretrained", "max_steps", *_TRAINING),
     inputs=("patches.npz",),
     whole="checkpoint/checkpoint.json",
     dear=True,
@@ -195,17 +195,24 @@ def train_checkpoint(settings: Settings, resume: bool = False) -> TrainingResult
             return pretrained.take(found[0], run, made_from=made_from)
         log.info("None of the weights that came with the package fit these tiles: training.")
     result = train(patches, chosen, run, resume=resume, made_from=made_from)
-    card = run / "checkpoint" / "checkpoint.json"
-    content = read_json(card)
-    if content["made_from"] != made_from:  # resumed with another budget, and no epoch was better
-        write_json(card, content | {"made_from": made_from})
+    _write_origin(result, made_from)
     return result
+
+
+def _write_origin(result: TrainingResult, made_from: dict) -> None:
+    """Let the checkpoint say what the whole training was made from, whichever epoch is the best."""
+    if result.stopped_by == "steps":  # a limit that was not reached has changed nothing
+        made_from["settings"].pop("max_minutes")
+    card = result.checkpoint / "checkpoint.json"
+    content = read_json(card)
+    if content["made_from"] != made_from:
+        write_json(card, content | {"made_from": made_from})
 
 
 @STEPS.step(
     "members",
     "06 (beyond the paper)",
-    settings=("train_members", "member_minutes", *_TRAINING),
+    settings=("train_members", "member_steps", *_TRAINING),
     inputs=("patches.npz",),
     whole="members/checkpoint/checkpoint.json",
     dear=True,
@@ -215,7 +222,7 @@ def member_checkpoints(settings: Settings) -> list[Path]:
     """Leave weights of generators of members in ``members/checkpoint*``.
 
     Those that came with the package if some were trained on such tiles, unless `train_members`;
-    else the result of one training of `member_minutes`.
+    else the result of one training of `member_steps`.
 
     Parameters
     ----------
@@ -235,14 +242,16 @@ def member_checkpoints(settings: Settings) -> list[Path]:
     patches = Patches.load(need(settings, "patches.npz"))
     ours = settings.model_copy(update={"preset": "cogan", "paired": True})
     chosen = training_settings(ours, patches.inputs.shape[1], patches.targets.shape[1])
-    chosen = replace(member_settings(chosen), max_minutes=settings.member_minutes)
+    chosen = replace(member_settings(chosen), max_steps=settings.member_steps)
     found = [] if settings.train_members else pretrained.fitting(patches, chosen.network)
     for old in sorted(folder.glob("checkpoint*")):
         (old / "checkpoint.json").unlink(missing_ok=True)  # first: half a checkpoint is none
         shutil.rmtree(old)
     made_from = STEPS.record(settings, "members", **{"patches.npz": patches.checksum()})
     if not found:
-        return [train(patches, chosen, folder, made_from=made_from).checkpoint]
+        result = train(patches, chosen, folder, made_from=made_from)
+        _write_origin(result, made_from)
+        return [result.checkpoint]
     made_from["settings"] = STEPS.asked(settings, "patches.npz") | {"train_members": False}
     return pretrained.take_members(found, folder, made_from)
 

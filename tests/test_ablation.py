@@ -9,7 +9,7 @@ from cogan_lib.sky.skyfile import Sky, write_sky
 from cogan_lib.tiles.scaling import PatchMinMax
 from tests.toys import toy_patches
 
-EPOCHS = 1
+STEPS = 9
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_per_patch_scaling_takes_the_given_or_the_typical_amplitude(patches):
 
 @pytest.mark.parametrize("name", ["members", "paper's recipe"])
 def test_a_run_is_judged_on_the_test_tiles(name, patches):
-    rows = ablation.run(name, patches, noise_sky(), EPOCHS, 1)
+    rows = ablation.run(name, patches, noise_sky(), STEPS, 1)
     kinds = [row["variant"].removeprefix(name) for row in rows]
     assert kinds == ([""] if name == "members" else [", extremes given", ", typical extremes"])
     for row in rows:
@@ -85,7 +85,7 @@ def test_a_run_is_judged_on_the_test_tiles(name, patches):
 def test_a_table_goes_on_with_what_is_missing(patches, tmp_path, monkeypatch):
     called = []
 
-    def fake_run(name, patches, sky, epochs, seed):
+    def fake_run(name, patches, sky, steps, seed):
         assert sky.targets == ["W_CO10"]
         called.append((name, seed))
         return [{"variant": name, "training": name, "seed": seed}]
@@ -99,6 +99,6 @@ def test_a_table_goes_on_with_what_is_missing(patches, tmp_path, monkeypatch):
     assert called == [("cogan", 1), ("members", 1), ("cogan", 2), ("members", 2)]
     assert len(read_json(table)["rows"]) == 4
     with pytest.raises(CoganError, match="another budget"):
-        ablation.main([*arguments, "--epochs", "9"])
+        ablation.main([*arguments, "--steps", "9"])
     with pytest.raises(CoganError, match="no variant"):
         ablation.variant("wings", patches, 1, 1)

@@ -225,8 +225,8 @@ def test_the_command_line_knows_every_step(tmp_path):
 
 
 def test_a_budget_that_was_changed_is_named(run):
-    with pytest.raises(CoganError, match=r"max_epochs was 1, now it is 3\), and making it again"):
-        road.need(settings_of(run, max_epochs=3), "checkpoint")
+    with pytest.raises(CoganError, match=r"max_steps was 5, now it is 15\), and making it again"):
+        road.need(settings_of(run, max_steps=15), "checkpoint")
 
 
 def test_a_sky_file_with_the_same_name_and_other_content_is_noticed(walked, run, tmp_path, caplog):
@@ -277,23 +277,23 @@ def test_old_files_without_settings(run, caplog):
 
 
 def test_a_training_that_went_on_longer_says_so(run):
-    for epochs in (2, 3):  # whether an epoch was better or not
-        longer = settings_of(run, max_epochs=epochs)
+    for steps in (10, 15):  # whether an epoch was better or not
+        longer = settings_of(run, max_steps=steps)
         road.train_checkpoint(longer, resume=True)
         road.need(longer, "checkpoint")
-    with pytest.raises(CoganError, match="max_epochs was 3, now it is 1"):
+    with pytest.raises(CoganError, match="max_steps was 15, now it is 5"):
         road.need(settings_of(run), "checkpoint")
 
 
 def test_a_state_of_other_targets_or_scalings_is_not_gone_on_from(run):
-    settings = settings_of(run, max_epochs=2, target_scaling="log")
+    settings = settings_of(run, max_steps=10, target_scaling="log")
     with pytest.raises(
         CoganError, match=r"another run: scaling of W_CO\d\d was .*asinh.* now .*log"
     ):
         road.train_checkpoint(settings, resume=True)
     patches = Patches.load(road.need(settings_of(run), "patches.npz"))
     brighter = replace(patches, targets=np.float32(1.01) * patches.targets)
-    chosen = recipes.training_settings(settings_of(run, max_epochs=2), 2, patches.targets.shape[1])
+    chosen = recipes.training_settings(settings_of(run, max_steps=10), 2, patches.targets.shape[1])
     with pytest.raises(CoganError, match="another run: target tiles was one of SHA-256"):
         train(brighter, chosen, run, resume=True)
     assert train(patches, chosen, run, resume=True).epochs == 2

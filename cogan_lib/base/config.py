@@ -137,9 +137,11 @@ class Settings(Checked):
     preset: Literal["cogan", "paper"] = Field("cogan", description="networks: ours or the paper's")
     paired: bool = Field(True, description="train on pairs of the same place instead of unpaired")
     batch_size: int = Field(4, ge=1, le=4096, description="tiles per training step")
-    max_epochs: int = Field(200, ge=1, le=100_000, description="stop after so many epochs")
+    max_steps: int = Field(
+        5000, ge=1, le=10_000_000, description="steps of a training, along which its rate falls"
+    )
     max_minutes: float = Field(
-        12.0, gt=0, le=10_000, description="or when so many minutes are used up"
+        0.0, ge=0, le=10_000, description="limit that ends a training early; 0: none"
     )
     precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="number format")
 
@@ -149,8 +151,8 @@ class Settings(Checked):
     train_members: bool = Field(
         False, description="chapter 06: train even if the package has a generator of members"
     )
-    member_minutes: float = Field(
-        3.0, gt=0, le=10_000, description="chapter 06: budget of that training"
+    member_steps: int = Field(
+        7000, ge=1, le=10_000_000, description="chapter 06: steps of that training"
     )
     members: int = Field(4, ge=2, le=10_000, description="CO skies that chapter 06 makes")
 

@@ -110,12 +110,12 @@ def test_weights_of_another_kind_are_left_alone(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(road, "train", lambda *given, **_: asked.append(given[1]) or _Result(given))
     settings = Settings.check(
-        run_dir=str(tmp_path), device="cpu", member_minutes=7.0, use_pretrained=True
+        run_dir=str(tmp_path), device="cpu", member_steps=7, use_pretrained=True
     )
     assert road.member_checkpoints(settings) == [tmp_path / "members" / "checkpoint"]
     road.train_checkpoint(settings)
-    assert asked[0].network.noise == recipes.MEMBER_WIDTHS and asked[0].max_minutes == 7
-    assert asked[1].network == PRESETS["cogan"] and asked[1].max_minutes == settings.max_minutes
+    assert asked[0].network.noise == recipes.MEMBER_WIDTHS and asked[0].max_steps == 7
+    assert asked[1].network == PRESETS["cogan"] and asked[1].max_steps == settings.max_steps
 
 
 def test_the_own_training_can_be_insisted_on(tmp_path, monkeypatch):
@@ -142,5 +142,5 @@ class _Result:
     """Of a training that has left no more than a folder with a card."""
 
     def __init__(self, given):
-        self.checkpoint = given[2] / "checkpoint"
+        self.checkpoint, self.stopped_by = given[2] / "checkpoint", "steps"
         write_json(self.checkpoint / "checkpoint.json", {"made_from": VOUCHED})
