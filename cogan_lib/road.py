@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .base.artefacts import Artefacts
 from .base.config import Settings
-from .base.files import read_json, sha256, write_json
+from .base.files import sha256
 from .base.made_from import joined, read_with_sum, to_header
 from .base.session import REPORT, add_to_report, device
 from .beyond.baselines import fit_loglinear
@@ -194,19 +194,7 @@ def train_checkpoint(settings: Settings, resume: bool = False) -> TrainingResult
             made_from["settings"] = kept | {"use_pretrained": True}
             return pretrained.take(found[0], run, made_from=made_from)
         log.info("None of the weights that came with the package fit these tiles: training.")
-    result = train(patches, chosen, run, resume=resume, made_from=made_from)
-    _write_origin(result, made_from)
-    return result
-
-
-def _write_origin(result: TrainingResult, made_from: dict) -> None:
-    """Let the checkpoint say what the whole training was made from, whichever epoch is the best."""
-    if result.stopped_by == "steps":  # a limit that was not reached has changed nothing
-        made_from["settings"].pop("max_minutes")
-    card = result.checkpoint / "checkpoint.json"
-    content = read_json(card)
-    if content["made_from"] != made_from:
-        write_json(card, content | {"made_from": made_from})
+    return train(patches, chosen, run, resume=resume, made_from=made_from)
 
 
 @STEPS.step(
@@ -249,9 +237,7 @@ def member_checkpoints(settings: Settings) -> list[Path]:
         shutil.rmtree(old)
     made_from = STEPS.record(settings, "members", **{"patches.npz": patches.checksum()})
     if not found:
-        result = train(patches, chosen, folder, made_from=made_from)
-        _write_origin(result, made_from)
-        return [result.checkpoint]
+        return [train(patches, chosen, folder, made_from=made_from).checkpoint]
     made_from["settings"] = STEPS.asked(settings, "patches.npz") | {"train_members": False}
     return pretrained.take_members(found, folder, made_from)
 

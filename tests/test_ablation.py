@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cogan_lib import ablation
-from cogan_lib.base.files import CoganError, read_json
+from cogan_lib.base.files import CoganError, read_json, write_json
 from cogan_lib.sky.skyfile import Sky, write_sky
 from cogan_lib.tiles.scaling import PatchMinMax
 from tests.toys import toy_patches
@@ -77,7 +77,7 @@ def test_a_run_is_judged_on_the_test_tiles(name, patches):
     assert kinds == ([""] if name == "members" else [", extremes given", ", typical extremes"])
     for row in rows:
         numbers = row["W_CO10"]
-        assert row["steps"] > 0 and row["training"] == name
+        assert row["steps"] == STEPS and row["training"] == name
         assert np.isfinite([numbers["r2"], numbers["V1"], numbers["V2"], *numbers["ratio"]]).all()
         assert len(numbers["ratio"]) == len(numbers["rho"]) > 0
 
@@ -100,5 +100,11 @@ def test_a_table_goes_on_with_what_is_missing(patches, tmp_path, monkeypatch):
     assert len(read_json(table)["rows"]) == 4
     with pytest.raises(CoganError, match="another budget"):
         ablation.main([*arguments, "--steps", "9"])
+    content = read_json(table)
+    assert content["steps"] == 2000
+    write_json(table, {"epochs": 7} | {k: v for k, v in content.items() if k != "steps"})
+    with pytest.raises(CoganError, match="another budget"):  # of an older version: rows are kept
+        ablation.main(arguments)
+    assert len(read_json(table)["rows"]) == 4
     with pytest.raises(CoganError, match="no variant"):
         ablation.variant("wings", patches, 1, 1)

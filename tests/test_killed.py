@@ -20,7 +20,6 @@ from cogan_lib.sky.skyfile import write_sky
 from cogan_lib.synthesis import synthesise
 from tests.books import TRAINING, drive, save, status
 from tests.forked import (
-    LONG,
     driver_process,
     real_driver_process,
     synthesis_process,

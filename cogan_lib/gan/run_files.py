@@ -7,7 +7,7 @@ import logging
 import time
 from pathlib import Path
 
-from ..base.files import CoganError, atomic_path, provenance, reading
+from ..base.files import CoganError, atomic_path, provenance, read_json, reading, write_json
 from ..base.made_from import difference
 from ..tiles.patches import Patches
 from .checkpoint import load_state, save_checkpoint, save_state
@@ -102,6 +102,25 @@ class RunFiles:
                 made_from=self.made_from,
             )
 
+    def sign(self, whole: bool) -> None:
+        """Let the weights say what the training was made from, whichever epoch was the best.
+
+        Parameters
+        ----------
+        whole : bool
+            Whether all steps were taken: then the limit in minutes has changed nothing, and is not
+            named. Otherwise another limit would be another training.
+        """
+        settings = dict(self.made_from["settings"])
+        if whole:
+            settings.pop("max_minutes", None)
+        card = self.folder / "checkpoint" / "checkpoint.json"
+        if not card.exists():  # a state that was carried here without its weights: none is better
+            return
+        content, made_from = read_json(card), self.made_from | {"settings": settings}
+        if content.get("made_from") != made_from:
+            write_json(card, content | {"made_from": made_from})
+
     def keep_state(
         self, model: CycleGan, history: list[dict], part: dict | None = None, *, at_once: bool
     ) -> None:
@@ -141,9 +160,7 @@ def write_log(path: Path, history: list[dict]) -> None:
         writer.writerows(history)
 
 
-def _resume(
-    state_file: Path, model: CycleGan, fingerprint: dict
-) -> tuple[list[dict], dict | None]:
+def _resume(state_file: Path, model: CycleGan, fingerprint: dict) -> tuple[list[dict], dict | None]:
     """Put a saved state into `model`; the rest is what `RunFiles.begin` returns."""
     state = load_state(state_file)
     saved = state.pop("fingerprint", {})

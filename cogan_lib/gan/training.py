@@ -195,9 +195,12 @@ def _train(
             history = rows
             if fabric.is_global_zero:
                 files.keep_state(model, history, at_once=model.steps >= settings.max_steps)
-    if model.steps < settings.max_steps and fabric.is_global_zero:
-        files.keep_state(model, history, part, at_once=True)
-        log.warning(schedule.lost(model.steps))
+    whole = model.steps >= settings.max_steps
+    if fabric.is_global_zero:
+        files.sign(whole)
+        if not whole:
+            files.keep_state(model, history, part, at_once=True)
+            log.warning(schedule.lost(model.steps))
     fabric.barrier()  # the files are there for all
     return rows, part or rows[-1]
 
