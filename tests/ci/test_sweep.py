@@ -29,7 +29,7 @@ SKY = notebook(
     "report = {'sky': numbers, 'machine': {'threads': threads}}\n"
     "(Path(run_dir) / 'report.json').write_text(json.dumps(report))",
 )
-OTHER = notebook("Other", 'run_dir: str = "runs/laptop"\nmax_minutes: float = 12.0', "")
+OTHER = notebook("Other", 'run_dir: str = "runs/laptop"\nmax_minutes: float = 0.0', "")
 
 
 @pytest.fixture
