@@ -208,7 +208,7 @@ TABLE = {
     "split unknown": (lambda: some_patches().select("holdout"), "no split 'holdout'"),
     "patches of CO alone": (
         lambda: patches.make_patches(other_sky(), GEOMETRY, 16),
-        "DUST, N_HI and W_CO10",
+        "such as DUST and N_HI, and W_CO10",
     ),
     "patches scaled by sqrt": (
         lambda: patches.make_patches(SKY, GEOMETRY, 16, target_scaling="sqrt"),
