@@ -94,7 +94,7 @@ ENDS = {
     "tile_pixel_arcmin 1e-09": ({}, "raise centre_nside"),
     "tile_pixel_arcmin 60": ({"fwhm_arcmin": 120.0}, "must fit into a held-out block"),
     "centre_nside 1": ({}, "raise centre_nside"),
-    "centre_nside 512": ({"snr_min": 1e4}, "lower snr_min"),
+    "centre_nside 128": ({"snr_min": 1e4}, "lower snr_min"),
     "snr_min 0": ({}, ""),
     "snr_min 1000000.0": ({}, "lower snr_min"),
     "batch_size 1": ({}, ""),
@@ -109,7 +109,7 @@ ENDS = {
     "members 10000": ({}, ""),
 }
 #: Those that take longer than a minute, or gigabytes.
-LONG = {"tile_npix 512", "centre_nside 512", "members 10000"}
+LONG = {"tile_npix 512", "centre_nside 128", "members 10000"}
 #: Those by which one sees that the road is walked at all.
 QUICK = {"threads 1024", "batch_size 1", "max_steps 1", "snr_min 0", "members 2"}
 

@@ -124,7 +124,7 @@ class Settings(Checked):
     centre_nside: int = Field(
         32,
         ge=1,
-        le=512,
+        le=128,  # half a degree apart; 200,000 places to look at
         description="training tiles are centred on the pixels of this HEALPix grid",
     )
     snr_min: float = Field(
