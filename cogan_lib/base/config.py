@@ -134,6 +134,22 @@ class Settings(Checked):
         "asinh", description="how CO amplitudes are scaled; minmax (per tile) is the paper's"
     )
 
+    poses: int = Field(
+        0,
+        ge=0,
+        le=200_000,
+        description="training tiles at random places and angles; 0 takes those of the grid",
+    )
+    context: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="pixels around each tile that networks see and that are not compared",
+    )
+    faint_share: float = Field(
+        0.0, ge=0, le=1, description="share of the random tiles that may lie where CO is faint"
+    )
+
     preset: Literal["cogan", "paper"] = Field("cogan", description="networks: ours or the paper's")
     paired: bool = Field(True, description="train on pairs of the same place instead of unpaired")
     batch_size: int = Field(4, ge=1, le=4096, description="tiles per training step")
@@ -182,6 +198,25 @@ class Settings(Checked):
                 f"held-out block of {BLOCK_WIDTH_DEG:g} degrees; lower "
                 "tile_npix or tile_pixel_arcmin."
             )
+        if self.context % 2:
+            raise ValueError(
+                f"context is {self.context}; it must be even, so that tiles with it can be halved "
+                "twice, as the networks do."
+            )
+        if 0 < self.poses < self.batch_size:
+            raise ValueError(
+                f"{self.poses} poses are fewer than the {self.batch_size} tiles of a step "
+                "(batch_size); take more, or 0 for the tiles of the grid."
+            )
+        if self.faint_share and not self.poses:
+            raise ValueError(
+                f"faint_share is {self.faint_share:g}, but only random tiles can be faint; set "
+                "poses to their number, such as 3000."
+            )
+        if self.context and self.target_scaling == "minmax":
+            raise ValueError(
+                "The minmax scaling knows a tile, not its surroundings; set context to 0."
+            )
         spacing_deg = _pixel_arcmin(self.centre_nside) / 60
         if spacing_deg > self.tile_side_deg:
             raise ValueError(
@@ -206,6 +241,11 @@ class Settings(Checked):
     def tile_side_deg(self) -> float:
         """Side of a tile [degrees]."""
         return self.tile_npix * self.tile_pixel_arcmin / 60
+
+    @property
+    def poses_seed(self) -> int:
+        """`seed` where it decides the training tiles, 0 where they lie on the grid."""
+        return self.seed if self.poses else 0
 
     @property
     def thread_count(self) -> int:

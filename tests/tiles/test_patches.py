@@ -11,8 +11,9 @@ from scipy.spatial import cKDTree
 
 from cogan_lib.base.files import CoganError
 from cogan_lib.sky.skyfile import Sky
+from cogan_lib.tiles.cutting import make_patches
 from cogan_lib.tiles.geometry import Geometry, tile_centres, tile_lonlat, tile_vectors
-from cogan_lib.tiles.patches import Patches, make_patches, rotate
+from cogan_lib.tiles.patches import Patches, rotate
 from cogan_lib.tiles.scaling import PatchMinMax, Scaling, scaling_from_dict
 from cogan_lib.tiles.split import (
     TEST,
