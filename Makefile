@@ -17,6 +17,10 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 export MALLOC_MMAP_THRESHOLD_ ?= 1073741824
 export MALLOC_TRIM_THRESHOLD_ ?= 1073741824
 
+ifeq ($(wildcard pyproject.toml),)
+$(error Start make in the folder of its Makefile, or name that folder: make -C FOLDER $(MAKECMDGOALS))
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help book test bench lab lint licences address clean
 

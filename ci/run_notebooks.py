@@ -2,7 +2,7 @@
 
     python ci/run_notebooks.py --profile smoke
     python ci/run_notebooks.py --profile real --sky path/to/sky.fits
-    python ci/run_notebooks.py --only 03 -p max_minutes 2
+    python ci/run_notebooks.py --only 03 -p max_steps 500
 
 A chapter runs again when its notebook, the library, its parameters, the sky file or a file that an
 earlier chapter left in the run folder has changed. What is run is printed as a papermill line.

@@ -27,7 +27,7 @@ from cogan_lib.gan.checkpoint import save_half
 from cogan_lib.gan.pretrained import LOG, WEIGHTS
 
 SHIPPED = WEIGHTS / "planck-hi4pi-nside256"
-MEMBER_SEEDS, MEMBER_MINUTES = (1, 2, 3), 30.0
+MEMBER_SEEDS = (1, 2, 3)
 PARTS = ("real", "beyond")
 CHAPTERS = ("01", "02", "03", "04", "05", "06")
 
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
 def train_all(profile, shipped: Path) -> None:
     """Train the Cycle-GAN and the generators of members, and put them into the package."""
     folder = Path(profile.run_dir) / "to-ship"
-    own = {"use_pretrained": False, "train_members": True, "member_minutes": MEMBER_MINUTES}
+    own = {"use_pretrained": False, "train_members": True}
     for name, seed in [("cycle-gan", 1), *((f"members-{seed}", seed) for seed in MEMBER_SEEDS)]:
         changes = own | {"seed": seed, "run_dir": str(folder / name)}
         settings = profile.model_copy(update=changes)

@@ -1,7 +1,7 @@
 """The road's steps without a notebook, in one process or, two of them, under torchrun in several.
 
     python -m cogan_lib sky --profile real
-    python -m cogan_lib train --profile laptop -p max_minutes 30
+    python -m cogan_lib train --profile laptop -p max_steps 10000
     torchrun --nproc-per-node 2 -m cogan_lib train --profile gpu
     torchrun --nproc-per-node 2 -m cogan_lib synthesise --profile gpu
     python -m cogan_lib report --profile gpu

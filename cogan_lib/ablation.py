@@ -1,6 +1,6 @@
 """What each choice of the recipe costs: the same tiles and steps, one change at a time.
 
-    python -m cogan_lib.ablation runs/real/patches.npz ablation.json --epochs 7 --seeds 1 2 3
+    python -m cogan_lib.ablation runs/real/patches.npz ablation.json --steps 2000 --seeds 1 2 3
 
 trains every variant with every seed and adds its row to the file after each; called again it goes
 on with what is missing. Chapter 06 reads the file. Nothing is chosen from it: the numbers of the
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import sys
 import tempfile
 from dataclasses import replace
@@ -37,10 +36,9 @@ from .validation.report import headline, validate
 log = logging.getLogger(__name__)
 
 
-def variant(name: str, patches: Patches, epochs: int, seed: int) -> TrainingSettings:
+def variant(name: str, patches: Patches, steps: int, seed: int) -> TrainingSettings:
     """Choose the training settings of a variant.
 
-    The budget is one of steps, so that a busy machine takes longer and does not get other numbers.
     The paper's recipe is run a quarter as wide (the cogan preset's widths), so that a step of it
     takes about as long as one of the others.
 
@@ -49,8 +47,8 @@ def variant(name: str, patches: Patches, epochs: int, seed: int) -> TrainingSett
     name : str
         One of `recipes.VARIANTS`.
     patches : Patches
-    epochs : int
-        Passes over the training tiles.
+    steps : int
+        Of the training.
     seed : int
 
     Returns
@@ -70,11 +68,10 @@ def variant(name: str, patches: Patches, epochs: int, seed: int) -> TrainingSett
         preset="paper" if recipe == "paper" else "cogan",
         paired=recipe != "paper",
         seed=seed,
-        max_epochs=epochs,
+        max_steps=steps,
         device="cpu",
     )
     settings = training_settings(base, patches.inputs.shape[1], patches.targets.shape[1])
-    settings = replace(settings, max_minutes=math.inf)
     if recipe == "paper":
         narrow = replace(settings.network, features=16, discriminator_features=16)
         settings = replace(settings, network=narrow)
@@ -135,7 +132,7 @@ def typical_extremes(patches: Patches) -> np.ndarray:
     return tile[None]
 
 
-def run(name: str, patches: Patches, sky: Sky, epochs: int, seed: int) -> list[dict]:
+def run(name: str, patches: Patches, sky: Sky, steps: int, seed: int) -> list[dict]:
     """Train one variant with one seed and validate it on the test tiles (bare, not on a sky).
 
     Parameters
@@ -145,8 +142,8 @@ def run(name: str, patches: Patches, sky: Sky, epochs: int, seed: int) -> list[d
     patches : Patches
     sky : Sky
         That the patches were cut from: its noise is added to the generated tiles.
-    epochs : int
-        Passes over the training tiles.
+    steps : int
+        Of the training.
     seed : int
 
     Returns
@@ -160,7 +157,7 @@ def run(name: str, patches: Patches, sky: Sky, epochs: int, seed: int) -> list[d
     CoganError
         As `variant`, and as `training.train`.
     """
-    settings = variant(name, patches, epochs, seed)
+    settings = variant(name, patches, steps, seed)
     mine = scaled_patches(name, patches)
     with tempfile.TemporaryDirectory() as folder:
         result = train(mine, settings, folder)
@@ -212,20 +209,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="cogan_lib.ablation", description=__doc__.split("\n")[0])
     parser.add_argument("patches", type=Path, help="patches.npz of a run, beside its sky.fits")
     parser.add_argument("table", type=Path, help="JSON file that the rows are added to")
-    parser.add_argument("--epochs", type=int, default=7, help="of training, each")
+    parser.add_argument("--steps", type=int, default=2000, help="of each training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     options = parser.parse_args(arguments)
     patches, sky = Patches.load(options.patches), read_sky(options.patches.with_name("sky.fits"))
     content = {
-        "epochs": options.epochs,
+        "steps": options.steps,
         "tiles": len(patches.split),
         "sky_sha256": patches.meta.get("provenance", {}).get("sky_sha256"),
         "rows": [],
     }
     if options.table.exists():
         found = read_json(options.table)
-        if any(found.get(key) != content[key] for key in ("epochs", "tiles", "sky_sha256")):
+        if any(found.get(key) != content[key] for key in ("steps", "tiles", "sky_sha256")):
             raise CoganError(
                 f"{options.table} was made on another sky or with another budget; give another "
                 "name for the table."
@@ -237,7 +234,7 @@ def main(arguments: list[str] | None = None) -> int:
             unequal = patches.inputs.shape[1] != patches.targets.shape[1]
             if (name, seed) in done or (name == "identity loss" and unequal):
                 continue
-            content["rows"] += run(name, patches, sky, options.epochs, seed)
+            content["rows"] += run(name, patches, sky, options.steps, seed)
             content["provenance"] = provenance(None)
             write_json(options.table, content)
             log.info("%s, seed %d: %s", name, seed, content["rows"][-1])

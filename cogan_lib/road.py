@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .base.artefacts import Artefacts
 from .base.config import Settings
-from .base.files import read_json, sha256, write_json
+from .base.files import sha256
 from .base.made_from import joined, read_with_sum, to_header
 from .base.session import REPORT, add_to_report, device
 from .beyond.baselines import fit_loglinear
@@ -42,7 +42,7 @@ STEPS = Artefacts()
 need = STEPS.need
 run_provenance = STEPS.provenance
 _OF_PATCHES = ("snr_min", "target_scaling", "poses", "context", "faint_share")
-_TRAINING = ("seed", "batch_size", "max_epochs", "precision")
+_TRAINING = ("seed", "batch_size", "max_minutes", "precision")
 
 
 def _of_patches(path: Path) -> str:
@@ -152,7 +152,7 @@ def patches_file(settings: Settings) -> Path:
 @STEPS.step(
     "checkpoint",
     "03 (training)",
-    settings=("preset", "paired", "use_pretrained", "max_minutes", *_TRAINING),
+    settings=("preset", "paired", "use_pretrained", "max_steps", *_TRAINING),
     inputs=("patches.npz",),
     whole="checkpoint/checkpoint.json",
     dear=True,
@@ -190,18 +190,13 @@ def train_checkpoint(settings: Settings, resume: bool = False) -> TrainingResult
             made_from["settings"] = kept | {"use_pretrained": True}
             return pretrained.take(found[0], run, made_from=made_from)
         log.info("None of the weights that came with the package fit these tiles: training.")
-    result = train(patches, chosen, run, resume=resume, made_from=made_from)
-    card = run / "checkpoint" / "checkpoint.json"
-    content = read_json(card)
-    if content["made_from"] != made_from:  # resumed with another budget, and no epoch was better
-        write_json(card, content | {"made_from": made_from})
-    return result
+    return train(patches, chosen, run, resume=resume, made_from=made_from)
 
 
 @STEPS.step(
     "members",
     "06 (beyond the paper)",
-    settings=("train_members", "member_minutes", *_TRAINING),
+    settings=("train_members", "member_steps", *_TRAINING),
     inputs=("patches.npz",),
     whole="members/checkpoint/checkpoint.json",
     dear=True,
@@ -211,7 +206,7 @@ def member_checkpoints(settings: Settings) -> list[Path]:
     """Leave weights of generators of members in ``members/checkpoint*``.
 
     Those that came with the package if some were trained on such tiles, unless `train_members`;
-    else the result of one training of `member_minutes`.
+    else the result of one training of `member_steps`.
 
     Parameters
     ----------
@@ -231,7 +226,7 @@ def member_checkpoints(settings: Settings) -> list[Path]:
     patches = Patches.load(need(settings, "patches.npz"))
     ours = settings.model_copy(update={"preset": "cogan", "paired": True})
     chosen = training_settings(ours, patches.inputs.shape[1], patches.targets.shape[1])
-    chosen = replace(member_settings(chosen), max_minutes=settings.member_minutes)
+    chosen = replace(member_settings(chosen), max_steps=settings.member_steps)
     found = [] if settings.train_members else pretrained.fitting(patches, chosen.network)
     for old in sorted(folder.glob("checkpoint*")):
         (old / "checkpoint.json").unlink(missing_ok=True)  # first: half a checkpoint is none

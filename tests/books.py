@@ -47,7 +47,7 @@ SKY = notebook(
 )
 TRAINING = notebook(
     "Training",
-    'run_dir: str = "runs/laptop"\nmax_minutes: float = 12.0',
+    'run_dir: str = "runs/laptop"\nmax_minutes: float = 0.0',
     "from pathlib import Path\n\nrun = Path(run_dir)\n"
     "text = (run / 'sky.fits').read_text()\nprint('read', text)\n"
     "(run / 'checkpoint').mkdir(exist_ok=True)\n"

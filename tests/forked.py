@@ -19,7 +19,7 @@ from tests.books import drive, execute_here
 from tests.forks import counted
 from tests.toys import SETTINGS
 
-LONG = replace(SETTINGS, max_epochs=5)
+LONG = replace(SETTINGS, max_steps=35)
 
 
 def training_process(folder: Path, fatal_step: int) -> None:

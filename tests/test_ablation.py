@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from cogan_lib import ablation
-from cogan_lib.base.files import CoganError, read_json
+from cogan_lib.base.files import CoganError, read_json, write_json
 from cogan_lib.sky.skyfile import Sky, write_sky
 from cogan_lib.tiles.scaling import PatchMinMax
 from tests.toys import toy_patches
 
-EPOCHS = 1
+STEPS = 9
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +72,12 @@ def test_per_patch_scaling_takes_the_given_or_the_typical_amplitude(patches):
 
 @pytest.mark.parametrize("name", ["members", "paper's recipe"])
 def test_a_run_is_judged_on_the_test_tiles(name, patches):
-    rows = ablation.run(name, patches, noise_sky(), EPOCHS, 1)
+    rows = ablation.run(name, patches, noise_sky(), STEPS, 1)
     kinds = [row["variant"].removeprefix(name) for row in rows]
     assert kinds == ([""] if name == "members" else [", extremes given", ", typical extremes"])
     for row in rows:
         numbers = row["W_CO10"]
-        assert row["steps"] > 0 and row["training"] == name
+        assert row["steps"] == STEPS and row["training"] == name
         assert np.isfinite([numbers["r2"], numbers["V1"], numbers["V2"], *numbers["ratio"]]).all()
         assert len(numbers["ratio"]) == len(numbers["rho"]) > 0
 
@@ -85,7 +85,7 @@ def test_a_run_is_judged_on_the_test_tiles(name, patches):
 def test_a_table_goes_on_with_what_is_missing(patches, tmp_path, monkeypatch):
     called = []
 
-    def fake_run(name, patches, sky, epochs, seed):
+    def fake_run(name, patches, sky, steps, seed):
         assert sky.targets == ["W_CO10"]
         called.append((name, seed))
         return [{"variant": name, "training": name, "seed": seed}]
@@ -99,6 +99,12 @@ def test_a_table_goes_on_with_what_is_missing(patches, tmp_path, monkeypatch):
     assert called == [("cogan", 1), ("members", 1), ("cogan", 2), ("members", 2)]
     assert len(read_json(table)["rows"]) == 4
     with pytest.raises(CoganError, match="another budget"):
-        ablation.main([*arguments, "--epochs", "9"])
+        ablation.main([*arguments, "--steps", "9"])
+    content = read_json(table)
+    assert content["steps"] == 2000
+    write_json(table, {"epochs": 7} | {k: v for k, v in content.items() if k != "steps"})
+    with pytest.raises(CoganError, match="another budget"):  # of an older version: rows are kept
+        ablation.main(arguments)
+    assert len(read_json(table)["rows"]) == 4
     with pytest.raises(CoganError, match="no variant"):
         ablation.variant("wings", patches, 1, 1)

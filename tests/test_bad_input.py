@@ -109,7 +109,7 @@ TABLE = {
     "projection unknown": (lambda: Settings.check(projection="CAR"), "'ZEA' or 'TAN'"),
     "scaling unknown": (lambda: Settings.check(target_scaling="sqrt"), "'asinh', 'log' or"),
     "preset unknown": (lambda: Settings.check(preset="big"), "'cogan' or 'paper'"),
-    "no minutes": (lambda: Settings.check(max_minutes=0.0), "greater than 0"),
+    "limit below zero": (lambda: Settings.check(max_minutes=-1.0), "than or equal to 0"),
     "batch of none": (lambda: Settings.check(batch_size=0), "greater than or equal to 1"),
     "S/N not a number": (lambda: Settings.check(snr_min=NAN), "finite number"),
     "one member": (lambda: Settings.check(members=1), "greater than or equal to 2"),
@@ -208,7 +208,7 @@ TABLE = {
     "split unknown": (lambda: some_patches().select("holdout"), "no split 'holdout'"),
     "patches of CO alone": (
         lambda: cutting.make_patches(other_sky(), GEOMETRY, 16),
-        "DUST, N_HI and W_CO10",
+        "such as DUST and N_HI, and W_CO10",
     ),
     "patches scaled by sqrt": (
         lambda: cutting.make_patches(SKY, GEOMETRY, 16, target_scaling="sqrt"),

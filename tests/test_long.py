@@ -44,14 +44,13 @@ def resident_mb() -> float:
 def soak(folder: Path) -> dict:
     """2,000 steps with a check, a log, and now and then a state each epoch: memory by epoch."""
     patches, memory, check = toy_patches(), [], training.check
-    epochs = -(-STEPS // 7)
 
     def measured(*arguments):
         memory.append(resident_mb())
         return check(*arguments)
 
     training.check, run_files.STATE_SECONDS = measured, 1.0
-    result = train(patches, replace(SETTINGS, max_epochs=epochs), folder)
+    result = train(patches, replace(SETTINGS, max_steps=STEPS), folder)
     return {"steps": result.steps, "memory_mb": memory}
 
 

@@ -182,6 +182,14 @@ def test_make_speaks_plainly(tmp_path, arguments, words):
     assert not (tmp_path / ".venv").exists()
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_says_where_it_has_to_be_started(tmp_path):
+    command = ["make", "-f", str(ROOT / "Makefile"), "book"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "make -C FOLDER book" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """What a wheel puts into site-packages, with no checkout around."""

@@ -22,7 +22,7 @@ from cogan_lib import road
 from cogan_lib.base import made_from, session
 from cogan_lib.base.config import Settings
 from cogan_lib.base.files import CoganError, read_json, sha256, write_json
-from cogan_lib.gan import pretrained, recipes
+from cogan_lib.gan import pretrained, recipes, schedule
 from cogan_lib.gan.training import train
 from cogan_lib.sky.skyfile import Sky, read_sky, write_sky
 from cogan_lib.tiles.patches import Patches
@@ -118,7 +118,10 @@ def test_every_artefact_says_what_it_was_made_from(run):
     settings = settings_of(run)
     for name in (*CHEAP, "checkpoint"):
         record = made_from.read_record(run / road.STEPS[name].whole)
-        assert record["settings"] == road.STEPS.asked(settings, name)
+        asked = road.STEPS.asked(settings, name)
+        if name == "checkpoint":  # no limit has ended the training
+            del asked["max_minutes"]
+        assert record["settings"] == asked
         assert set(record["inputs"]) == set(road.STEPS[name].inputs)
     assert record["inputs"] == {"patches.npz": of_patches(run)}
     assert made_from.read_record(run / "co.fits")["inputs"]["sky.fits"] == sha256(run / "sky.fits")
@@ -225,8 +228,8 @@ def test_the_command_line_knows_every_step(tmp_path):
 
 
 def test_a_budget_that_was_changed_is_named(run):
-    with pytest.raises(CoganError, match=r"max_epochs was 1, now it is 3\), and making it again"):
-        road.need(settings_of(run, max_epochs=3), "checkpoint")
+    with pytest.raises(CoganError, match=r"max_steps was 5, now it is 15\), and making it again"):
+        road.need(settings_of(run, max_steps=15), "checkpoint")
 
 
 def test_a_sky_file_with_the_same_name_and_other_content_is_noticed(walked, run, tmp_path, caplog):
@@ -277,23 +280,52 @@ def test_old_files_without_settings(run, caplog):
 
 
 def test_a_training_that_went_on_longer_says_so(run):
-    for epochs in (2, 3):  # whether an epoch was better or not
-        longer = settings_of(run, max_epochs=epochs)
+    for steps in (10, 15):  # whether an epoch was better or not
+        longer = settings_of(run, max_steps=steps)
         road.train_checkpoint(longer, resume=True)
         road.need(longer, "checkpoint")
-    with pytest.raises(CoganError, match="max_epochs was 3, now it is 1"):
+    with pytest.raises(CoganError, match="max_steps was 15, now it is 5"):
         road.need(settings_of(run), "checkpoint")
 
 
+def test_a_limit_counts_only_where_it_has_ended_a_training(run, monkeypatch):
+    settings = settings_of(run, max_minutes=9.0)
+    road.train_checkpoint(settings)
+    for other in (settings, settings_of(run), settings_of(run, max_minutes=1.0)):
+        road.need(other, "checkpoint")
+    with monkeypatch.context() as patch:
+        patch.setattr(schedule.Schedule, "late", lambda self: True)
+        assert road.train_checkpoint(settings).stopped_by == "minutes"
+    road.need(settings, "checkpoint")
+    with pytest.raises(CoganError, match=r"max_minutes was 9.0, now it is 0.0\), and making it"):
+        road.need(settings_of(run), "checkpoint")
+    assert road.train_checkpoint(settings_of(run), resume=True).stopped_by == "steps"
+    road.need(settings_of(run), "checkpoint")
+
+
+def test_weights_with_a_budget_of_epochs_are_another_training(run):
+    """As an older version has left them: a sentence, and they can be gone on with."""
+    card = run / "checkpoint" / "checkpoint.json"
+    content = read_json(card)
+    settings = content["made_from"]["settings"] | {"max_epochs": 200, "max_minutes": 12.0}
+    settings.pop("max_steps")
+    write_json(card, content | {"made_from": content["made_from"] | {"settings": settings}})
+    with pytest.raises(CoganError, match=r"max_minutes was 12.0, now it is 0.0\), and making it"):
+        road.need(settings_of(run), "checkpoint")
+    longer = settings_of(run, max_steps=10)
+    assert road.train_checkpoint(longer, resume=True).steps == 10
+    road.need(longer, "checkpoint")
+
+
 def test_a_state_of_other_targets_or_scalings_is_not_gone_on_from(run):
-    settings = settings_of(run, max_epochs=2, target_scaling="log")
+    settings = settings_of(run, max_steps=10, target_scaling="log")
     with pytest.raises(
         CoganError, match=r"another run: scaling of W_CO\d\d was .*asinh.* now .*log"
     ):
         road.train_checkpoint(settings, resume=True)
     patches = Patches.load(road.need(settings_of(run), "patches.npz"))
     brighter = replace(patches, targets=np.float32(1.01) * patches.targets)
-    chosen = recipes.training_settings(settings_of(run, max_epochs=2), 2, patches.targets.shape[1])
+    chosen = recipes.training_settings(settings_of(run, max_steps=10), 2, patches.targets.shape[1])
     with pytest.raises(CoganError, match="another run: target tiles was one of SHA-256"):
         train(brighter, chosen, run, resume=True)
     assert train(patches, chosen, run, resume=True).epochs == 2

@@ -26,7 +26,7 @@ TINY = NetworkSettings(
     tanh=False,
     smooth=True,
 )
-SETTINGS = TrainingSettings(network=TINY, batch_size=4, max_epochs=2, device="cpu", seed=5)
+SETTINGS = TrainingSettings(network=TINY, batch_size=4, max_steps=14, device="cpu", seed=5)
 
 
 def toy_patches(n=40, npix=16, targets=1, scaling="asinh"):

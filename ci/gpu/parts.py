@@ -34,6 +34,9 @@ from cogan_lib.sky import read_sky, write_sky
 from cogan_lib.tiles.patches import Patches
 
 HERE = Path(__file__).resolve().parent
+#: Steps per second of an H100, by the stored gpu.json: of `paper_part`, and of `real_part`, where
+#: four trainings share the card.
+PACE = {"paper": 7.0, "cogan": 16.7, "cycle-gan": 22.4, "members": 13.9}
 
 
 @dataclass
@@ -106,6 +109,11 @@ def paper_part(run: Run, asked: float = 170.0) -> dict:
     return found
 
 
+def steps_in(seconds: float, pace: float) -> int:
+    """The steps that an H100 takes in so long, less a tenth: the learning rate follows them."""
+    return max(1, int(0.9 * seconds * pace))
+
+
 def train_for(run: Run, patches: Patches, preset: str, seconds: float, name: str) -> dict:
     """Train a preset for so long; the numbers of its log, and the checkpoint in ``work/name``."""
     n_inputs, n_targets = patches.inputs.shape[1], patches.targets.shape[1]
@@ -113,8 +121,8 @@ def train_for(run: Run, patches: Patches, preset: str, seconds: float, name: str
     settings = replace(
         preset_settings(preset, n_inputs, n_targets, batch, run.tiny),
         device=run.device,
+        max_steps=steps_in(seconds, PACE[preset]),
         max_minutes=seconds / 60,
-        max_epochs=100_000,
         precision="bf16-mixed" if run.device == "cuda" else "32-true",
     )
     start = time.monotonic()
@@ -251,8 +259,9 @@ def train_real(work: Path, seconds: float, name: str, tiny: bool) -> None:
     if kind[0] == "members":
         whole = member_settings(settings)
         settings = replace(whole, network=replace(settings.network, noise=whole.network.noise))
+    steps = steps_in(seconds, PACE["members" if kind[0] == "members" else "cycle-gan"])
     settings = replace(
-        settings, seed=seed, device=device, max_minutes=seconds / 60, max_epochs=100_000
+        settings, seed=seed, device=device, max_steps=steps, max_minutes=seconds / 60
     )
     result = train(patches, settings, work / name)
     (work / name / "summary.json").write_text(json.dumps(summary(result.history)), "utf-8")
@@ -260,8 +269,8 @@ def train_real(work: Path, seconds: float, name: str, tiny: bool) -> None:
 
 def processes_part(run: Run) -> dict:
     """(g) The losses of one process on the card against those of two on the CPUs."""
-    profile = ["-m", "cogan_lib", "train", "--profile", "smoke", "-p", "max_epochs", "1"]
-    profile += ["-p", "max_minutes", "10.0", "-p", "threads", "2"]
+    profile = ["-m", "cogan_lib", "train", "--profile", "smoke", "-p", "max_steps", "50"]
+    profile += ["-p", "threads", "2"]
     environment = os.environ | {"NVIDIA_TF32_OVERRIDE": "0"}
     launched = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
     runs = {

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import difflib
 import math
-import re
 import reprlib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -28,6 +26,7 @@ from pydantic import (
 from .checks import check_sampling, check_side
 from .files import UTF8_ADVICE, CoganError
 from .threads import default_threads
+from .yaml_data import read_yaml
 
 #: In a checkout, or as they came with an installed package.
 PROFILE_FOLDERS = (
@@ -42,21 +41,6 @@ BLOCK_WIDTH_DEG = 10.0
 #: Fewest pixels along the side of tiles that a preset's networks can be trained on: what
 #: `gan.networks.NetworkSettings.least_side` says of it, and enough to tell large from small.
 LEAST_SIDE = {"cogan": 16, "paper": 32}
-
-#: Scalars of YAML's version 1.2 (core schema): a tag, a pattern, and characters that can be first.
-#: Version 1.1, which PyYAML reads, also takes 1:30 for 90, 010 for 8, yes for true, and 1e3 for a
-#: word. 010 is 10 in one version and 8 in the other: a word here, which no number may be.
-_SCALARS = (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?(0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
-    (
-        "float",
-        r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
-        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-        "-+.0123456789",
-    ),
-)
 
 _SHORT = reprlib.Repr()  # what a sentence quotes
 _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlevel, _SHORT.maxlist = 80, 80, 1, 3
@@ -124,7 +108,7 @@ class Settings(Checked):
     centre_nside: int = Field(
         32,
         ge=1,
-        le=512,
+        le=128,  # half a degree apart; 200,000 places to look at
         description="training tiles are centred on the pixels of this HEALPix grid",
     )
     snr_min: float = Field(
@@ -153,9 +137,11 @@ class Settings(Checked):
     preset: Literal["cogan", "paper"] = Field("cogan", description="networks: ours or the paper's")
     paired: bool = Field(True, description="train on pairs of the same place instead of unpaired")
     batch_size: int = Field(4, ge=1, le=4096, description="tiles per training step")
-    max_epochs: int = Field(200, ge=1, le=100_000, description="stop after so many epochs")
+    max_steps: int = Field(
+        5000, ge=1, le=10_000_000, description="steps of a training, along which its rate falls"
+    )
     max_minutes: float = Field(
-        12.0, gt=0, le=10_000, description="or when so many minutes are used up"
+        0.0, ge=0, le=10_000, description="limit that ends a training early; 0: none"
     )
     precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="number format")
 
@@ -165,8 +151,8 @@ class Settings(Checked):
     train_members: bool = Field(
         False, description="chapter 06: train even if the package has a generator of members"
     )
-    member_minutes: float = Field(
-        3.0, gt=0, le=10_000, description="chapter 06: budget of that training"
+    member_steps: int = Field(
+        7000, ge=1, le=10_000_000, description="chapter 06: steps of that training"
     )
     members: int = Field(4, ge=2, le=10_000, description="CO skies that chapter 06 makes")
 
@@ -312,7 +298,7 @@ def read_profile(name: str | Path) -> tuple[dict, dict[str, dict]]:
     """
     path = Path(name) if str(name).endswith(".yaml") else PROFILE_FOLDER / f"{name}.yaml"
     try:
-        content = _read_yaml(path.read_bytes())
+        content = read_yaml(path.read_bytes())
     except FileNotFoundError:
         known = ", ".join(sorted(file.stem for file in PROFILE_FOLDER.glob("*.yaml")))
         raise CoganError(
@@ -363,7 +349,7 @@ def from_command_line(pairs: Iterable[tuple[str, str]]) -> dict[str, object]:
         if name in values:
             raise CoganError(f"The parameter {name} is given twice; give it once.")
         try:
-            values[name] = _read_yaml(text) if text else ""
+            values[name] = read_yaml(text) if text else ""
         except ValueError as error:
             misread = not text.isascii() and sys.getfilesystemencoding() != "utf-8"
             raise CoganError(
@@ -371,41 +357,6 @@ def from_command_line(pairs: Iterable[tuple[str, str]]) -> dict[str, object]:
                 f"{UTF8_ADVICE if misread else 'quote it'}."
             ) from error
     return values
-
-
-def _read_yaml(text: str | bytes) -> object:
-    """Read YAML 1.2: numbers, words, lists and mappings; else a ValueError of one line."""
-    try:
-        return _Loader(text).get_single_data()
-    except Exception as error:  # PyYAML raises nearly everything, as at "!!bool x"
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ValueError(reason) from error
-
-
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with the scalars of version 1.2, and no key twice in a mapping."""
-
-    yaml_implicit_resolvers: dict = {}
-
-    def construct_yaml_int(self, node: yaml.Node) -> int:
-        """Read decimal, 0o17 or 0xff."""
-        return int(self.construct_scalar(node), 0)
-
-    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict:
-        """Refuse a mapping that has a key twice, of which the last one would silently count."""
-        pairs = node.value if isinstance(node, yaml.MappingNode) else []
-        keys = [key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode)]
-        twice = sorted({key for key in keys if keys.count(key) > 1})
-        if twice:
-            raise ValueError(f"{twice[0]!r} stands there twice")
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
-for _tag, _pattern, _first in _SCALARS:
-    _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$"), list(_first)
-    )
 
 
 def _pixel_arcmin(nside: int) -> float:

@@ -228,11 +228,12 @@ def _train(
         each.to(memory_format=layout(each))
     held_out = tiles.select("validation")
     held_out_inputs = _with_noise(tiles.scaled("validation")[0], noise, seed=0)
+    pairs = _Pairs(tiles, settings)
     rows = fit(
         networks,
         losses,
-        _Pairs(tiles, settings),
-        Plan(settings.max_epochs, settings.max_minutes, settings.learning_rate),
+        pairs,
+        Plan(settings.max_steps / len(pairs), settings.max_minutes, settings.learning_rate),
         device=settings.accelerator,
         optimiser=partial(torch.optim.Adam, betas=(0.5, 0.999)),
         schedule=late_linear,

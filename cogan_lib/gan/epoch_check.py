@@ -29,8 +29,8 @@ def check(
     generator : Module
         On any device, with averaged weights.
     patches : Patches
-        The validation tiles alone, without context. A per-patch scaling has forgotten the amplitude; as in the
-        paper's notebooks, the real tile's own extremes then put it back.
+        The validation tiles alone, without context. A per-patch scaling has forgotten the
+        amplitude; as in the paper's notebooks, the real tile's own extremes then put it back.
     a : ndarray, shape (n, inputs, side, side)
         Their scaled inputs, with context around them or without.
     widths : tuple of float

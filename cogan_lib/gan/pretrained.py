@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import math
 from pathlib import Path
 
 from ..base.files import CoganError, read_json, write_bytes
@@ -85,7 +86,7 @@ def take(
     with open(run_dir / LOG, newline="", encoding="utf-8") as stream:
         lines = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
     history = [row | {key: int(row[key]) for key in ("epoch", "steps")} for row in lines]
-    last, budget = history[-1], content["training"]
+    last, budget = history[-1], content["training"].get("max_steps", math.inf)
     return TrainingResult(
         checkpoint=target,
         log=run_dir / LOG,
@@ -94,7 +95,7 @@ def take(
         epochs=len(history),
         steps=last["steps"],
         seconds=last["seconds"],
-        stopped_by="epochs" if len(history) == budget["max_epochs"] else "minutes",
+        stopped_by="steps" if last["steps"] >= budget else "minutes",  # older ones: by minutes
     )
 
 

@@ -43,8 +43,10 @@ class TrainingSettings:
         Draw input and target tiles of the same place; otherwise independently.
     batch_size : int
         Tiles per step; several processes share them.
-    max_epochs, max_minutes : int, float
-        The budget; an epoch is one pass over the training tiles.
+    max_steps : int
+        The budget, along which the learning rate falls.
+    max_minutes : float
+        A limit that ends a training early, and changes nothing else.
     learning_rate : float
     jitter : float
         Standard deviation, in scaled units, of an offset drawn for each input tile and channel: an
@@ -66,7 +68,7 @@ class TrainingSettings:
     weights: LossWeights = field(default_factory=LossWeights)
     paired: bool = False
     batch_size: int = 8
-    max_epochs: int = 200
+    max_steps: int = 5000
     max_minutes: float = math.inf
     learning_rate: float = 2e-4
     jitter: float = 0.0
@@ -82,7 +84,7 @@ class TrainingSettings:
             raise CoganError(
                 "A generator of members is scored against the real tile: set paired to true."
             )
-        for name in ("batch_size", "max_epochs", "max_minutes", "learning_rate", "clip"):
+        for name in ("batch_size", "max_steps", "max_minutes", "learning_rate", "clip"):
             if not getattr(self, name) > 0:
                 raise CoganError(f"{name} is {getattr(self, name)}; it must be positive.")
         if not self.jitter >= 0:
@@ -176,8 +178,8 @@ def training_settings(settings: Settings, n_inputs: int, n_targets: int) -> Trai
         weights=weights,
         paired=settings.paired,
         batch_size=settings.batch_size,
-        max_epochs=settings.max_epochs,
-        max_minutes=settings.max_minutes,
+        max_steps=settings.max_steps,
+        max_minutes=settings.max_minutes or math.inf,
         learning_rate=rate,
         jitter=jitter,
         seed=settings.seed,

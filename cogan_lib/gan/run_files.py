@@ -7,7 +7,7 @@ import logging
 import time
 from pathlib import Path
 
-from ..base.files import CoganError, atomic_path, provenance, reading
+from ..base.files import CoganError, atomic_path, provenance, read_json, reading, write_json
 from ..base.made_from import difference
 from ..tiles.patches import Patches
 from .checkpoint import load_state, save_checkpoint, save_state
@@ -46,13 +46,13 @@ class RunFiles:
         self.folder, self.settings, self.meta = folder, settings, patches.meta
         self.made_from = made_from
         self.state_file = folder / "state.pt"
-        free = ("max_epochs", "max_minutes", "device")  # what may differ when a run is resumed
+        free = ("max_steps", "max_minutes", "device")  # what may differ when a run is resumed
         fingerprint = {key: value for key, value in settings.to_dict().items() if key not in free}
         self.fingerprint = fingerprint | patches.fingerprint()
         self.provenance = provenance(settings.seed, patches=self.meta.get("provenance", {}))
         self.saved = time.monotonic()
 
-    def begin(self, model: CycleGan, resume: bool) -> list[dict]:
+    def begin(self, model: CycleGan, resume: bool) -> tuple[list[dict], dict | None]:
         """Start a run, or go on with one.
 
         Parameters
@@ -64,8 +64,10 @@ class RunFiles:
 
         Returns
         -------
-        list of dict
-            The history of the epochs so far.
+        history : list of dict
+            Of the epochs so far.
+        part : dict or None
+            Where the state stands within an epoch, if it does (see `keep_state`).
 
         Raises
         ------
@@ -76,18 +78,16 @@ class RunFiles:
             return _resume(self.state_file, model, self.fingerprint)
         if model.fabric.is_global_zero:
             self.state_file.unlink(missing_ok=True)  # of an older run, which will be replaced
-        return []
+        return [], None
 
-    def keep(self, model: CycleGan, history: list[dict], over: bool) -> None:
-        """Write the log, the weights if the last epoch is the best, and now and then the state.
+    def keep(self, model: CycleGan, history: list[dict]) -> None:
+        """Write the log, and the weights if the last epoch is the best.
 
         Parameters
         ----------
         model : CycleGan
         history : list of dict
             Of all epochs, the last one included.
-        over : bool
-            Whether the run ends here, which is when the state is always written.
         """
         write_log(self.folder / "training_log.csv", history)
         if best_of(history) is history[-1]:
@@ -101,9 +101,44 @@ class RunFiles:
                 provenance=self.provenance,
                 made_from=self.made_from,
             )
-        if over or time.monotonic() - self.saved > STATE_SECONDS:
+
+    def sign(self, whole: bool) -> None:
+        """Let the weights say what the training was made from, whichever epoch was the best.
+
+        Parameters
+        ----------
+        whole : bool
+            Whether all steps were taken: then the limit in minutes has changed nothing, and is not
+            named. Otherwise another limit would be another training.
+        """
+        settings = dict(self.made_from["settings"])
+        if whole:
+            settings.pop("max_minutes", None)
+        card = self.folder / "checkpoint" / "checkpoint.json"
+        if not card.exists():  # a state that was carried here without its weights: none is better
+            return
+        content, made_from = read_json(card), self.made_from | {"settings": settings}
+        if content.get("made_from") != made_from:
+            write_json(card, content | {"made_from": made_from})
+
+    def keep_state(
+        self, model: CycleGan, history: list[dict], part: dict | None = None, *, at_once: bool
+    ) -> None:
+        """Write the state, if the last one is old.
+
+        Parameters
+        ----------
+        model : CycleGan
+        history : list of dict
+            Of all whole epochs.
+        part : dict, optional
+            Of the one that the limit in minutes has cut short: what it takes to go on with it.
+        at_once : bool
+            Whatever the last one's age: the run ends here.
+        """
+        if at_once or time.monotonic() - self.saved > STATE_SECONDS:
             state = {"fingerprint": self.fingerprint, "history": history, **model.state_dict()}
-            save_state(self.state_file, state)
+            save_state(self.state_file, state | ({"part": part} if part else {}))
             self.saved = time.monotonic()
 
 
@@ -125,8 +160,8 @@ def write_log(path: Path, history: list[dict]) -> None:
         writer.writerows(history)
 
 
-def _resume(state_file: Path, model: CycleGan, fingerprint: dict) -> list[dict]:
-    """Put a saved state into `model`; returns the history of the epochs so far."""
+def _resume(state_file: Path, model: CycleGan, fingerprint: dict) -> tuple[list[dict], dict | None]:
+    """Put a saved state into `model`; the rest is what `RunFiles.begin` returns."""
     state = load_state(state_file)
     saved = state.pop("fingerprint", {})
     for key, value in fingerprint.items():
@@ -135,8 +170,8 @@ def _resume(state_file: Path, model: CycleGan, fingerprint: dict) -> list[dict]:
                 f"{state_file} belongs to another run: {difference(key, saved.get(key), value)}; "
                 "delete it or train without resume."
             )
-    history = state.pop("history")
+    history, part = state.pop("history"), state.pop("part", None)
     with reading(state_file, "state of such networks", "delete it and train from the start"):
         model.load_state_dict(state)
-    log.info("going on after epoch %d of %s", len(history), state_file)
-    return history
+    log.info("going on after step %d of %s", model.steps, state_file)
+    return history, part

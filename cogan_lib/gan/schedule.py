@@ -1,7 +1,8 @@
-"""How much of a training's budget is used, and the bar that shows it."""
+"""How far a training is, how long it will take, and the bar that shows it."""
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 
@@ -12,9 +13,16 @@ from tqdm import tqdm
 from ..base.files import CoganError
 from .recipes import TrainingSettings
 
+log = logging.getLogger(__name__)
+
+#: The time is foretold from so many steps; the one before them is slower, and is left out.
+TIMED_STEPS = 20
+#: Nothing is foretold of fewer steps than these, which are done before one has read it.
+FEW_STEPS = 100
+
 
 class Schedule:
-    """How much of the budget is used: the larger of the shares of steps and of minutes.
+    """The course of a training: the learning rate by its steps alone, and a limit in minutes.
 
     Parameters
     ----------
@@ -23,13 +31,13 @@ class Schedule:
         Of which the batch size, the budget and the learning rate count.
     tiles : int
         Training tiles.
-    history : list of dict
-        Rows of the epochs so far, which have used their part.
+    seconds : float
+        Those of earlier parts, if the training goes on.
 
     Attributes
     ----------
-    batch, steps_per_epoch, steps : int
-        Tiles of a step, shared by all processes; steps of an epoch; steps of the whole budget.
+    batch, steps_per_epoch : int
+        Tiles of a step, shared by all processes; steps of a whole epoch.
 
     Raises
     ------
@@ -37,7 +45,9 @@ class Schedule:
         If the processes cannot share a step's tiles equally.
     """
 
-    def __init__(self, fabric: Fabric, settings: TrainingSettings, tiles: int, history: list[dict]):
+    def __init__(
+        self, fabric: Fabric, settings: TrainingSettings, tiles: int, seconds: float = 0.0
+    ):
         self.fabric, self.settings = fabric, settings
         self.batch = min(settings.batch_size, tiles)
         if self.batch % fabric.world_size:
@@ -46,8 +56,8 @@ class Schedule:
                 "equally; choose another batch_size or number of processes."
             )
         self.steps_per_epoch = tiles // self.batch
-        self.steps = settings.max_epochs * self.steps_per_epoch
-        self.start = time.monotonic() - (history[-1]["seconds"] if history else 0.0)
+        self.start = time.monotonic() - seconds
+        self.first: tuple[int, float] | None = None  # step and second from which it is foretold
 
     def seconds(self) -> float:
         """Count the seconds since the start, over all resumed parts.
@@ -58,8 +68,22 @@ class Schedule:
         """
         return time.monotonic() - self.start
 
-    def used(self, steps: int) -> float:
-        """Share of the budget that is used after so many steps.
+    def late(self) -> bool:
+        """Whether the limit in minutes is reached; the same answer in all processes.
+
+        Returns
+        -------
+        bool
+        """
+        if math.isinf(self.settings.max_minutes):
+            return False
+        seconds = self.seconds()
+        if self.fabric.world_size > 1:
+            seconds = self.fabric.broadcast(seconds)
+        return seconds >= 60 * self.settings.max_minutes
+
+    def rate(self, steps: int) -> float:
+        """Learning rate after so many steps: constant for the first half of all, then down to 0.
 
         Parameters
         ----------
@@ -68,60 +92,106 @@ class Schedule:
         Returns
         -------
         float
-            1 is the end.
         """
-        minutes = self.seconds() / 60
-        if self.fabric.world_size > 1 and math.isfinite(self.settings.max_minutes):
-            minutes = self.fabric.broadcast(minutes)  # all processes must stop at the same step
-        return max(steps / self.steps, minutes / self.settings.max_minutes)
+        return self.settings.learning_rate * min(1.0, 2 * (1 - steps / self.settings.max_steps))
 
-    def rate(self, used: float) -> float:
-        """Learning rate at a share of the budget: constant for the first half, then down to 0.
+    def foretell(self, steps: int, loss: Tensor) -> None:
+        """Say in the log, once, how long the training will take; checks are not counted.
 
         Parameters
         ----------
-        used : float
+        steps : int
+            Done so far, all parts counted.
+        loss : Tensor
+            Of the last one: a GPU is waited for here, twice in a run.
+        """
+        if self.first is None:
+            float(loss)
+            self.first = steps, self.seconds()
+        elif steps == self.first[0] + TIMED_STEPS:
+            float(loss)
+            self._say(self.first[0] - 1, (self.seconds() - self.first[1]) / TIMED_STEPS)
+
+    def _say(self, done: int, seconds_per_step: float) -> None:
+        settings, left = self.settings, self.settings.max_steps - done
+        if left < FEW_STEPS or not self.fabric.is_global_zero:
+            return
+        seconds = left * seconds_per_step
+        what = f"the {left:,} steps that are left" if done else f"{left:,} steps"
+        more = ""
+        if self.first[1] + seconds > 60 * settings.max_minutes:
+            more = f"; the limit of {settings.max_minutes:g} minutes will end them before"
+        log.info("%s for %s on this machine%s", _in_words(seconds), what, more)
+
+    def lost(self, steps: int) -> str:
+        """Say what a training has lost that the limit in minutes has ended.
+
+        Parameters
+        ----------
+        steps : int
+            That it had taken.
 
         Returns
         -------
-        float
+        str
+            A sentence.
         """
-        return self.settings.learning_rate * min(1.0, 2 * (1 - used))
+        settings = self.settings
+        share = self.rate(steps) / settings.learning_rate
+        fallen = "not fallen yet" if share == 1 else f"fallen to {share:.0%} only"
+        name = "member_steps" if settings.network.noise else "max_steps"
+        return (
+            f"The limit of {settings.max_minutes:g} minutes ended the training after {steps:,} of "
+            f"{settings.max_steps:,} steps; the learning rate had {fallen}, so these weights are "
+            f"worse than those of a whole run: raise max_minutes, or lower {name} so that the "
+            "rate falls in time."
+        )
+
+
+def _in_words(seconds: float) -> str:
+    minutes = seconds / 60
+    if minutes < 1:
+        return "less than a minute"
+    if minutes < 1.5:
+        return "about a minute"
+    return f"about {minutes:.0f} minutes" if minutes < 120 else f"about {minutes / 60:.0f} hours"
 
 
 class Progress(tqdm):
-    """A bar for the used share of the budget, with the epoch's mean losses so far.
+    """A bar of the steps, with the epoch's mean losses so far.
 
     Parameters
     ----------
     fabric : Fabric
         Its first process alone draws.
+    done, steps : int
+        Done in earlier parts; of the whole training.
     """
 
     SHOWN = ("generator", "cycle", "discriminator_a", "discriminator_b")
 
-    def __init__(self, fabric: Fabric) -> None:
+    def __init__(self, fabric: Fabric, done: int, steps: int) -> None:
         super().__init__(
-            total=100,
-            bar_format="training {percentage:3.0f}% |{bar:20}| {elapsed}<{remaining}{postfix}",
+            initial=done,
+            total=steps,
+            bar_format="training {n_fmt}/{total_fmt} steps |{bar:20}| "
+            "{elapsed}<{remaining}{postfix}",
             mininterval=5.0,
             miniters=0,
             **({} if fabric.is_global_zero else {"disable": True}),  # else TQDM_DISABLE decides
         )
 
-    def show(self, used: float, epoch: int, totals: dict[str, Tensor], steps: int) -> None:
-        """Move on to a share of the budget.
+    def show(self, epoch: int, totals: dict[str, Tensor], steps: int) -> None:
+        """Move on by a step.
 
         Parameters
         ----------
-        used : float
-            The share.
         epoch : int
         totals : dict of str to Tensor
             The epoch's losses, summed over so many `steps`.
         steps : int
         """
-        if self.update(100 * min(used, 1) - self.n):
+        if self.update(1):
             # the only place within an epoch where a GPU has to be waited for: every few seconds
             means = ", ".join(f"{name} {float(totals[name]) / steps:.3f}" for name in self.SHOWN)
             self.set_postfix_str(f"epoch {epoch}, {means}", refresh=False)

@@ -9,11 +9,13 @@ is checked and kept, because the weights themselves swing by tens of per cent in
 from epoch to epoch. The check after each epoch compares generated CO with the real CO of the
 validation tiles. And the epoch with the best check is kept, not the last one.
 
+The budget is one of steps, `max_steps`, and the learning rate follows the steps alone: a busy
+machine takes longer, and gets the same weights. An epoch is a pass over the training tiles, after
+which there is a check; the last one may be cut short. `max_minutes` is a limit: a training that it
+ends says what was lost, and can be gone on with.
+
 Reproducibility: all random draws of an epoch come from the seed and the epoch's number, so a
-resumed run repeats an uninterrupted one bit by bit on the same machine's CPU. The budget ends with
-`max_epochs` or `max_minutes`, whichever is used up first; the learning rate follows the one that
-is further used. So a run to which the clock leaves ample time is reproducible; one that the clock
-ends is not, because it takes as many steps as the machine allows.
+resumed run repeats an uninterrupted one bit by bit on the same machine's CPU, wherever it stopped.
 
 Started by torchrun (see `processes`), several processes share every batch and follow the losses of
 one but for rounding. All of them hold the whole state, the first one checks and writes.
@@ -21,6 +23,7 @@ one but for rounding. All of them hold the whole state, the first one checks and
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +43,8 @@ from .recipes import TrainingSettings
 from .run_files import RunFiles
 from .schedule import Progress, Schedule
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class TrainingResult:
@@ -54,10 +59,11 @@ class TrainingResult:
     history : list of dict
         The same lines.
     best_epoch, epochs, steps : int
+        The one that was kept; how many were checked; steps taken.
     seconds : float
         Training and checks, over all resumed parts.
     stopped_by : str
-        'epochs' or 'minutes'.
+        'steps' or 'minutes'.
     """
 
     checkpoint: Path
@@ -116,17 +122,16 @@ def train(
         "settings": patches.meta.get("made_from", {}).get("settings", {}),
         "inputs": {"patches.npz": patches.checksum()},
     }
-    history, stopped_by = _train(fabric, patches, tiles, settings, run_dir, resume, made_from)
-    last = history[-1]
+    history, end = _train(fabric, patches, tiles, settings, run_dir, resume, made_from)
     return TrainingResult(
         checkpoint=run_dir / "checkpoint",
         log=run_dir / "training_log.csv",
         history=history,
         best_epoch=best_of(history)["epoch"],
         epochs=len(history),
-        steps=last["steps"],
-        seconds=last["seconds"],
-        stopped_by=stopped_by,
+        steps=end["steps"],
+        seconds=end["seconds"],
+        stopped_by="steps" if end["steps"] >= settings.max_steps else "minutes",
     )
 
 
@@ -157,38 +162,63 @@ def _train(
     run_dir: Path,
     resume: bool,
     made_from: dict,
-) -> tuple[list[dict], str]:
-    """Run the training, in every process; the history and what ended it."""
+) -> tuple[list[dict], dict]:
+    """Run the training, in every process; the epochs' rows, and the steps and seconds at its end.
+
+    An epoch that the limit in minutes cuts short has no row, unless it is the first: what is kept
+    then is the last whole epoch's, and the state is that of the last step.
+    """
     a, b = (torch.from_numpy(x).to(fabric.device) for x in tiles["train"])
     model = CycleGan(a.shape[1], b.shape[1], settings, fabric, patches.context)
     files = RunFiles(run_dir, settings, patches, made_from)
-    history = files.begin(model, resume)
+    history, part = files.begin(model, resume)
     held_out, inputs = patches.select("validation"), tiles["validation"][0]
-    schedule = Schedule(fabric, settings, len(a), history)
-    with Progress(fabric) as bar:
-        for epoch in range(len(history) + 1, settings.max_epochs + 1):
-            losses = _epoch(epoch, model, a, b, schedule, bar)
-            history.append({"epoch": epoch, "steps": model.steps, **losses})
-            over = epoch == settings.max_epochs or schedule.used(model.steps) >= 1
+    end = part or (history[-1] if history else {"seconds": 0.0})
+    schedule = Schedule(fabric, settings, len(a), end["seconds"])
+    rows = history
+    with Progress(fabric, model.steps, settings.max_steps) as bar:
+        while not history or model.steps < settings.max_steps and not schedule.late():
+            epoch = len(history) + 1
+            losses, part = _epoch(epoch, model, a, b, schedule, bar, part)
+            if part and history:
+                break
             checked = {}
             if fabric.is_global_zero:
                 checked = check(model.averages[0], held_out, inputs, settings.network.noise)
                 checked["seconds"] = round(schedule.seconds(), 2)
-            history[-1] |= fabric.broadcast(checked)
+            row = {"epoch": epoch, "steps": model.steps, **losses, **fabric.broadcast(checked)}
+            rows = [*history, row]
             if fabric.is_global_zero:
-                files.keep(model, history, over)
-            if over:
-                bar.update(100 - bar.n)
+                files.keep(model, rows)
+            if part:
                 break
+            history = rows
+            if fabric.is_global_zero:
+                files.keep_state(model, history, at_once=model.steps >= settings.max_steps)
+    whole = model.steps >= settings.max_steps
+    if fabric.is_global_zero:
+        files.sign(whole)
+        if not whole:
+            files.keep_state(model, history, part, at_once=True)
+            log.warning(schedule.lost(model.steps))
     fabric.barrier()  # the files are there for all
-    return history, "epochs" if model.steps >= schedule.steps else "minutes"
+    return rows, part or rows[-1]
 
 
 def _epoch(
-    epoch: int, model: CycleGan, a: Tensor, b: Tensor, schedule: Schedule, bar: Progress
-) -> dict[str, float]:
-    """Pass over the training tiles once, or less if time is up; the mean losses."""
-    settings = model.settings
+    epoch: int,
+    model: CycleGan,
+    a: Tensor,
+    b: Tensor,
+    schedule: Schedule,
+    bar: Progress,
+    part: dict | None,
+) -> tuple[dict[str, float], dict | None]:
+    """Pass over the training tiles once, or to the last step of the budget; the mean losses.
+
+    If the limit in minutes cuts it short, also what it takes to go on with it, as `part`.
+    """
+    settings, fabric = model.settings, model.fabric
     seed = np.random.SeedSequence([settings.seed, epoch]).generate_state(1)[0]
     random = torch.Generator().manual_seed(int(seed))
     order_a = torch.randperm(len(a), generator=random).to(a.device)
@@ -196,33 +226,46 @@ def _epoch(
     if not settings.paired:
         order_b = torch.randperm(len(a), generator=random).to(a.device)
     totals: dict[str, Tensor] = {}
-    for step in range(schedule.steps_per_epoch):
-        used = schedule.used(model.steps)
-        if used >= 1 and step > 0:
-            break
-        rate = schedule.rate(used)
-        model.set_rate(max(rate, 0.0))
-        part = slice(step * schedule.batch, (step + 1) * schedule.batch)
+    done, late = 0, False
+    if part:
+        random.set_state(part["random"])
+        totals = {name: total.to(a.device) for name, total in part["totals"].items()}
+        done = part["done"]
+    last = min(schedule.steps_per_epoch, done + settings.max_steps - model.steps)
+    while done < last and not (late := done > 0 and schedule.late()):
+        model.set_rate(schedule.rate(model.steps))
+        tiles = slice(done * schedule.batch, (done + 1) * schedule.batch)
         rotations = torch.randint(8, (2,), generator=random).tolist()
         if settings.paired:
             rotations[1] = rotations[0]
-        real_a = _rotated(a[order_a[part]], rotations[0])
+        real_a = _rotated(a[order_a[tiles]], rotations[0])
         if settings.jitter:
             offset = torch.randn((*real_a.shape[:2], 1, 1), generator=random)
             real_a = real_a + settings.jitter * offset.to(real_a.device, non_blocking=True)
-        real_b = _rotated(b[order_b[part]], rotations[1])
-        for name, loss in model.step(real_a, real_b, random).items():
+        real_b = _rotated(b[order_b[tiles]], rotations[1])
+        losses = model.step(real_a, real_b, random)
+        for name, loss in losses.items():
             totals[name] = totals[name] + loss if name in totals else loss
-        done = step + 1
-        bar.show(used, epoch, totals, done)
-    means = model.fabric.all_reduce(torch.stack(list(totals.values())).float() / done)
-    losses = {"learning_rate": rate, **dict(zip(totals, means.tolist(), strict=True))}
-    if not all(map(math.isfinite, losses.values())):
+        done += 1
+        schedule.foretell(model.steps, losses["generator"])
+        bar.show(epoch, totals, done)
+    means = fabric.all_reduce(torch.stack(list(totals.values())).float() / done)
+    rate = schedule.rate(model.steps - 1)
+    row = {"learning_rate": rate, **dict(zip(totals, means.tolist(), strict=True))}
+    if not all(map(math.isfinite, row.values())):
         raise CoganError(
             f"The losses are no longer finite in epoch {epoch}; lower learning_rate "
             f"({settings.learning_rate:g}) and train again."
         )
-    return losses
+    if not late:
+        return row, None
+    return row, {
+        "done": done,
+        "random": random.get_state(),
+        "totals": {name: fabric.all_reduce(total) for name, total in totals.items()},
+        "steps": model.steps,
+        "seconds": schedule.seconds(),
+    }
 
 
 def _rotated(tiles: Tensor, number: int) -> Tensor:

@@ -43,7 +43,8 @@ class Plan:
 
     Attributes
     ----------
-    epochs : int
+    epochs : float
+        Passes over the data; the last one may be a part of one.
     minutes : float or None
     rate : float
         Highest learning rate.
@@ -52,7 +53,7 @@ class Plan:
     seed : int
     """
 
-    epochs: int
+    epochs: float
     minutes: float | None = None
     rate: float = 2e-3
     batch: int = 32

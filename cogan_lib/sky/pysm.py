@@ -299,7 +299,7 @@ def _band(freqs: u.Quantity, weights: np.ndarray | None) -> tuple[np.ndarray, np
     if not (np.isfinite(ghz).all() and ghz[0] > 0 and (np.diff(ghz) > 0).all()):
         # PySM's own unit conversion goes wrong without a word on others, so no sorting here
         raise CoganError("freqs must be positive and increase; sort them, with their weights.")
-    if ghz.size > 1 and not np.trapezoid(tau, ghz) > 0:
+    if not 0 < (np.trapezoid(tau, ghz) if ghz.size > 1 else tau[0]) < np.inf:
         raise CoganError("The weights' integral over freqs is not positive; check the weights.")
     passes = np.flatnonzero(tau)
     band = slice(max(passes[0] - 1, 0), passes[-1] + 2)

@@ -18,6 +18,7 @@ import numpy as np
 from ..base.checks import check_positive
 from ..base.files import CoganError
 from .harmonics import alm2map, map2alm
+from .lines import TRACERS
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +26,11 @@ log = logging.getLogger(__name__)
 RING_FREE = 2.2
 NEAR_DEG = 4.0  # around the deepest ring, where its share is counted
 FINEST_MEASURED = 512  # NSIDE; finer skies of so few pixels per FWHM are warned of unmeasured
-#: A pixel is absurd if it is so many times the median of its neighbours.
+#: A pixel is absurd if it is so many times the median of its neighbours; or, of a tracer, so many
+#: times as far below zero as nine pixels in ten are from it.
 ABSURD = 10.0
+#: Where the median of the N_HI of a whole sky lies [cm-2], generously; the real one is 4e20.
+USUAL_N_HI = 1e18, 1e24
 _BRIGHTEST = 99.9  # per cent; a spike is among the rest
 
 
@@ -192,6 +196,48 @@ def warn_of_rings(
             "; ".join(found),
             _cure(nside, fwhm_arcmin),
         )
+
+
+def warn_of_values(maps: Mapping[str, np.ndarray], units: Mapping[str, str], where: str) -> None:
+    """Warn of tracers whose numbers are not what their name and unit say.
+
+    An N_HI that is a logarithm, in other units, or another column; and values far below zero, which
+    no emission has: a number for "no value" that the header does not name.
+
+    Parameters
+    ----------
+    maps : dict of str to ndarray, shape (12 * nside**2,)
+        Columns of a sky file, without holes.
+    units : dict of str to str
+    where : str
+        Whose they are, for the warning.
+
+    Examples
+    --------
+    >>> warn_of_values({"N_HI": np.full(48, 3e20)}, {"N_HI": "cm-2"}, "a map")
+    """
+    for name in (name for name in TRACERS if name in maps):
+        values, unit = maps[name], units[name]
+        sample = np.abs(values[:: max(1, values.size // 100_000)])
+        if name == "N_HI" and not USUAL_N_HI[0] < np.median(sample) < USUAL_N_HI[1]:
+            log.warning(
+                "N_HI of %s has the median %.3g %s, and the sky about 4e20: see whether it is a "
+                "logarithm, has another unit than it says, or is another column.",
+                where,
+                np.median(sample),
+                unit,
+            )
+        below = values < -ABSURD * np.percentile(sample, 90)
+        if below.any():
+            log.warning(
+                "%s of %s has %d pixels far below zero (to %.3g %s), which no emission has; if "
+                "that says that there is no value, name it in the header (BAD_DATA).",
+                name,
+                where,
+                below.sum(),
+                values.min(),
+                unit,
+            )
 
 
 def cap_spikes(

@@ -20,7 +20,7 @@ from .facts import facts_of, put_facts
 from .lines import COLUMN_UNITS, TRACERS
 from .maps import MOST_MISSING, check_nside, fill_missing, is_map_size, rotate_map, to_arcmin
 from .rings import cap_spikes as cap
-from .rings import warn_of_rings
+from .rings import warn_of_rings, warn_of_values
 from .spelling import ORDERS, frame_of, said, understood, unit_factor
 
 
@@ -190,6 +190,7 @@ def read_sky(
         maps[name] = values.astype(np.float32, copy=False)
     sky = Sky(maps, units, fwhm, meta)
     warn_of_rings(sky.maps, units, fwhm, str(path))
+    warn_of_values(sky.maps, units, str(path))
     return sky
 
 

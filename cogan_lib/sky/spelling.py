@@ -142,11 +142,12 @@ def unit_factor(unit: object, to_unit: object, where: str) -> float:
         return float(one.to(other))
     except (ValueError, TypeError, u.UnitsError) as error:
         reason = "it is logarithmic" if "logarithmic" in str(error) else "another quantity"
-        if not understood(spelled):
-            reason = "not a unit that astropy knows"
+        advice = "take another map, or correct its unit"
+        if not understood(spelled):  # only then does a file's reader listen to unit=
+            reason, advice = "not a unit that astropy knows", "say what holds with unit='...'"
         raise CoganError(
             f"{where}: the unit {spelled[:60]!r} cannot be converted to {str(to_unit)!r} "
-            f"({reason}); if the file is wrong, say what holds with unit='...'."
+            f"({reason}); {advice}."
         ) from error
 
 

@@ -15,6 +15,8 @@ import numpy as np
 
 from ..base.files import CoganError
 
+#: Values that vary by less, on the curved scale, are all alike: it is what cutting and rounding do.
+LEAST_STD = 1e-4
 #: Tiles scaled at once: bounds the memory that double precision takes.
 _TOGETHER = 256
 
@@ -113,7 +115,7 @@ class Scaling:
             raise CoganError(f"The softening is {softening}; it must be positive and finite.")
         unscaled = cls(kind, float(softening), 0.0, 1.0).forward(values)
         std = float(unscaled.std())
-        if not std > 0:
+        if not std > LEAST_STD:
             raise CoganError("A scaling cannot be fitted to values that are all alike.")
         ends = float(values.min()), float(values.max())
         return cls(kind, float(softening), float(unscaled.mean()), std, *ends)

@@ -12,8 +12,8 @@ which is easy to pass. Here up to five tests look for a difference, and one p-va
   same sense all over the sky? It is the statistic of `blocks.swap_p_value`.
 
 **The instrument sees both.** A real map has noise. A generated one without it differs, whatever the
-generator is worth, so beam-smoothed noise is added to the generated tiles (`noise`) before anything
-is computed. Without it the null hypothesis is false by construction.
+generator is worth, so a draw of that noise (`noise`) is added to the generated tiles before
+anything is computed. Without it the null hypothesis is false by construction.
 
 **Null hypothesis of all tests.** In each block of sky the labels "real" and "generated" could be
 exchanged, for all its tiles at once, without changing the joint distribution of the maps. This

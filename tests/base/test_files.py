@@ -121,7 +121,7 @@ def test_a_full_disk_leaves_the_old_file(finished, small_disk, name):
 def test_a_training_stopped_by_a_full_disk_goes_on(tmp_path, monkeypatch):
     """The disk fills in epoch 3 of 4; there is room again; the result is the undisturbed one."""
     monkeypatch.setattr(run_files, "STATE_SECONDS", 0.0)
-    patches, settings = toy_patches(), replace(SETTINGS, max_epochs=4)
+    patches, settings = toy_patches(), replace(SETTINGS, max_steps=28)
     train(patches, settings, tmp_path / "whole")
     save = run_files.save_state
 
@@ -218,7 +218,7 @@ def test_a_log_cut_off_is_written_again(run):
     log = run / "training_log.csv"
     lines = log.read_text("utf-8").splitlines()
     log.write_text("epoch,st", "utf-8")
-    train(Patches.load(run / "patches.npz"), replace(SETTINGS, max_epochs=3), run, resume=True)
+    train(Patches.load(run / "patches.npz"), replace(SETTINGS, max_steps=21), run, resume=True)
     assert log.read_text("utf-8").splitlines()[:3] == lines
 
 

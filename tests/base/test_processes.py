@@ -28,7 +28,7 @@ from cogan_lib.synthesis import synthesise
 from tests.toys import SETTINGS, TINY, toy_patches, toy_sky
 
 ROOT = Path(__file__).resolve().parents[2]
-LONG = replace(SETTINGS, max_epochs=3)  # the replay buffers are full, and used, in the second
+LONG = replace(SETTINGS, max_steps=21)  # the replay buffers are full, and used, in the second
 RUNS = {
     "unpaired": LONG,
     "members": replace(
@@ -100,7 +100,7 @@ def test_two_processes_follow_the_losses_of_one(folders, name):
         for folder, rank in ((folders[0], 0), (folders[1], 0), (folders[1], 1))
     )
     assert first == second, "all processes know the same history"
-    assert len(one) == len(first) == LONG.max_epochs
+    assert len(one) == len(first) == 3
     for mine, theirs in zip(one, first, strict=True):
         assert mine.keys() == theirs.keys()
         for key in mine.keys() - {"seconds"}:
@@ -130,7 +130,7 @@ def test_the_sky_of_two_processes_is_that_of_one(folders, name):
 
 
 def test_one_process_goes_on_where_two_have_stopped(folders, tmp_path):
-    longer = replace(LONG, max_epochs=4)
+    longer = replace(LONG, max_steps=28)
     ends = []
     for folder in folders:
         state = tmp_path / folder.name
@@ -149,7 +149,7 @@ def test_a_process_that_fails_ends_the_others(folders):
 
 def test_a_batch_that_cannot_be_shared_is_refused():
     with pytest.raises(CoganError, match="2 processes cannot share the 5 tiles of a step equally"):
-        Schedule(SimpleNamespace(world_size=2), replace(SETTINGS, batch_size=5), 28, [])
+        Schedule(SimpleNamespace(world_size=2), replace(SETTINGS, batch_size=5), 28)
 
 
 def test_without_torchrun_there_is_one_process(monkeypatch):

@@ -17,7 +17,7 @@ from cogan_lib.validation.amplitude import r2_score
 from tests.toys import TINY, toy_patches
 
 SETTINGS = TrainingSettings(
-    network=TINY, batch_size=4, max_epochs=6, learning_rate=3e-3, device="cpu", seed=5
+    network=TINY, batch_size=4, max_steps=42, learning_rate=3e-3, device="cpu", seed=5
 )
 X_CO, RATIO = 1.7e20, 2.1e-22
 
@@ -129,7 +129,7 @@ def test_a_tile_does_not_depend_on_the_others(patches, name, request):
 
 def test_seeds_repeat_and_differ(patches, resunet, pix2pix):
     inputs = patches.select("validation").inputs
-    short = replace(SETTINGS, max_epochs=1)
+    short = replace(SETTINGS, max_steps=7)
     before = torch.get_rng_state()
     for fit in (fit_resunet, fit_pix2pix):
         one, same, other = (fit(patches, replace(short, seed=s)) for s in (5, 5, 6))
@@ -149,7 +149,7 @@ def test_the_best_epoch_is_kept_not_the_last(patches, monkeypatch):
 
     monkeypatch.setattr(baseline_networks, "check", first_is_best)
     inputs = patches.select("validation").inputs
-    two, four = (fit_resunet(patches, replace(SETTINGS, max_epochs=n)) for n in (2, 4))
+    two, four = (fit_resunet(patches, replace(SETTINGS, max_steps=7 * n)) for n in (2, 4))
     assert len(epochs) == 6
     np.testing.assert_array_equal(two.predict(inputs), four.predict(inputs))
 

@@ -171,7 +171,7 @@ def test_a_generator_of_members_learns_that_the_input_leaves_things_open(tmp_pat
     targets = scaling.inverse(scaling.forward(patches.targets.astype(float)) + 0.8 * level)
     patches = dataclasses.replace(patches, targets=targets.astype(np.float32))
     base = TrainingSettings(
-        paired=True, batch_size=4, max_epochs=6, learning_rate=2e-3, device="cpu"
+        paired=True, batch_size=4, max_steps=72, learning_rate=2e-3, device="cpu"
     )
     settings = recipes.member_settings(base)
     small = dataclasses.replace(settings.network, features=8, blocks=1, discriminator_features=4)

@@ -1,13 +1,14 @@
 """The weights that come along: whole, described, small, and taken only where they fit."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
 
 from cogan_lib import road
 from cogan_lib.base.config import Settings
-from cogan_lib.base.files import CoganError, write_json
+from cogan_lib.base.files import CoganError, read_json, write_json
 from cogan_lib.gan import pretrained, recipes
 from cogan_lib.gan.checkpoint import META, load_checkpoint
 from cogan_lib.gan.recipes import PRESETS
@@ -111,12 +112,25 @@ def test_weights_of_another_kind_are_left_alone(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(road, "train", lambda *given, **_: asked.append(given[1]) or _Result(given))
     settings = Settings.check(
-        run_dir=str(tmp_path), device="cpu", member_minutes=7.0, use_pretrained=True
+        run_dir=str(tmp_path), device="cpu", member_steps=7, use_pretrained=True
     )
     assert road.member_checkpoints(settings) == [tmp_path / "members" / "checkpoint"]
     road.train_checkpoint(settings)
-    assert asked[0].network.noise == recipes.MEMBER_WIDTHS and asked[0].max_minutes == 7
-    assert asked[1].network == PRESETS["cogan"] and asked[1].max_minutes == settings.max_minutes
+    assert asked[0].network.noise == recipes.MEMBER_WIDTHS and asked[0].max_steps == 7
+    assert asked[1].network == PRESETS["cogan"] and asked[1].max_steps == settings.max_steps
+
+
+def test_what_ended_a_training_is_known_of_old_and_new_weights(tmp_path):
+    for folder in FOLDERS:  # all by minutes
+        assert pretrained.take(folder, tmp_path).stopped_by == "minutes"
+    card = read_json(folder / "checkpoint.json")
+    with open(folder / pretrained.LOG, encoding="utf-8") as stream:
+        steps = int(stream.readlines()[-1].split(",")[1])
+    own = shutil.copytree(folder, tmp_path / "own")
+    for budget, end in ((steps, "steps"), (steps + 1, "minutes")):
+        training = card["training"] | {"max_steps": budget}
+        write_json(own / "checkpoint.json", card | {"training": training})
+        assert pretrained.take(own, tmp_path).stopped_by == end
 
 
 def test_the_own_training_can_be_insisted_on(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import math
 import shutil
 from dataclasses import replace
 from types import SimpleNamespace
@@ -52,12 +53,12 @@ def test_same_seed_same_weights(patches, finished, tmp_path):
 
 def test_training_leaves_the_global_random_state_alone(patches, tmp_path):
     before = torch.get_rng_state()
-    train(patches, replace(SETTINGS, max_epochs=1), tmp_path)
+    train(patches, replace(SETTINGS, max_steps=7), tmp_path)
     assert torch.equal(before, torch.get_rng_state())
 
 
 def test_resumed_equals_uninterrupted(patches, tmp_path, monkeypatch):
-    settings = replace(SETTINGS, max_epochs=5)  # the 50-tile buffers are full in epoch 2
+    settings = replace(SETTINGS, max_steps=35)  # the 50-tile buffers are full in epoch 2
     whole = train(patches, settings, tmp_path / "whole")
 
     monkeypatch.setattr(run_files, "STATE_SECONDS", 0.0)
@@ -85,11 +86,11 @@ def test_resumed_equals_uninterrupted(patches, tmp_path, monkeypatch):
     assert torch.equal(states[0]["buffers"][1]["tiles"], states[1]["buffers"][1]["tiles"])
 
 
-def test_a_finished_run_can_be_resumed_with_more_epochs(patches, finished, tmp_path):
+def test_a_finished_run_can_be_resumed_with_more_steps(patches, finished, tmp_path):
     shutil.copytree(finished[0], tmp_path / "run")
     same = train(patches, SETTINGS, tmp_path / "run", resume=True)
     assert same.epochs == 2 and same.history == finished[1].history
-    longer = train(patches, replace(SETTINGS, max_epochs=3), tmp_path / "run", resume=True)
+    longer = train(patches, replace(SETTINGS, max_steps=21), tmp_path / "run", resume=True)
     assert [row["epoch"] for row in longer.history] == [1, 2, 3]
     with pytest.raises(CoganError, match="another run: seed was 5, now it is 7"):
         train(patches, replace(SETTINGS, seed=7), tmp_path / "run", resume=True)
@@ -106,7 +107,7 @@ def test_paired_training_finds_the_relation(patches, tmp_path):
         network=replace(TINY, features=8),
         weights=LossWeights(cycle=10, pair=10),
         paired=True,
-        max_epochs=30,
+        max_steps=210,
         learning_rate=2e-3,
     )
     result = train(patches, settings, tmp_path)
@@ -120,7 +121,7 @@ def test_paired_training_finds_the_relation(patches, tmp_path):
 
 
 def test_unpaired_training_lowers_the_cycle_loss_and_keeps_the_sign(patches, tmp_path):
-    settings = replace(SETTINGS, max_epochs=12, learning_rate=1e-3)
+    settings = replace(SETTINGS, max_steps=84, learning_rate=1e-3)
     history = train(patches, settings, tmp_path).history
     assert history[-1]["cycle"] < 0.7 * history[0]["cycle"]
     assert history[-1]["r2"] > 0.3  # and CO is bright where dust is, not the other way round
@@ -135,7 +136,7 @@ def test_log_and_best(finished):
     assert rows[0]["identity"] == "" and float(rows[0]["cycle"]) > 0
     best = min(rows, key=lambda row: float(row["score"]))
     assert result.best_epoch == int(best["epoch"])
-    assert result.stopped_by == "epochs"
+    assert result.stopped_by == "steps"
     assert float(rows[0]["learning_rate"]) == SETTINGS.learning_rate
     assert 0 < float(rows[1]["learning_rate"]) < 0.2 * SETTINGS.learning_rate
     metrics = load_checkpoint(result.checkpoint).metrics
@@ -164,17 +165,137 @@ def test_check_of_the_truth_is_perfect(patches):
     assert wrong["score"] > 0.3 and wrong["histogram"] > numbers["histogram"]
 
 
-def test_the_clock_ends_a_run_within_an_epoch(patches, tmp_path, monkeypatch):
-    """A clock that moves 10 ms whenever it is read: the test does not depend on the machine."""
+def clock(monkeypatch, seconds):
+    """A clock that moves by so much whenever it is read: no test depends on the machine."""
     ticks = itertools.count()
-    clock = SimpleNamespace(monotonic=lambda: 0.01 * next(ticks))
-    monkeypatch.setattr(schedule, "time", clock)
-    settings = replace(SETTINGS, max_epochs=10_000, max_minutes=0.02)
+    fake = SimpleNamespace(monotonic=lambda: seconds * next(ticks))
+    monkeypatch.setattr(schedule, "time", fake)
+
+
+def test_a_slow_machine_gets_the_same_weights(patches, tmp_path, monkeypatch):
+    runs = []
+    for name, seconds, limit in (("fast", 1e-3, math.inf), ("slow", 500.0, 1e9)):
+        clock(monkeypatch, seconds)
+        runs.append(train(patches, replace(SETTINGS, max_minutes=limit), tmp_path / name))
+    assert runs[1].seconds > 1000 > 1 > runs[0].seconds
+    assert same_weights(*(run.checkpoint for run in runs))
+    assert without_seconds(runs[0].history) == without_seconds(runs[1].history)
+
+
+def test_the_rate_follows_the_steps_alone(patches, tmp_path, monkeypatch):
+    clock(monkeypatch, 1.0)
+    rates = []
+
+    def noted(model, rate):
+        rates.append(rate / model.settings.learning_rate)
+
+    monkeypatch.setattr(CycleGan, "set_rate", noted)
+    result = train(patches, replace(SETTINGS, max_steps=16, max_minutes=1e6), tmp_path)
+    assert rates == [1.0] * 9 + [7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8]
+    assert [row["steps"] for row in result.history] == [7, 14, 16]  # the last epoch is cut short
+    assert result.steps == 16 and result.stopped_by == "steps"
+
+
+def test_the_clock_ends_a_run_and_says_what_is_lost(patches, tmp_path, monkeypatch, caplog):
+    clock(monkeypatch, 1.0)
+    settings = replace(SETTINGS, max_steps=5000, max_minutes=0.2)
     result = train(patches, settings, tmp_path)
-    assert result.stopped_by == "minutes" and result.epochs < 10_000
-    assert 1.2 <= result.seconds < 1.4
-    assert result.history[-1]["learning_rate"] < 0.1 * settings.learning_rate
+    assert result.stopped_by == "minutes" and 5 < result.steps < 12
+    assert result.seconds == pytest.approx(12, abs=2)
+    (said,) = (r.getMessage() for r in caplog.records if r.levelname == "WARNING")
+    assert said == (
+        f"The limit of 0.2 minutes ended the training after {result.steps} of 5,000 steps; the "
+        "learning rate had not fallen yet, so these weights are worse than those of a whole run: "
+        "raise max_minutes, or lower max_steps so that the rate falls in time."
+    )
+    assert {row["learning_rate"] for row in result.history} == {settings.learning_rate}
     assert (tmp_path / "checkpoint").is_dir() and (tmp_path / "state.pt").exists()
+
+
+def test_the_sentence_tells_how_far_the_rate_had_fallen(patches):
+    fabric = Fabric(accelerator="cpu", devices=1)
+    members = replace(TINY, noise=(3.0, 8.0))
+    settings = replace(SETTINGS, network=members, paired=True, max_steps=1000, max_minutes=90)
+    said = schedule.Schedule(fabric, settings, 28).lost(800)
+    assert "90 minutes ended the training after 800 of 1,000 steps" in said
+    assert "had fallen to 40% only" in said and "or lower member_steps so" in said
+
+
+@pytest.mark.parametrize("first", [3, 12])
+def test_a_run_that_the_clock_has_ended_goes_on_to_the_same_end(
+    patches, tmp_path, monkeypatch, first
+):
+    """Within the first epoch, which is kept as it is, and within the second."""
+    settings = replace(SETTINGS, max_steps=35)  # the 50-tile buffers are full in epoch 2
+    whole = train(patches, settings, tmp_path / "whole")
+    late = schedule.Schedule.late
+    asked = itertools.count()
+    monkeypatch.setattr(schedule.Schedule, "late", lambda self: next(asked) >= first)
+    part = train(patches, settings, tmp_path / "part")
+    assert part.stopped_by == "minutes" and part.steps % 7 and part.epochs == 1
+    assert load_checkpoint(part.checkpoint).metrics["epoch"] == 1
+    again = train(patches, settings, tmp_path / "part", resume=True)  # the limit is not raised
+    assert (again.steps, again.history) == (part.steps, part.history)
+    monkeypatch.setattr(schedule.Schedule, "late", late)
+    parts = train(patches, settings, tmp_path / "part", resume=True)
+    assert without_seconds(parts.history) == without_seconds(whole.history)
+    assert same_weights(parts.checkpoint, whole.checkpoint)
+    states = [load_state(tmp_path / name / "state.pt") for name in ("whole", "part")]
+    assert "part" not in states[1]
+    for name, tensor in states[0]["networks"].items():
+        assert torch.equal(tensor, states[1]["networks"][name]), name
+
+
+def test_a_part_of_an_epoch_can_be_all_that_is_wanted(patches, tmp_path, monkeypatch):
+    """The clock ends a run, and it goes on with a budget that is used up already."""
+    settings = replace(SETTINGS, max_steps=35)
+    late = schedule.Schedule.late
+    monkeypatch.setattr(schedule.Schedule, "late", lambda self: True)
+    one = train(patches, settings, tmp_path)
+    monkeypatch.setattr(schedule.Schedule, "late", late)
+    same = train(patches, replace(settings, max_steps=1), tmp_path, resume=True)
+    assert one.steps == same.steps == len(same.history) == 1 and same.stopped_by == "steps"
+
+
+def test_the_time_is_foretold(patches, tmp_path, monkeypatch, caplog):
+    """Three readings of the clock tell nothing of a run without a limit but its start, 1 and 21."""
+    caplog.set_level("INFO")
+    fabric = Fabric(accelerator="cpu", devices=1)
+
+    def foretold(seconds, done=0, **change):
+        caplog.clear()
+        settings = replace(SETTINGS, **({"max_steps": 5000} | change))
+        now = [0.0]
+        monkeypatch.setattr(schedule, "time", SimpleNamespace(monotonic=lambda: now[0]))
+        course = schedule.Schedule(fabric, settings, 28)
+        for step in range(done + 1, done + 61):
+            now[0] += seconds + 30 * (step == done + 1)  # the first one is slow
+            course.foretell(step, torch.tensor(1.0))
+        return [r.getMessage() for r in caplog.records]
+
+    assert foretold(0.15) == ["about 12 minutes for 5,000 steps on this machine"]
+    assert foretold(0.15, max_minutes=12) == [
+        "about 12 minutes for 5,000 steps on this machine; the limit of 12 minutes will end them "
+        "before"
+    ]
+    assert foretold(0.15, 3000) == [
+        "about 5 minutes for the 2,000 steps that are left on this machine"
+    ]
+    assert foretold(0.001) == ["less than a minute for 5,000 steps on this machine"]
+    assert foretold(0.015) == ["about a minute for 5,000 steps on this machine"]
+    assert foretold(7.0) == ["about 10 hours for 5,000 steps on this machine"]
+    assert foretold(0.15, max_steps=99) == []
+    caplog.clear()
+    train(patches, replace(SETTINGS, max_steps=105), tmp_path)
+    said = [r.getMessage() for r in caplog.records]
+    assert said == ["less than a minute for 105 steps on this machine"]
+
+
+def test_the_bar_counts_steps(capsys):
+    fabric = SimpleNamespace(is_global_zero=True)
+    with schedule.Progress(fabric, 2000, 5000) as bar:
+        bar.update(1000)
+    assert "training 3000/5000 steps |" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -187,7 +308,7 @@ def test_the_clock_ends_a_run_within_an_epoch(patches, tmp_path, monkeypatch):
     ],
 )
 def test_variants_run(change, tmp_path):
-    result = train(toy_patches(targets=2), replace(SETTINGS, max_epochs=1, **change), tmp_path)
+    result = train(toy_patches(targets=2), replace(SETTINGS, max_steps=7, **change), tmp_path)
     assert np.isfinite(result.history[0]["score"])
 
 
@@ -196,7 +317,7 @@ def test_gradients_are_shortened_to_their_limit(tmp_path):
     start = CycleGan(2, 2, SETTINGS, Fabric(accelerator="cpu", devices=1)).networks.state_dict()
     patches = toy_patches(n=20, targets=2)
     for clip, moves in ((1e-15, False), (1e6, True)):
-        settings = replace(SETTINGS, max_epochs=1, clip=clip)
+        settings = replace(SETTINGS, max_steps=7, clip=clip)
         train(patches, settings, tmp_path / str(clip))
         trained = load_state(tmp_path / str(clip) / "state.pt")["networks"]
         change = max(float((trained[key] - start[key]).abs().max()) for key in start)
@@ -209,7 +330,7 @@ def test_per_patch_scaling_takes_the_amplitude_from_the_real_tile(tmp_path):
     rows = []
     for factor in (1, 2):
         bright = replace(patches, targets=factor * patches.targets)
-        result = train(bright, replace(SETTINGS, max_epochs=1), tmp_path / str(factor))
+        result = train(bright, replace(SETTINGS, max_steps=7), tmp_path / str(factor))
         rows.append(result.history[0])
     assert rows[0]["cycle"] == rows[1]["cycle"] and rows[0]["r2"] != rows[1]["r2"]
     assert rows[0]["r2"] == pytest.approx(rows[1]["r2"], abs=0.1)

@@ -183,6 +183,8 @@ def test_units_that_are_others(unit, to_unit, words):
     with pytest.raises(CoganError, match=words) as caught:
         unit_factor(unit, to_unit, "a.fits")
     assert "a.fits" in str(caught.value) and len(str(caught.value)) < 200
+    # read_map listens to unit= only where the file's own unit is none
+    assert ("unit=" in str(caught.value)) == (words == "not a unit")
 
 
 def test_other_spellings_of_the_roads_units(tmp_path):

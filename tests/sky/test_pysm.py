@@ -172,6 +172,9 @@ def test_zeros_around_a_narrow_band_leave_it_narrow():
         ([[100, 130]] * u.GHz, None, "one weight per frequency"),
         ([100, 130] * u.GHz, [0, 0], "not positive"),
         ([100, 130] * u.GHz, [1, np.nan], "not positive"),
+        ([100, 130] * u.GHz, [1, np.inf], "not positive"),
+        ([90] * u.GHz, [0], "not positive"),
+        ([90] * u.GHz, [np.nan], "not positive"),
     ],
 )
 def test_what_is_no_band_gets_a_sentence(sky, freqs, weights, sentence):

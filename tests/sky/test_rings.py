@@ -238,3 +238,30 @@ def test_the_noise_of_another_sky_has_its_beam():
     assert Sky(maps, units, 1800.0).effective_fwhm_arcmin == 1800
     assert Sky(maps, units, 1800.0, {"fwhmeff": 24.3}).effective_fwhm_arcmin == 1800  # smoothed
     assert Sky(maps, units, 1800.0, {"fwhmeff": "wide"}).effective_fwhm_arcmin == 1800
+
+
+# --- numbers that are not what they say -----------------------------------------------------------
+
+
+def test_an_hi_that_is_none_and_a_number_for_no_value_are_named(tmp_path, caplog):
+    """A logarithm, units of 1e20, dust under its name; -32768 that no header speaks of."""
+    theta, phi = hp.pix2ang(NSIDE, np.arange(12 * NSIDE**2))
+    smooth = 2 + np.cos(theta) + 0.5 * np.sin(theta) * np.cos(phi)
+    path = tmp_path / "a.fits"
+    for hi, median in ((smooth * 2e20, None), (20.3 + smooth / 9, "20.5"), (smooth, "2 cm-2")):
+        caplog.clear()
+        offset = smooth - np.median(smooth)  # a dust map may have lost its zero
+        write_table(path, [("DUST", "mag", offset), ("N_HI", "cm-2", hi)], FWHM=600.0)
+        np.testing.assert_allclose(read_sky(path).maps["N_HI"], hi, rtol=1e-6)
+        if median:
+            assert f"has the median {median}" in caplog.text and "a logarithm" in caplog.text
+        else:
+            assert not caplog.records
+    smooth[::200] = -32768
+    write_table(path, [("DUST", "mag", smooth)], FWHM=600.0)
+    caplog.clear()
+    read_sky(path)
+    assert "DUST of" in caplog.text and "246 pixels far below zero (to -3.28e+04" in caplog.text
+    write_table(path, [("DUST", "mag", smooth)], FWHM=600.0, BAD_DATA=-32768.0)
+    caplog.clear()
+    assert read_sky(path).maps["DUST"].min() > 0.4 and not caplog.records

@@ -215,3 +215,10 @@ def test_bad_skies_and_files_get_a_sentence(toy_sky, patches, tmp_path):
     np.savez(path, inputs=np.array([object()], dtype=object))
     with pytest.raises(CoganError, match="damaged"):
         Patches.load(path)
+
+
+def test_what_rounding_leaves_of_a_constant_map_is_no_input():
+    constant = 3e20 * (1 + 1e-5 * np.random.default_rng(1).normal(size=1000))
+    with pytest.raises(CoganError, match="values that are all alike"):
+        Scaling.fit("log", constant)
+    assert Scaling.fit("log", 3e20 * (1 + 0.01 * np.random.default_rng(1).normal(size=1000)))
