@@ -121,7 +121,7 @@ class Settings(Checked):
     poses: int = Field(
         0,
         ge=0,
-        le=200_000,
+        le=100_000,
         description="training tiles at random places and angles; 0 takes those of the grid",
     )
     context: int = Field(

@@ -182,7 +182,7 @@ def generator_losses(
         terms["identity"] = (l1(g_ab(real_b), real_b) + l1(g_ba(real_a), real_a)) / 2
         total = total + weights.identity * terms["identity"]
     if weights.pair:
-        pair = l1 if weights.pair_loss == "l1" else functional.mse_loss
+        pair = functional.l1_loss if weights.pair_loss == "l1" else functional.mse_loss
         terms["pair"] = (pair(inner(fake_b), inner(real_b)) + l1(fake_a, real_a)) / 2
         total = total + weights.pair * terms["pair"]
     terms["generator"] = total
