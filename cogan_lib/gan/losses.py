@@ -252,16 +252,19 @@ def member_losses(
     terms, fake_a, fake_b
         As `generator_losses`.
     """
+
+    def inner(tiles: Tensor) -> Tensor:
+        return interior(tiles, context)
+
     members = g_ab(torch.cat([real_a.repeat(2, 1, 1, 1), noise], dim=1))
-    back, l1 = g_ba(members.chunk(2)[0]), functional.l1_loss
-    fake_a = interior(g_ba(real_b), context)
-    members, back, real_a, real_b = (interior(x, context) for x in (members, back, real_a, real_b))
     one, other = members.chunk(2)
+    fake_a, l1 = inner(g_ba(real_b)), functional.l1_loss
     terms = {
-        "adversarial": (real_loss(d_b(members)) + real_loss(d_a(fake_a))) / 2,
-        "cycle": l1(back, real_a) / 2,
-        "pair": (crps(one, other, real_b) + l1(fake_a, real_a)) / 2,
+        "adversarial": (real_loss(d_b(inner(members))) + real_loss(d_a(fake_a))) / 2,
+        "cycle": l1(inner(g_ba(one)), inner(real_a)) / 2,
     }
+    one, other = inner(one), inner(other)
+    terms["pair"] = (crps(one, other, inner(real_b)) + l1(fake_a, inner(real_a))) / 2
     terms["generator"] = (
         terms["adversarial"] + weights.cycle * terms["cycle"] + weights.pair * terms["pair"]
     )
