@@ -23,7 +23,7 @@ from ..base.files import CoganError
 from ..base.units import FWHM_PER_SIGMA
 from .clouds import disc_clouds, local_clouds, paint
 from .galaxy import R_SUN_KPC, gas_columns, line_ratio
-from .harmonics import alm2map, map2alm
+from .harmonics import alm2map, gaussian_alm, map2alm
 from .lines import X_CO
 from .maps import check_beam, check_nside
 from .skyfile import Sky
@@ -251,13 +251,7 @@ class _Grid:
         return np.random.default_rng([self.seed, *key])
 
     def alm(self, key: tuple[int, ...], spectrum: np.ndarray) -> np.ndarray:
-        """Gaussian a_lm, drawn ell by ell, so that a finer grid adds to them and changes none."""
-        ell, m = np.tril_indices(spectrum.size)
-        draw = self.rng(*key).standard_normal((ell.size, 2)) * np.sqrt(spectrum[ell] / 2)[:, None]
-        draw[m == 0] *= (np.sqrt(2), 0)
-        alm = np.empty(ell.size, complex)
-        alm[hp.Alm.getidx(spectrum.size - 1, ell, m)] = draw[:, 0] + 1j * draw[:, 1]
-        return alm
+        return gaussian_alm(self.rng(*key), spectrum)
 
     def field(self, key: int, spectrum: np.ndarray) -> np.ndarray:
         return alm2map(self.alm((key,), spectrum), self.nside)

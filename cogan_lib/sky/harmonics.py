@@ -49,6 +49,34 @@ def alm2map(alm: np.ndarray, nside: int) -> np.ndarray:
     return ducc0.sht.synthesis(alm=alm[None], lmax=lmax, spin=0, nthreads=0, **rings)[0]
 
 
+def gaussian_alm(rng: np.random.Generator, spectrum: np.ndarray) -> np.ndarray:
+    """Draw Gaussian a_lm, ell by ell, so that a larger lmax adds to them and changes none.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    spectrum : ndarray, shape (lmax + 1,)
+        C_ell.
+
+    Returns
+    -------
+    ndarray of complex
+        healpy's order.
+
+    Examples
+    --------
+    >>> few, more = (gaussian_alm(np.random.default_rng(1), np.ones(n)) for n in (2, 9))
+    >>> bool(few[1] == more[1])
+    True
+    """
+    ell, m = np.tril_indices(spectrum.size)
+    draw = rng.standard_normal((ell.size, 2)) * np.sqrt(spectrum[ell] / 2)[:, None]
+    draw[m == 0] *= (np.sqrt(2), 0)
+    alm = np.empty(ell.size, complex)
+    alm[hp.Alm.getidx(spectrum.size - 1, ell, m)] = draw[:, 0] + 1j * draw[:, 1]
+    return alm
+
+
 def map2alm(values: np.ndarray, lmax: int, iterations: int = 3, enough: float = 0.0) -> np.ndarray:
     """a_lm of a RING map up to `lmax`, each iteration adding those of what is still missing.
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..base.checks import check_alike
 from ..base.files import CoganError
-from ..sky.harmonics import alm2map, beam_lmax, map2alm
+from ..sky.harmonics import alm2map, beam_lmax, gaussian_alm, map2alm
 from ..sky.lines import COLUMN_UNITS
 from ..sky.skyfile import Sky
 from .geometry import Geometry
@@ -104,12 +104,7 @@ def noise_map(error: np.ndarray, spectrum: np.ndarray, seed: int | list[int]) ->
     True
     """
     error = _checked(error)
-    ell, m = np.tril_indices(spectrum.size)
-    draw = np.random.default_rng(seed).standard_normal((ell.size, 2))
-    draw *= np.sqrt(spectrum[ell] / 2)[:, None]
-    draw[m == 0] *= (np.sqrt(2), 0)
-    alm = np.empty(ell.size, complex)
-    alm[hp.Alm.getidx(spectrum.size - 1, ell, m)] = draw[:, 0] + 1j * draw[:, 1]
+    alm = gaussian_alm(np.random.default_rng(seed), spectrum)
     return error * alm2map(alm, hp.npix2nside(error.size))
 
 

@@ -66,7 +66,8 @@ def r2_sums(real: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, shape (n, 4)
-        Of y = asinh(W / 0.3 K km/s): number, sum of y, of y^2, and of the squared residual.
+        Of y = asinh(W / 0.3 K km/s) less its mean over all: number, sum of y, of y^2, and of the
+        squared residual.
 
     Raises
     ------
@@ -76,7 +77,8 @@ def r2_sums(real: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     real, predicted = check_alike("R2", real, predicted)
     y = asinh_scale(real).reshape(len(real), -1)
     residual = y - asinh_scale(predicted).reshape(len(real), -1)
-    parts = [np.full(len(y), y.shape[1]), *((v).sum(axis=1) for v in (y, y**2, residual**2))]
+    y = y - y.mean()  # changes no R^2, and keeps the digits of the sums
+    parts = [np.full(len(y), y.shape[1]), *(v.sum(axis=1) for v in (y, y**2, residual**2))]
     return np.stack(parts, axis=1)
 
 
@@ -93,9 +95,14 @@ def r2_of(sums: np.ndarray) -> float:
     float
         0 if all real values are alike.
     """
-    n, y, squares, residual = sums.sum(axis=0)
-    variance = squares - y**2 / n
-    return float(1 - residual / variance) if variance > 0 else 0.0
+    variance = _variance(sums)
+    return float(1 - sums[:, 3].sum() / variance) if variance > 0 else 0.0
+
+
+def _variance(sums: np.ndarray) -> float:
+    """Sum of the squared distances of y from its mean."""
+    n, y, squares, _ = sums.sum(axis=0)
+    return float(squares - y**2 / n)
 
 
 def r2_score(real: np.ndarray, predicted: np.ndarray) -> float:
@@ -124,11 +131,9 @@ def r2_score(real: np.ndarray, predicted: np.ndarray) -> float:
     >>> r2_score(real, real), round(r2_score(real, real[::-1]), 3)
     (1.0, -2.988)
     """
-    real, predicted = check_alike("R2", real, predicted)
-    y = asinh_scale(real)
-    residual, variance = ((y - asinh_scale(predicted)) ** 2).sum(), ((y - y.mean()) ** 2).sum()
-    if not variance > 0:
+    sums = r2_sums(real, predicted)
+    if not _variance(sums) > 0:
         raise CoganError(
             "The real values are all alike, so no share of their variance is explained."
         )
-    return float(1 - residual / variance)
+    return r2_of(sums)
