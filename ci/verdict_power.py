@@ -81,7 +81,7 @@ class Bench:
     """A sky, generators of members, and places at which they are tried."""
 
     def __init__(self, settings) -> None:
-        patches = Patches.load(road.need(settings, "patches.npz"))
+        patches = Patches.load(road.need(settings, "patches.npz")).interior()
         self.sky = read_sky(road.need(settings, "sky.fits"))
         self.trainings = road.load_members(settings)
         self.weights = [t.content["weights_sha256"]["generator_ab"] for t in self.trainings]

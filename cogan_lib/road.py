@@ -29,9 +29,10 @@ from .gan.training import TrainingResult, train
 from .sky.embedded import make_sky
 from .sky.skyfile import Sky, read_sky, write_sky
 from .synthesis import generate, synthesise
+from .tiles.cutting import make_patches
 from .tiles.geometry import Geometry
 from .tiles.instrument import noise_tiles
-from .tiles.patches import Patches, make_patches
+from .tiles.patches import Patches, interior
 from .tiles.tiling import cut_tiles, map_to_alm
 from .validation.report import diagnostics, validate
 
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 STEPS = Artefacts()
 need = STEPS.need
 run_provenance = STEPS.provenance
+_OF_PATCHES = ("snr_min", "target_scaling", "poses", "context", "faint_share")
 _TRAINING = ("seed", "batch_size", "max_minutes", "precision")
 
 
@@ -115,7 +117,7 @@ def sky_file(settings: Settings) -> Path:
     "01 (data preparation)",
     settings=(
         *("tile_npix", "tile_pixel_arcmin", "projection"),
-        *("centre_nside", "snr_min", "target_scaling"),
+        *("centre_nside", "poses_seed", *_OF_PATCHES),
     ),
     inputs=("sky.fits",),
     whole="patches.npz",
@@ -139,15 +141,9 @@ def patches_file(settings: Settings) -> Path:
     """
     sky, found = read_with_sum(need(settings, "sky.fits"), read_sky)
     geometry(settings).check_beam(sky.fwhm_arcmin)
-    patches = make_patches(
-        sky,
-        geometry(settings),
-        settings.centre_nside,
-        snr_min=settings.snr_min,
-        target_scaling=settings.target_scaling,
-        nthreads=settings.thread_count,
-        sky_sha256=found,
-    )
+    options = {name: getattr(settings, name) for name in _OF_PATCHES}
+    options |= {"seed": settings.seed, "nthreads": settings.thread_count, "sky_sha256": found}
+    patches = make_patches(sky, geometry(settings), settings.centre_nside, **options)
     made_from = STEPS.record(settings, "patches.npz", **{"sky.fits": found})
     patches = replace(patches, meta={**patches.meta, "made_from": made_from})
     return patches.save(Path(settings.run_dir) / "patches.npz")
@@ -381,7 +377,8 @@ def report(settings: Settings) -> Path:
     sums = {"co.fits": co_sum, "sky.fits": sky_sum, "patches.npz": patches.checksum()}
     made_from = STEPS.record(settings, REPORT, **sums)
     train_tiles, test = patches.select("train"), patches.select("test")
-    bare = generate(trained, test.inputs, test.targets)
+    seen = patches.select("test", context=True)
+    bare = interior(generate(trained, seen.inputs, seen.targets), patches.context)
     tile, sections = Geometry(**test.meta["geometry"]), {}
     for i, name in enumerate(test.meta["target_columns"]):
         generated = cut_tiles(map_to_alm(co.maps[name]), tile, test.lonlat, settings.thread_count)

@@ -20,7 +20,7 @@ from cogan_lib.gan.networks import NetworkSettings
 from cogan_lib.gan.recipes import TrainingSettings
 from cogan_lib.sky import embedded, maps, prepare, pysm, skyfile
 from cogan_lib.sky.skyfile import Sky
-from cogan_lib.tiles import bounds, patches, scaling, tiling
+from cogan_lib.tiles import bounds, cutting, patches, scaling, tiling
 from cogan_lib.tiles.geometry import Geometry
 from cogan_lib.tiles.instrument import noise_map, noise_spectrum
 from cogan_lib.tiles.scaling import Scaling
@@ -207,15 +207,15 @@ TABLE = {
     ),
     "split unknown": (lambda: some_patches().select("holdout"), "no split 'holdout'"),
     "patches of CO alone": (
-        lambda: patches.make_patches(other_sky(), GEOMETRY, 16),
+        lambda: cutting.make_patches(other_sky(), GEOMETRY, 16),
         "such as DUST and N_HI, and W_CO10",
     ),
     "patches scaled by sqrt": (
-        lambda: patches.make_patches(SKY, GEOMETRY, 16, target_scaling="sqrt"),
+        lambda: cutting.make_patches(SKY, GEOMETRY, 16, target_scaling="sqrt"),
         "Scaling 'sqrt' is unknown",
     ),
     "patches of S/N NaN": (
-        lambda: patches.make_patches(SKY, GEOMETRY, 16, snr_min=NAN),
+        lambda: cutting.make_patches(SKY, GEOMETRY, 16, snr_min=NAN),
         "snr_min is nan",
     ),
     # networks and training

@@ -97,6 +97,12 @@ ENDS = {
     "centre_nside 128": ({"snr_min": 1e4}, "lower snr_min"),
     "snr_min 0": ({}, ""),
     "snr_min 1000000.0": ({}, "lower snr_min"),
+    "poses 0": ({}, ""),
+    "poses 100000": ({}, ""),
+    "context 0": ({}, ""),
+    "context 256": ({}, "less than 60 degrees a side"),
+    "faint_share 0": ({}, ""),
+    "faint_share 1": ({"poses": 8}, ""),
     "batch_size 1": ({}, ""),
     "batch_size 4096": ({}, ""),
     "max_steps 1": ({}, ""),
@@ -109,7 +115,7 @@ ENDS = {
     "members 10000": ({}, ""),
 }
 #: Those that take longer than a minute, or gigabytes.
-LONG = {"tile_npix 512", "centre_nside 128", "members 10000"}
+LONG = {"tile_npix 512", "centre_nside 128", "poses 100000", "members 10000"}
 #: Those by which one sees that the road is walked at all.
 QUICK = {"threads 1024", "batch_size 1", "max_steps 1", "snr_min 0", "members 2"}
 

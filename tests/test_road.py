@@ -26,7 +26,8 @@ from cogan_lib.gan import pretrained, recipes, schedule
 from cogan_lib.gan.training import train
 from cogan_lib.sky.skyfile import Sky, read_sky, write_sky
 from cogan_lib.tiles.patches import Patches
-from tests.road import TINY, toy_settings
+from cogan_lib.tiles.split import TEST, TRAIN
+from tests.road import TINY, toy_settings, walk
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = {"fwhm_arcmin": 60.0, "tile_pixel_arcmin": 20.0, "batch_size": 64}
@@ -424,6 +425,40 @@ def test_a_chapter_has_all_parameters_of_what_it_takes_up(chapter):
     known, defaults = papermill.inspect_notebook(str(chapter)), Settings.check()
     taken = [name for name in road.STEPS if f'need(settings, "{name}")' in code]
     assert taken or chapter.name.startswith("01")
+    made_of = {"poses_seed": {"seed", "poses"}}  # not a parameter, but what two of them say
     for name in taken:
-        assert set(road.STEPS.asked(defaults, name)) <= set(known)
+        asked = (made_of.get(each, {each}) for each in road.STEPS.asked(defaults, name))
+        assert set().union(*asked) <= set(known)
     assert not hasattr(session, "need") and "session.need" not in code
+
+
+def test_random_tiles_with_context_go_all_the_way(tmp_path):
+    """Patches, a checkpoint that was taught by squares, and a verdict on tiles without context."""
+    changes = {"poses": 8, "context": 2, "faint_share": 0.5, "batch_size": 4, "max_steps": 2}
+    settings = settings_of(tmp_path / "run", **changes)
+    sections = walk(settings)
+    patches = Patches.load(tmp_path / "run" / "patches.npz")
+    assert patches.inputs.shape[-1] == 20 and (patches.split == TRAIN).sum() == 8
+    card = read_json(tmp_path / "run" / "checkpoint" / "checkpoint.json")
+    assert card["training"]["weights"]["pair_loss"] == "l2" and card["geometry"]["npix"] == 16
+    assert {name: card["made_from"]["settings"][name] for name in changes} == changes
+    for section in sections.values():
+        assert section["tiles"] == (patches.split == TEST).sum()
+        assert np.isfinite(section["tiles_bare"]["r2_heldout"])
+    assert road.need(settings, "patches.npz").exists()
+    assert Patches.load(tmp_path / "run" / "patches.npz").checksum() == patches.checksum()
+    with pytest.raises(CoganError, match="context was 2, now it is 0"):
+        road.need(settings.model_copy(update={"context": 0}), "checkpoint")
+
+
+def test_the_seed_decides_tiles_only_where_they_are_drawn(tmp_path):
+    """Else a sky file's tiles, and shipped weights on them, would be made anew for each seed."""
+    sky = tmp_path / "sky.fits"
+    sky.write_bytes(b"any")
+
+    def asked(**changes):
+        settings = Settings.check(run_dir=str(tmp_path), sky_path=str(sky), **changes)
+        return road.STEPS.asked(settings, "patches.npz")
+
+    assert asked(seed=1) == asked(seed=2)
+    assert asked(seed=1, poses=9) != asked(seed=2, poses=9)

@@ -14,8 +14,8 @@ from cogan_lib.sky.lines import COLUMN_UNITS, TRACERS
 from cogan_lib.sky.prepare import prepare_sky
 from cogan_lib.sky.skyfile import Sky, read_sky, write_sky
 from cogan_lib.synthesis import synthesise
+from cogan_lib.tiles.cutting import make_patches
 from cogan_lib.tiles.geometry import Geometry
-from cogan_lib.tiles.patches import make_patches
 from tests.toys import SETTINGS
 
 NSIDE, FWHM = 64, 110.0

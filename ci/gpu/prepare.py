@@ -19,8 +19,8 @@ from pack import unpack_sky
 from cogan_lib.base.threads import default_threads
 from cogan_lib.sky import write_sky
 from cogan_lib.sky.embedded import make_sky
+from cogan_lib.tiles.cutting import make_patches
 from cogan_lib.tiles.geometry import Geometry
-from cogan_lib.tiles.patches import make_patches
 
 #: The tiles of the real sky (the laptop profile's) and of the fine one (the gpu profile's).
 REAL, FINE = Geometry(64, 7.5), Geometry(128, 1.5)

@@ -88,6 +88,35 @@ def check_centres(lonlat_deg: np.ndarray) -> np.ndarray:
     return np.stack(check_lonlat(*centres.T), axis=1)
 
 
+def check_angles(angles_deg: np.ndarray, n: int) -> np.ndarray:
+    """Check position angles of tiles.
+
+    Parameters
+    ----------
+    angles_deg : array_like, shape (n,)
+    n : int
+        How many there must be.
+
+    Returns
+    -------
+    ndarray, shape (n,), float64
+
+    Raises
+    ------
+    CoganError
+        If there are more or fewer, or some are not finite.
+
+    Examples
+    --------
+    >>> check_angles([0, 45], 2)
+    array([ 0., 45.])
+    """
+    angles = np.asarray(angles_deg, dtype=np.float64)
+    if angles.shape != (n,) or not np.isfinite(angles).all():
+        raise CoganError(f"{n} tiles need as many finite position angles, not {angles.shape}.")
+    return angles
+
+
 def check_alike(what: str, one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Check that two arrays have the same shape and finite values.
 

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import difflib
 import math
-import re
 import reprlib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -28,6 +26,7 @@ from pydantic import (
 from .checks import check_sampling, check_side
 from .files import UTF8_ADVICE, CoganError
 from .threads import default_threads
+from .yaml_data import read_yaml
 
 #: In a checkout, or as they came with an installed package.
 PROFILE_FOLDERS = (
@@ -42,21 +41,6 @@ BLOCK_WIDTH_DEG = 10.0
 #: Fewest pixels along the side of tiles that a preset's networks can be trained on: what
 #: `gan.networks.NetworkSettings.least_side` says of it, and enough to tell large from small.
 LEAST_SIDE = {"cogan": 16, "paper": 32}
-
-#: Scalars of YAML's version 1.2 (core schema): a tag, a pattern, and characters that can be first.
-#: Version 1.1, which PyYAML reads, also takes 1:30 for 90, 010 for 8, yes for true, and 1e3 for a
-#: word. 010 is 10 in one version and 8 in the other: a word here, which no number may be.
-_SCALARS = (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?(0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
-    (
-        "float",
-        r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
-        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-        "-+.0123456789",
-    ),
-)
 
 _SHORT = reprlib.Repr()  # what a sentence quotes
 _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlevel, _SHORT.maxlist = 80, 80, 1, 3
@@ -134,6 +118,22 @@ class Settings(Checked):
         "asinh", description="how CO amplitudes are scaled; minmax (per tile) is the paper's"
     )
 
+    poses: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="training tiles at random places and angles; 0 takes those of the grid",
+    )
+    context: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="pixels around each tile that networks see and that are not compared",
+    )
+    faint_share: float = Field(
+        0.0, ge=0, le=1, description="share of the random tiles that may lie where CO is faint"
+    )
+
     preset: Literal["cogan", "paper"] = Field("cogan", description="networks: ours or the paper's")
     paired: bool = Field(True, description="train on pairs of the same place instead of unpaired")
     batch_size: int = Field(4, ge=1, le=4096, description="tiles per training step")
@@ -184,6 +184,25 @@ class Settings(Checked):
                 f"held-out block of {BLOCK_WIDTH_DEG:g} degrees; lower "
                 "tile_npix or tile_pixel_arcmin."
             )
+        if self.context % 2:
+            raise ValueError(
+                f"context is {self.context}; it must be even, so that tiles with it can be halved "
+                "twice, as the networks do."
+            )
+        if 0 < self.poses < self.batch_size:
+            raise ValueError(
+                f"{self.poses} poses are fewer than the {self.batch_size} tiles of a step "
+                "(batch_size); take more, or 0 for the tiles of the grid."
+            )
+        if self.faint_share and not self.poses:
+            raise ValueError(
+                f"faint_share is {self.faint_share:g}, but only random tiles can be faint; set "
+                "poses to their number, such as 3000."
+            )
+        if self.context and self.target_scaling == "minmax":
+            raise ValueError(
+                "The minmax scaling knows a tile, not its surroundings; set context to 0."
+            )
         spacing_deg = _pixel_arcmin(self.centre_nside) / 60
         if spacing_deg > self.tile_side_deg:
             raise ValueError(
@@ -208,6 +227,11 @@ class Settings(Checked):
     def tile_side_deg(self) -> float:
         """Side of a tile [degrees]."""
         return self.tile_npix * self.tile_pixel_arcmin / 60
+
+    @property
+    def poses_seed(self) -> int:
+        """`seed` where it decides the training tiles, 0 where they lie on the grid."""
+        return self.seed if self.poses else 0
 
     @property
     def thread_count(self) -> int:
@@ -274,7 +298,7 @@ def read_profile(name: str | Path) -> tuple[dict, dict[str, dict]]:
     """
     path = Path(name) if str(name).endswith(".yaml") else PROFILE_FOLDER / f"{name}.yaml"
     try:
-        content = _read_yaml(path.read_bytes())
+        content = read_yaml(path.read_bytes())
     except FileNotFoundError:
         known = ", ".join(sorted(file.stem for file in PROFILE_FOLDER.glob("*.yaml")))
         raise CoganError(
@@ -325,7 +349,7 @@ def from_command_line(pairs: Iterable[tuple[str, str]]) -> dict[str, object]:
         if name in values:
             raise CoganError(f"The parameter {name} is given twice; give it once.")
         try:
-            values[name] = _read_yaml(text) if text else ""
+            values[name] = read_yaml(text) if text else ""
         except ValueError as error:
             misread = not text.isascii() and sys.getfilesystemencoding() != "utf-8"
             raise CoganError(
@@ -333,41 +357,6 @@ def from_command_line(pairs: Iterable[tuple[str, str]]) -> dict[str, object]:
                 f"{UTF8_ADVICE if misread else 'quote it'}."
             ) from error
     return values
-
-
-def _read_yaml(text: str | bytes) -> object:
-    """Read YAML 1.2: numbers, words, lists and mappings; else a ValueError of one line."""
-    try:
-        return _Loader(text).get_single_data()
-    except Exception as error:  # PyYAML raises nearly everything, as at "!!bool x"
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ValueError(reason) from error
-
-
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with the scalars of version 1.2, and no key twice in a mapping."""
-
-    yaml_implicit_resolvers: dict = {}
-
-    def construct_yaml_int(self, node: yaml.Node) -> int:
-        """Read decimal, 0o17 or 0xff."""
-        return int(self.construct_scalar(node), 0)
-
-    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict:
-        """Refuse a mapping that has a key twice, of which the last one would silently count."""
-        pairs = node.value if isinstance(node, yaml.MappingNode) else []
-        keys = [key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode)]
-        twice = sorted({key for key in keys if keys.count(key) > 1})
-        if twice:
-            raise ValueError(f"{twice[0]!r} stands there twice")
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
-for _tag, _pattern, _first in _SCALARS:
-    _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$"), list(_first)
-    )
 
 
 def _pixel_arcmin(nside: int) -> float:

@@ -340,6 +340,7 @@ def one_target(patches: Patches, column: str | None, *splits: str) -> Patches:
     for split in splits:
         if not len(patches.select(split).split):
             raise CoganError(f"The patches hold no {split} tiles; lower snr_min in chapter 01.")
+    patches = patches.interior()
     target = patches.targets[:, [columns.index(column)]]
     one = replace(patches, targets=target, meta={**patches.meta, "target_columns": [column]})
     if "validation" in splits:  # for a network

@@ -34,7 +34,7 @@ ZERO_DEG = 60.0
 
 
 def seen_pixels(patches: Patches, nside: int) -> np.ndarray:
-    """Find the pixels in a training or validation tile (some lie beyond 20 deg).
+    """Find the pixels in a training or validation tile or its context (some lie beyond 20 deg).
 
     Parameters
     ----------
@@ -45,10 +45,13 @@ def seen_pixels(patches: Patches, nside: int) -> np.ndarray:
     -------
     ndarray of bool, shape (12 * nside**2,)
     """
-    geometry = Geometry(**patches.meta["geometry"])
+    geometry = Geometry(**patches.meta["geometry"]).grown(patches.context)
+    angles = np.zeros(len(patches.split)) if patches.angles is None else patches.angles
     seen = np.zeros(hp.nside2npix(nside), dtype=bool)
-    for centre in patches.lonlat[patches.split != TEST]:
-        corners = tile_vectors(geometry, centre)[0][[0, 0, -1, -1], [0, -1, -1, 0]]
+    for place in np.flatnonzero(patches.split != TEST):
+        corners = tile_vectors(geometry, patches.lonlat[place], angles[[place]])[0][
+            [0, 0, -1, -1], [0, -1, -1, 0]
+        ]
         seen[hp.query_polygon(nside, corners, inclusive=True)] = True
     return seen
 

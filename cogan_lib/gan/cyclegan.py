@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from ..base.processes import of_all, share
+from ..tiles.patches import interior
 from .losses import ReplayBuffer, discriminator_loss, generator_losses, member_losses
 from .networks import Discriminator, Generator, layout
 from .noise import flat_noise
@@ -18,6 +19,9 @@ from .recipes import TrainingSettings
 
 class CycleGan:
     """What changes during a run, and the one step that changes it.
+
+    With `context` the generators see so many pixels more around each tile than losses and
+    discriminators do.
 
     Attributes
     ----------
@@ -32,8 +36,16 @@ class CycleGan:
     steps : int
     """
 
-    def __init__(self, inputs: int, targets: int, settings: TrainingSettings, fabric: Fabric):
+    def __init__(
+        self,
+        inputs: int,
+        targets: int,
+        settings: TrainingSettings,
+        fabric: Fabric,
+        context: int = 0,
+    ):
         self.settings, self.fabric, self.steps = settings, fabric, 0
+        self.context = context
         network = settings.network
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
@@ -67,7 +79,7 @@ class CycleGan:
         Parameters
         ----------
         real_a, real_b : Tensor, shape (b, channels, h, w)
-            Scaled tiles of inputs and targets, the whole batch.
+            Scaled tiles of inputs and targets, with their context, the whole batch.
         random : torch.Generator
             On the CPU.
 
@@ -89,11 +101,12 @@ class CycleGan:
         arguments = [nets["g_ab"], nets["g_ba"], *discriminators, real_a, real_b]
         with autocast():
             if widths:
-                terms, *fakes = member_losses(*arguments, noise, weights)
+                terms, *fakes = member_losses(*arguments, noise, weights, self.context)
             else:
-                terms, *fakes = generator_losses(*arguments, weights)
+                terms, *fakes = generator_losses(*arguments, weights, self.context)
         self._descend(self.optimisers[0], terms["generator"])
-        sides = zip(discriminators, (real_a, real_b), fakes, self.buffers, strict=True)
+        reals = [interior(real, self.context) for real in (real_a, real_b)]
+        sides = zip(discriminators, reals, fakes, self.buffers, strict=True)
         for i, (discriminator, real, fake, buffer) in enumerate(sides):
             discriminator.requires_grad_(True)
             past = buffer.exchange(of_all(fake), random)[mine]

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ..tiles.bounds import to_physical
-from ..tiles.patches import Patches
+from ..tiles.patches import Patches, interior
 from ..validation.amplitude import middle_of, r2_score
 from ..validation.report import per_epoch_check
 from .networks import translate
@@ -29,10 +29,10 @@ def check(
     generator : Module
         On any device, with averaged weights.
     patches : Patches
-        The validation tiles alone. A per-patch scaling has forgotten the amplitude; as in the
-        paper's notebooks, the real tile's own extremes then put it back.
-    a : ndarray, shape (n, inputs, npix, npix)
-        Their scaled inputs.
+        The validation tiles alone, without context. A per-patch scaling has forgotten the
+        amplitude; as in the paper's notebooks, the real tile's own extremes then put it back.
+    a : ndarray, shape (n, inputs, side, side)
+        Their scaled inputs, with context around them or without.
     widths : tuple of float
         Of the noise for a generator of members: then the spectrum and the histogram are those of
         one member, and r2 that of the mean of `CHECK_MEMBERS`. The noise is the same each time.
@@ -46,9 +46,11 @@ def check(
         of the spectrum plus the share of the variance that is missed.
     """
     random, members = torch.Generator().manual_seed(1), []
+    context = (a.shape[-1] - patches.targets.shape[-1]) // 2
     for _ in range(CHECK_MEMBERS if widths else 1):
         noise = flat_noise(len(a), a.shape[-1], widths, random).numpy()
-        members.append(translate(generator, np.concatenate([a, noise], axis=1)))
+        member = translate(generator, np.concatenate([a, noise], axis=1))
+        members.append(interior(member, context))
     rows = []
     for channel, scaling in enumerate(patches.target_scalings):
         real = patches.targets[:, channel]

@@ -161,13 +161,17 @@ def training_settings(settings: Settings, n_inputs: int, n_targets: int) -> Trai
     Examples
     --------
     >>> training_settings(Settings(), 2, 2).weights
-    LossWeights(cycle=4.0, identity=0.0, pair=4.0)
+    LossWeights(cycle=4.0, identity=0.0, pair=4.0, pair_loss='l1')
     """
     if settings.preset == "paper":
         weights = LossWeights(cycle=10.0, identity=5.0 if n_inputs == n_targets else 0.0)
         rate, jitter = 2e-4, 0.0
     else:
-        weights = LossWeights(cycle=COGAN_WEIGHT, pair=COGAN_WEIGHT if settings.paired else 0.0)
+        weights = LossWeights(
+            cycle=COGAN_WEIGHT,
+            pair=COGAN_WEIGHT if settings.paired else 0.0,
+            pair_loss="l2" if settings.faint_share else "l1",
+        )
         rate, jitter = 5e-4, 0.25
     return TrainingSettings(
         network=PRESETS[settings.preset],

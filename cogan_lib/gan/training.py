@@ -112,7 +112,7 @@ def train(
         state of another run, losses that explode.
     """
     tiles = {split: patches.scaled(split) for split in ("train", "validation")}
-    _check_tiles(tiles, settings)
+    _check_tiles(tiles, settings, patches.context)
     run_dir = Path(run_dir)
     with atomic_path(run_dir / "training_log.csv.part") as probe:
         probe.write_text("", "utf-8")
@@ -135,7 +135,7 @@ def train(
     )
 
 
-def _check_tiles(tiles: dict, settings: TrainingSettings) -> None:
+def _check_tiles(tiles: dict, settings: TrainingSettings, context: int) -> None:
     """Refuse what cannot be trained on, before any work."""
     for split, arrays in tiles.items():
         for name, array in zip(("input", "target"), arrays, strict=True):
@@ -150,7 +150,7 @@ def _check_tiles(tiles: dict, settings: TrainingSettings) -> None:
                     "01 again and look at its figures."
                 )
     a, b = tiles["train"]
-    check_side(a.shape[-1], settings.network.least_side)
+    check_side(a.shape[-1] - 2 * context, settings.network.least_side)
     settings.weights.check(a.shape[1], b.shape[1], settings.paired)
 
 
@@ -169,7 +169,7 @@ def _train(
     then is the last whole epoch's, and the state is that of the last step.
     """
     a, b = (torch.from_numpy(x).to(fabric.device) for x in tiles["train"])
-    model = CycleGan(a.shape[1], b.shape[1], settings, fabric)
+    model = CycleGan(a.shape[1], b.shape[1], settings, fabric, patches.context)
     files = RunFiles(run_dir, settings, patches, made_from)
     history, part = files.begin(model, resume)
     held_out, inputs = patches.select("validation"), tiles["validation"][0]

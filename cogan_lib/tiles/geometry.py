@@ -16,7 +16,9 @@ from ..validation.spectra import bin_edges
 
 @dataclass(frozen=True)
 class Geometry:
-    """A square tile of the sky, north up, longitude growing to the left, row 0 at the bottom.
+    """A square tile of the sky, longitude growing to the left, row 0 at the bottom; north is up.
+
+    Unless the tile is rotated by a position angle, which belongs to the place, not to the shape.
 
     Attributes
     ----------
@@ -134,7 +136,9 @@ def frames(centres: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return out, east, north
 
 
-def tile_vectors(geometry: Geometry, centres: np.ndarray) -> np.ndarray:
+def tile_vectors(
+    geometry: Geometry, centres: np.ndarray, angles: np.ndarray | None = None
+) -> np.ndarray:
     """Compute the unit vectors of every tile pixel.
 
     With plane coordinates x (east) and y (north) in radians and r^2 = x^2 + y^2, the point is
@@ -145,12 +149,20 @@ def tile_vectors(geometry: Geometry, centres: np.ndarray) -> np.ndarray:
     geometry : Geometry
     centres : ndarray, shape (n, 2)
         Longitude and latitude in degrees.
+    angles : ndarray, shape (n,), optional
+        Position angle of each tile's upward direction, from north through east, in degrees; north
+        if not given.
 
     Returns
     -------
     ndarray, shape (n, npix, npix, 3)
     """
-    out, east, north = (v[:, None, None, :] for v in frames(centres))
+    out, east, north = frames(centres)
+    if angles is not None:
+        turn = np.radians(angles)[:, None]
+        right, up = east * np.cos(turn) - north * np.sin(turn), east * np.sin(turn)
+        east, north = right, up + north * np.cos(turn)
+    out, east, north = (v[:, None, None, :] for v in (out, east, north))
     step = np.radians(geometry.pixel_arcmin / 60)
     offset = (np.arange(geometry.npix) - (geometry.npix - 1) / 2) * step
     x, y = -offset[None, None, :, None], offset[None, :, None, None]
@@ -160,10 +172,15 @@ def tile_vectors(geometry: Geometry, centres: np.ndarray) -> np.ndarray:
     return (out + x * east + y * north) / np.sqrt(1 + r2)
 
 
-def tile_points(geometry: Geometry, centres: np.ndarray, nthreads: int = 1) -> np.ndarray:
+def tile_points(
+    geometry: Geometry,
+    centres: np.ndarray,
+    nthreads: int = 1,
+    angles: np.ndarray | None = None,
+) -> np.ndarray:
     """Compute the angles of every tile pixel, as `Interpolant` takes points.
 
-    Tiles of one latitude differ in longitude only: angles are computed once per latitude.
+    Tiles of one latitude and position angle differ in longitude only: computed once for all.
 
     Parameters
     ----------
@@ -171,6 +188,9 @@ def tile_points(geometry: Geometry, centres: np.ndarray, nthreads: int = 1) -> n
     centres : ndarray, shape (n, 2)
         Longitude and latitude in degrees.
     nthreads : int
+    angles : ndarray, shape (n,), optional
+        Position angle of each tile's upward direction, from north through east, in degrees; north
+        if not given.
 
     Returns
     -------
@@ -178,28 +198,33 @@ def tile_points(geometry: Geometry, centres: np.ndarray, nthreads: int = 1) -> n
         Colatitude and longitude [0, 2 pi) in radians, and a zero.
     """
     centres = np.atleast_2d(centres)
-    latitudes, which = np.unique(centres[:, 1], return_inverse=True)
+    turns = np.zeros(len(centres)) if angles is None else np.asarray(angles, dtype=np.float64)
+    kinds = np.stack([centres[:, 1], turns], axis=1)
+    kinds, which = np.unique(kinds, axis=0, return_inverse=True)
     points = np.empty((len(centres), geometry.npix, geometry.npix, 3))
 
-    def at_zero_longitude(latitude: float) -> tuple[np.ndarray, np.ndarray]:
-        vectors = tile_vectors(geometry, np.array([[0.0, latitude]]))[0]
+    def at_zero_longitude(kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        turn = kind[1:] if kind[1] else None  # to the last bit as ever where none is asked for
+        vectors = tile_vectors(geometry, np.array([[0.0, kind[0]]]), turn)[0]
         colatitude = np.arccos(np.clip(vectors[..., 2], -1, 1))
         return colatitude, np.arctan2(vectors[..., 1], vectors[..., 0])
 
-    def fill(tile: np.ndarray, angles: tuple[np.ndarray, np.ndarray], lon_deg: float) -> None:
-        lon = angles[1] + np.radians(lon_deg % 360)
+    def fill(tile: np.ndarray, place: tuple[np.ndarray, np.ndarray], lon_deg: float) -> None:
+        lon = place[1] + np.radians(lon_deg % 360)
         lon[lon < 0] += 2 * np.pi
         lon[lon >= 2 * np.pi] -= 2 * np.pi
         lon[lon >= 2 * np.pi] = 0.0  # a tiny negative number plus 2 pi is 2 pi itself
-        tile[..., 0], tile[..., 1], tile[..., 2] = angles[0], lon, 0.0
+        tile[..., 0], tile[..., 1], tile[..., 2] = place[0], lon, 0.0
 
     with in_threads(nthreads) as each:
-        angles = list(each(at_zero_longitude, latitudes))
-        list(each(fill, points, [angles[i] for i in which], centres[:, 0]))
+        places = list(each(at_zero_longitude, kinds))
+        list(each(fill, points, [places[i] for i in which.ravel()], centres[:, 0]))
     return points
 
 
-def tile_angles(geometry: Geometry, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def tile_angles(
+    geometry: Geometry, centres: np.ndarray, angles: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Compute the angles of every tile pixel.
 
     Parameters
@@ -207,17 +232,22 @@ def tile_angles(geometry: Geometry, centres: np.ndarray) -> tuple[np.ndarray, np
     geometry : Geometry
     centres : ndarray, shape (n, 2)
         Longitude and latitude in degrees.
+    angles : ndarray, shape (n,), optional
+        Position angle of each tile's upward direction, from north through east, in degrees; north
+        if not given.
 
     Returns
     -------
     colatitude, longitude : ndarray, shape (n, npix, npix)
         In radians, the longitude in [0, 2 pi).
     """
-    points = tile_points(geometry, centres)
+    points = tile_points(geometry, centres, angles=angles)
     return points[..., 0], points[..., 1]
 
 
-def tile_lonlat(geometry: Geometry, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def tile_lonlat(
+    geometry: Geometry, centres: np.ndarray, angles: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Compute the Galactic longitude and latitude of every tile pixel.
 
     Parameters
@@ -225,6 +255,9 @@ def tile_lonlat(geometry: Geometry, centres: np.ndarray) -> tuple[np.ndarray, np
     geometry : Geometry
     centres : ndarray, shape (n, 2)
         Longitude and latitude in degrees.
+    angles : ndarray, shape (n,), optional
+        Position angle of each tile's upward direction, from north through east, in degrees; north
+        if not given.
 
     Returns
     -------
@@ -237,5 +270,5 @@ def tile_lonlat(geometry: Geometry, centres: np.ndarray) -> tuple[np.ndarray, np
     >>> lon[0, 4, [0, 4, 8]].round(), lat[0, [0, 4, 8], 4].round()
     (array([104., 100.,  96.]), array([-4.,  0.,  4.]))
     """
-    colatitude, lon = tile_angles(geometry, centres)
+    colatitude, lon = tile_angles(geometry, centres, angles)
     return np.degrees(lon), 90 - np.degrees(colatitude)

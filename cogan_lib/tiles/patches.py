@@ -1,7 +1,11 @@
 """The patches file: tiles in physical units, split by Galactic longitude, with their scalings.
 
-Imports neither healpy nor ducc0 (only `make_patches` does, when called), so that training runs on a
-machine that has torch and numpy alone.
+Imports neither healpy nor ducc0 (`cutting`, which makes the tiles, does), so that training runs on
+a machine that has torch and numpy alone.
+
+Tiles may carry some pixels of *context* around them, which networks see and nobody asks for: so a
+generator is trained as it is used, in the middle of a larger tile (see `synthesis`). `Patches`
+hands out tiles as they are compared, without their context; `scaled` alone gives them with it.
 """
 
 from __future__ import annotations
@@ -10,20 +14,22 @@ import hashlib
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ..base.files import CoganError, atomic_path, parse_json, provenance, reading
+from ..base.files import CoganError, atomic_path, parse_json, reading
 from ..base.foreign import check_npz
-from ..base.units import CO_SOFTENING
 from .scaling import PatchMinMax, Scaling, scale, scaling_from_dict
-from .split import SPLITS, TRAIN, UNUSED, assign_split
-from .split import TEST as TEST  # handed on, as the next four
+from .split import SPLITS
+from .split import TEST as TEST  # handed on, as the next ones
 from .split import TEST_BLOCKS as TEST_BLOCKS
+from .split import TRAIN as TRAIN
+from .split import UNUSED as UNUSED
 from .split import VALIDATION as VALIDATION
 from .split import VALIDATION_BLOCKS as VALIDATION_BLOCKS
+from .split import assign_split as assign_split
 from .split import distance_to_block as distance_to_block
 
 
@@ -33,16 +39,19 @@ class Patches:
 
     Attributes
     ----------
-    inputs : ndarray, shape (n, n_inputs, npix, npix), float32
-        Physical units.
-    targets : ndarray, shape (n, n_targets, npix, npix), float32
+    inputs : ndarray, shape (n, n_inputs, side, side), float32
+        Physical units; the side is npix + 2 `context`.
+    targets : ndarray, shape (n, n_targets, side, side), float32
         K km/s.
     lonlat : ndarray, shape (n, 2)
         Tile centres in degrees.
     split : ndarray, shape (n,), uint8
         TRAIN, VALIDATION or TEST.
     meta : dict
-        input_columns, target_columns, units, geometry, fwhm_arcmin, scalings, provenance.
+        input_columns, target_columns, units, geometry (without context), fwhm_arcmin, scalings,
+        provenance; `context` if there is any.
+    angles : ndarray, shape (n,), optional
+        Position angles in degrees (`geometry.tile_vectors`); None if north is up in all tiles.
     """
 
     inputs: np.ndarray
@@ -50,13 +59,33 @@ class Patches:
     lonlat: np.ndarray
     split: np.ndarray
     meta: dict
+    angles: np.ndarray | None = None
 
-    def select(self, split: str) -> Patches:
-        """Select the tiles of a split.
+    @property
+    def context(self) -> int:
+        """Pixels around each tile, on every side, that networks see and nobody asks for."""
+        return self.meta.get("context", 0)
+
+    def interior(self) -> Patches:
+        """Take the tiles without their context.
+
+        Returns
+        -------
+        Patches
+            Of views of the same arrays.
+        """
+        meta = {key: value for key, value in self.meta.items() if key != "context"}
+        inputs, targets = (interior(x, self.context) for x in (self.inputs, self.targets))
+        return replace(self, inputs=inputs, targets=targets, meta=meta)
+
+    def select(self, split: str, context: bool = False) -> Patches:
+        """Select the tiles of a split, as they are compared: without their context.
 
         Parameters
         ----------
         split : {'train', 'validation', 'test'}
+        context : bool
+            Keep the context: what a network is to see.
 
         Returns
         -------
@@ -69,9 +98,10 @@ class Patches:
             If there is no such split.
         """
         keep = self._numbers(split)
-        return Patches(
-            self.inputs[keep], self.targets[keep], self.lonlat[keep], self.split[keep], self.meta
-        )
+        tiles = self if context else self.interior()
+        angles = None if self.angles is None else self.angles[keep]
+        arrays = (tiles.inputs[keep], tiles.targets[keep], self.lonlat[keep], self.split[keep])
+        return Patches(*arrays, tiles.meta, angles)
 
     def _numbers(self, split: str) -> np.ndarray:
         """Find the numbers of a split's tiles."""
@@ -94,7 +124,7 @@ class Patches:
         ]
 
     def scaled(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Scale inputs and targets of a split to network units.
+        """Scale inputs and targets of a split to network units, with their context.
 
         Parameters
         ----------
@@ -126,7 +156,10 @@ class Patches:
         """
         arrays = {"input tiles": self.inputs, "target tiles": self.targets}
         arrays |= {"tile centres": self.lonlat, "split": self.split}
-        kept = ("input_columns", "target_columns", "geometry", "fwhm_arcmin")
+        if self.angles is not None:
+            arrays["position angles"] = self.angles
+        kept = ["input_columns", "target_columns", "geometry", "fwhm_arcmin"]
+        kept += ["context"] if self.context else []
         scalings = self.meta["scalings"].items()
         return (
             {name: _sum(array) for name, array in arrays.items()}
@@ -172,6 +205,7 @@ class Patches:
                 lonlat=self.lonlat,
                 split=self.split,
                 meta=json.dumps(self.meta),
+                **({} if self.angles is None else {"angles": self.angles}),
             )
         return Path(path)
 
@@ -195,7 +229,9 @@ class Patches:
         with reading(path, "patches file", "chapter 01 makes it"):
             check_npz(path)
             with np.load(path, allow_pickle=False) as content:
-                arrays = {key: content[key] for key in ("inputs", "targets", "lonlat", "split")}
+                names = ["inputs", "targets", "lonlat", "split"]
+                names += ["angles"] if "angles" in content else []
+                arrays = {key: content[key] for key in names}
                 patches = cls(**arrays, meta=parse_json(str(content["meta"])))
             check_meta(patches.meta)
         patches.check(str(path))
@@ -222,10 +258,13 @@ class Patches:
             and shape[2:] == self.targets.shape[2:]
             and shape[1] == len(self.meta.get("input_columns", ()))
             and self.targets.shape[1] == len(self.meta.get("target_columns", ()))
+            and (self.angles is None or (self.angles.shape, self.angles.dtype.kind) == ((n,), "f"))
+            and (not self.context or shape[3] == self.meta["geometry"]["npix"] + 2 * self.context)
         )
         if not good:
             raise CoganError(f"The arrays of {where} do not fit together; run chapter 01 again.")
-        if not (np.isfinite(self.inputs).all() and np.isfinite(self.targets).all()):
+        arrays = [self.inputs, self.targets, *([] if self.angles is None else [self.angles])]
+        if not all(np.isfinite(array).all() for array in arrays):
             raise CoganError(f"{where} hold NaN or infinite values; check the sky file.")
 
 
@@ -261,8 +300,34 @@ def check_meta(meta: dict) -> None:
         type(side) is int and 8 <= side <= 4096 and 0 < side * pixel < 3600
     ):
         raise ValueError(f"{meta['geometry']} are no tiles")
+    context = meta.get("context", 0)
+    if not (type(context) is int and 0 <= context <= side):
+        raise ValueError(f"a context of {context!r} pixels cannot be")
     if not 0 < meta["fwhm_arcmin"] < math.inf:
         raise ValueError(f"a beam of {meta['fwhm_arcmin']} arcmin cannot be")
+
+
+def interior(tiles, context: int):
+    """Take tiles without the context around them.
+
+    Parameters
+    ----------
+    tiles : ndarray or Tensor, shape (..., side, side)
+    context : int
+        Pixels on every side.
+
+    Returns
+    -------
+    ndarray or Tensor, shape (..., side - 2 context, side - 2 context)
+        A view.
+
+    Examples
+    --------
+    >>> interior(np.arange(16).reshape(4, 4), 1)
+    array([[ 5,  6],
+           [ 9, 10]])
+    """
+    return tiles[..., context:-context, context:-context] if context else tiles
 
 
 def rotate(tiles, flip: bool, quarter_turns: int):
@@ -291,109 +356,3 @@ def rotate(tiles, flip: bool, quarter_turns: int):
     if isinstance(tiles, np.ndarray):
         return np.rot90(tiles, quarter_turns, axes=(-2, -1))
     return tiles.rot90(quarter_turns, (-2, -1))
-
-
-def make_patches(
-    sky,
-    geometry,
-    centre_nside: int,
-    *,
-    snr_min: float = 8.0,
-    min_share: float = 0.02,
-    target_scaling: str = "asinh",
-    nthreads: int = 1,
-    **inputs: str,
-) -> Patches:
-    """Cut, select and split the tiles of a sky; fit the scalings on the training tiles.
-
-    Parameters
-    ----------
-    sky : `cogan_lib.sky.Sky`
-    geometry : `cogan_lib.tiles.tiling.Geometry`
-    centre_nside : int
-        Grid of tile centres.
-    snr_min, min_share : float
-        A tile is kept if at least `min_share` of its pixels, a cloud's worth, have a
-        signal-to-noise ratio above `snr_min` in every CO line (the paper: regions with S/N > 8).
-    target_scaling : {'asinh', 'log', 'minmax'}
-        'minmax' (the paper's) is used for the inputs as well.
-    nthreads : int
-    **inputs : str
-        Facts for the provenance, such as the sky file's checksum.
-
-    Returns
-    -------
-    Patches
-        Float32 tiles in physical units, with their splits and scalings.
-
-    Raises
-    ------
-    CoganError
-        No dust, HI, CO or error column; too few tiles in a split.
-    """
-    from ..sky.harmonics import beam_lmax
-    from . import tiling
-
-    if len(sky.inputs) < 2 or not sky.targets:
-        raise CoganError(
-            f"The sky has the columns {', '.join(sky.maps)}; two tracers, such as DUST and N_HI, "
-            "and W_CO10 or W_CO21 are needed."
-        )
-    missing = [f"{name}_ERR" for name in sky.targets if f"{name}_ERR" not in sky.maps]
-    if missing:
-        raise CoganError(f"The sky has no column {missing[0]}; the S/N selection needs it.")
-    if target_scaling not in ("asinh", "log", "minmax"):
-        raise CoganError(f"Scaling {target_scaling!r} is unknown; choose asinh, log or minmax.")
-    if not 0 <= snr_min < np.inf:
-        raise CoganError(f"The signal to noise snr_min is {snr_min}; it must be 0 or larger.")
-    centres = tiling.tile_centres(centre_nside)
-    border = np.ones((geometry.npix, geometry.npix), dtype=bool)
-    border[1:-1, 1:-1] = False
-    strong = np.logical_and.reduce(
-        [sky.maps[name] > snr_min * sky.maps[f"{name}_ERR"] for name in sky.targets]
-    )
-    split, share = np.empty(len(centres), dtype=np.uint8), np.zeros(len(centres))
-    for start in range(0, len(centres), 64):  # the points of all tiles at once are gigabytes
-        part = slice(start, start + 64)
-        lon, lat = tiling.tile_lonlat(geometry, centres[part])
-        split[part] = assign_split(lon[:, border], lat[:, border], geometry.side_deg)
-        used = split[part] != UNUSED
-        share[part][used] = tiling.share_of_tiles(strong, lon[used], lat[used])
-    keep = (split != UNUSED) & (share >= min_share)
-    centres, split = centres[keep], split[keep]
-    for name, label in SPLITS.items():
-        if (split == label).sum() < 4:
-            raise CoganError(
-                f"Only {(split == label).sum()} tiles are left for the {name} split; lower snr_min "
-                "or take smaller tiles."
-            )
-    columns, side = [*sky.inputs, *sky.targets], geometry.npix
-    tiles = np.empty((len(centres), len(columns), side, side), dtype=np.float32)
-    train, scalings = split == TRAIN, {}
-    lmax = beam_lmax(sky.nside, sky.fwhm_arcmin)
-    for i, name in enumerate(columns):
-        alm = tiling.map_to_alm(sky.maps[name], lmax)
-        tiles[:, i] = values = tiling.cut_tiles(alm, geometry, centres, nthreads)
-        if target_scaling == "minmax":
-            scaling = PatchMinMax()
-        elif name in sky.targets:
-            scaling = Scaling.fit(target_scaling, values[train], CO_SOFTENING)
-        else:
-            # a floor far below the sky: harmonic sums may ring below zero beside bright points
-            floor = float(np.percentile(sky.maps[name], 0.1))
-            scaling = Scaling.fit("log", values[train], floor if floor > 0 else None)
-        scalings[name] = scaling.to_dict()
-    meta = {
-        "input_columns": sky.inputs,
-        "target_columns": sky.targets,
-        "units": {name: sky.units[name] for name in scalings},
-        "geometry": geometry.to_dict(),
-        "fwhm_arcmin": float(sky.fwhm_arcmin),
-        "scalings": scalings,
-        "selection": {"snr_min": snr_min, "min_share": min_share, "centre_nside": centre_nside},
-        "provenance": provenance(None, **inputs),
-    }
-    inputs_targets = np.split(tiles, [len(sky.inputs)], axis=1)
-    patches = Patches(*inputs_targets, centres, split, meta)
-    patches.check()
-    return patches

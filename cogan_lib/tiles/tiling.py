@@ -18,7 +18,7 @@ import healpy as hp
 import numpy as np
 from scipy import spatial
 
-from ..base.checks import check_centres
+from ..base.checks import check_angles, check_centres
 from ..base.files import CoganError
 from ..base.threads import in_threads
 from ..sky.harmonics import ACCURACY, Interpolant, map2alm
@@ -77,7 +77,12 @@ def map_to_alm(values: np.ndarray, lmax: int | None = None) -> np.ndarray:
     return map2alm(values, lmax, enough=ACCURACY)
 
 
-def cut_maps(maps: list[Interpolant], geometry: Geometry, centres: np.ndarray) -> np.ndarray:
+def cut_maps(
+    maps: list[Interpolant],
+    geometry: Geometry,
+    centres: np.ndarray,
+    angles: np.ndarray | None = None,
+) -> np.ndarray:
     """Cut tiles of several band-limited maps at the same centres, exact to 1e-5.
 
     Parameters
@@ -87,6 +92,8 @@ def cut_maps(maps: list[Interpolant], geometry: Geometry, centres: np.ndarray) -
     geometry : Geometry
     centres : ndarray, shape (n, 2)
         Longitude and latitude in degrees.
+    angles : ndarray, shape (n,), optional
+        Position angle of each tile (`geometry.tile_vectors`) in degrees.
 
     Returns
     -------
@@ -96,21 +103,29 @@ def cut_maps(maps: list[Interpolant], geometry: Geometry, centres: np.ndarray) -
     Raises
     ------
     CoganError
-        If a centre is no point of the sphere.
+        If a centre is no point of the sphere, or there is not one finite angle per centre.
     """
     centres = check_centres(centres)
+    if angles is not None:
+        angles = check_angles(angles, len(centres))
+    nthreads = max(of_one.nthreads for of_one in maps)
     tiles = np.empty((len(centres), len(maps), geometry.npix, geometry.npix), dtype=np.float32)
     chunk = max(1, _CHUNK_POINTS // geometry.npix**2)
     for start in range(0, len(centres), chunk):
         part = slice(start, start + chunk)
-        points = tile_points(geometry, centres[part], max(of_one.nthreads for of_one in maps))
+        turns = None if angles is None else angles[part]
+        points = tile_points(geometry, centres[part], nthreads, turns)
         for i, values_at in enumerate(maps):
             tiles[part, i] = values_at(points.reshape(-1, 3)).reshape(points.shape[:-1])
     return tiles
 
 
 def cut_tiles(
-    alm: np.ndarray, geometry: Geometry, centres: np.ndarray, nthreads: int = 1
+    alm: np.ndarray,
+    geometry: Geometry,
+    centres: np.ndarray,
+    nthreads: int = 1,
+    angles: np.ndarray | None = None,
 ) -> np.ndarray:
     """Cut tiles of one band-limited map, exact to 1e-5.
 
@@ -122,6 +137,8 @@ def cut_tiles(
     centres : ndarray, shape (n, 2)
         Longitude and latitude in degrees.
     nthreads : int
+    angles : ndarray, shape (n,), optional
+        As for `cut_maps`.
 
     Returns
     -------
@@ -139,7 +156,7 @@ def cut_tiles(
     >>> cut_tiles(alm, Geometry(8, 60.0), tile_centres(1))[0, 0, :2].round(2)
     array([2., 2.], dtype=float32)
     """
-    return cut_maps([Interpolant(alm, nthreads)], geometry, centres)[:, 0]
+    return cut_maps([Interpolant(alm, nthreads)], geometry, centres, angles)[:, 0]
 
 
 def share_of_tiles(mask: np.ndarray, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from cogan_lib.gan.losses import (
     discriminator_loss,
     fake_loss,
     generator_losses,
+    member_losses,
     real_loss,
 )
 
@@ -54,6 +55,48 @@ def test_generator_losses_by_hand():
     assert terms["generator"].item() == pytest.approx(2 + 10 * 0.75 + 5 * 2.25 + 3 * 0.5)
 
 
+def test_a_square_takes_the_place_of_the_distance_for_the_targets_alone():
+    a, b = torch.full((1, 1, 4, 4), 1.0), torch.full((1, 1, 4, 4), 2.0)
+    weights = LossWeights(cycle=0, pair=3, pair_loss="l2")
+    # G_AB = 5x, G_BA = 2x: fakes 5, three too large, and 4, three too large
+    terms, *_ = generator_losses(Times(5), Times(2), Times(1), Times(1), a, b, weights)
+    assert terms["pair"].item() == pytest.approx((9 + 3) / 2)
+    assert LossWeights().pair_loss == "l1"
+
+
+@pytest.mark.parametrize("members", [False, True])
+def test_no_loss_and_no_discriminator_sees_the_context(members):
+    """With networks that work pixel by pixel, all is as for the interior alone."""
+    random = torch.Generator().manual_seed(1)
+    a, b = torch.randn(2, 3, 1, 24, 24, generator=random)
+    noise = torch.randn(6, 1, 24, 24, generator=random)
+    weights = LossWeights(cycle=2, identity=0 if members else 5, pair=3)
+    sizes = []
+
+    class Watching(Times):
+        def forward(self, x):
+            sizes.append(x.shape[-1])
+            return super().forward(x)
+
+    class OnPair(Times):
+        def forward(self, x):
+            return super().forward(x.mean(dim=1, keepdim=True))
+
+    def terms_of(*tiles, context):
+        networks = (OnPair(3), Times(0.5), Watching(1), Watching(1))
+        if members:
+            return member_losses(*networks, *tiles, weights, context)
+        return generator_losses(*networks, *tiles[:2], weights, context)
+
+    whole = terms_of(a, b, noise, context=4)
+    inner = terms_of(*(x[..., 4:-4, 4:-4] for x in (a, b, noise)), context=0)
+    assert whole[0].keys() == inner[0].keys() and set(sizes) == {16}
+    for name, term in inner[0].items():
+        torch.testing.assert_close(whole[0][name], term)
+    for one, other in zip(whole[1:], inner[1:], strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_terms_without_weight_are_not_computed():
     a, b = torch.ones(1, 2, 4, 4), torch.ones(1, 2, 4, 4)
     terms, *_ = generator_losses(*(Times(1) for _ in range(4)), a, b, LossWeights())
@@ -68,6 +111,8 @@ def test_weights_that_cannot_be_are_refused():
         LossWeights(pair=1).check(2, 2, paired=False)
     with pytest.raises(CoganError, match="zero or positive"):
         LossWeights(cycle=-1)
+    with pytest.raises(CoganError, match="choose l1 or l2"):
+        LossWeights(pair_loss="l3")
     LossWeights(identity=5, pair=1).check(2, 2, paired=True)
 
 

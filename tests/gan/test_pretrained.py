@@ -13,8 +13,9 @@ from cogan_lib.gan import pretrained, recipes
 from cogan_lib.gan.checkpoint import META, load_checkpoint
 from cogan_lib.gan.recipes import PRESETS
 from cogan_lib.sky.embedded import make_sky
+from cogan_lib.tiles.cutting import make_patches
 from cogan_lib.tiles.geometry import Geometry
-from cogan_lib.tiles.patches import Patches, make_patches
+from cogan_lib.tiles.patches import Patches
 from cogan_lib.tiles.split import TRAIN
 from tests.road import VOUCHED
 

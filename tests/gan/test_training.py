@@ -22,7 +22,9 @@ from cogan_lib.gan.losses import LossWeights
 from cogan_lib.gan.networks import NetworkSettings, translate
 from cogan_lib.gan.training import train
 from cogan_lib.learn.weights import weights_file
+from cogan_lib.tiles.bounds import to_physical
 from cogan_lib.tiles.split import UNUSED
+from cogan_lib.validation.amplitude import r2_score
 from tests.toys import SETTINGS, TINY, same_weights, toy_patches
 
 
@@ -452,3 +454,39 @@ def test_damaged_checkpoints_are_refused(finished, tmp_path):
     described.write_text("<html>", "utf-8")
     with pytest.raises(CoganError, match="is damaged or no JSON file"):
         load_checkpoint(folder)
+
+
+def with_context(patches, pixels):
+    """The same tiles, but their outermost pixels are context."""
+    geometry = patches.meta["geometry"] | {"npix": patches.inputs.shape[-1] - 2 * pixels}
+    return replace(patches, meta={**patches.meta, "geometry": geometry, "context": pixels})
+
+
+def test_the_context_of_the_targets_teaches_a_generator_nothing(tmp_path):
+    """But for the way back, which starts from it: without that, not a bit of it changes."""
+    tiles = with_context(toy_patches(npix=24), 4)
+    spoilt = tiles.targets.copy()
+    spoilt[..., :4, :] = 1e3
+    forward = replace(SETTINGS, weights=LossWeights(cycle=0, pair=5), paired=True, max_steps=1)
+    results = [
+        train(replace(tiles, targets=targets), forward, tmp_path / name)
+        for name, targets in (("clean", tiles.targets), ("spoilt", spoilt))
+    ]
+    one, other = (load_checkpoint(result.checkpoint).generator for result in results)
+    for x, y in zip(one.state_dict().values(), other.state_dict().values(), strict=True):
+        torch.testing.assert_close(x, y, rtol=0, atol=0)
+    rows = [result.history[0] for result in results]
+    assert [row["r2"] for row in rows] == [rows[0]["r2"]] * 2  # the check's tiles have none either
+
+
+def test_context_is_seen_by_the_check(tmp_path):
+    """The check translates tiles with what lies around, and compares their interior."""
+    tiles = with_context(toy_patches(npix=24), 4)
+    result = train(tiles, replace(SETTINGS, max_steps=2), tmp_path)
+    trained, held_out = load_checkpoint(result.checkpoint), tiles.select("validation")
+    raw = translate(trained.generator, tiles.scaled("validation")[0])[:, 0, 4:-4, 4:-4]
+    w = to_physical(raw, tiles.target_scalings[0])
+    assert r2_score(held_out.targets[:, 0], w) == pytest.approx(trained.metrics["r2"], abs=1e-5)
+    other = replace(tiles, meta=tiles.meta | {"context": 2})
+    with pytest.raises(CoganError, match="another run: context was 4, now it is 2"):
+        train(other, SETTINGS, tmp_path, resume=True)

@@ -11,8 +11,9 @@ from scipy.spatial import cKDTree
 
 from cogan_lib.base.files import CoganError
 from cogan_lib.sky.skyfile import Sky
+from cogan_lib.tiles.cutting import make_patches
 from cogan_lib.tiles.geometry import Geometry, tile_centres, tile_lonlat, tile_vectors
-from cogan_lib.tiles.patches import Patches, make_patches, rotate
+from cogan_lib.tiles.patches import Patches, rotate
 from cogan_lib.tiles.scaling import PatchMinMax, Scaling, scaling_from_dict
 from cogan_lib.tiles.split import (
     TEST,
@@ -221,3 +222,72 @@ def test_what_rounding_leaves_of_a_constant_map_is_no_input():
     with pytest.raises(CoganError, match="values that are all alike"):
         Scaling.fit("log", constant)
     assert Scaling.fit("log", 3e20 * (1 + 0.01 * np.random.default_rng(1).normal(size=1000)))
+
+
+GUARDED = (*TEST_BLOCKS, *VALIDATION_BLOCKS)
+
+
+def test_context_is_kept_for_networks_and_taken_off_for_comparisons(toy_sky, patches, tmp_path):
+    wide = make_patches(toy_sky, GEOMETRY, 16, context=4)
+    assert wide.inputs.shape[-1] == wide.targets.shape[-1] == 40 and wide.context == 4
+    assert wide.meta["geometry"] == patches.meta["geometry"] and patches.context == 0
+    for split in ("validation", "test"):
+        one, other = wide.select(split), patches.select(split)
+        np.testing.assert_array_equal(one.lonlat, other.lonlat)
+        np.testing.assert_allclose(one.targets, other.targets, rtol=1e-5, atol=1e-5)
+        assert one.context == 0 and one.inputs.shape == other.inputs.shape
+        whole = wide.select(split, context=True)
+        np.testing.assert_array_equal(whole.inputs[..., 4:-4, 4:-4], one.inputs)
+        scaled, _ = wide.scaled(split)
+        expected = wide.input_scalings[0].forward(whole.inputs[:, 0].astype(float))
+        np.testing.assert_allclose(scaled[:, 0], expected, rtol=1e-5, atol=1e-5)
+    lon, lat = tile_lonlat(GEOMETRY.grown(4), wide.lonlat[wide.split == TRAIN])
+    nearest = min(distance_to_block(lon, lat, block).min() for block in GUARDED)
+    assert nearest >= GEOMETRY.side_deg
+    assert 0 < (wide.split == TRAIN).sum() < (patches.split == TRAIN).sum()
+    back = Patches.load(wide.save(tmp_path / "wide.npz"))
+    assert back.context == 4 and back.checksum() == wide.checksum() != wide.interior().checksum()
+    with pytest.raises(CoganError, match="do not fit together"):
+        replace(wide, meta=wide.meta | {"context": 2}).check()
+    with pytest.raises(CoganError, match="damaged|context"):
+        Patches.load(replace(wide, meta=wide.meta | {"context": -4}).save(tmp_path / "bad.npz"))
+    with pytest.raises(CoganError, match="surroundings"):
+        make_patches(toy_sky, GEOMETRY, 16, target_scaling="minmax", context=4)
+
+
+def test_random_poses_replace_the_training_tiles_alone(toy_sky, patches, tmp_path):
+    options = {"poses": 40, "context": 4, "faint_share": 0.5, "seed": 3}
+    random = make_patches(toy_sky, GEOMETRY, 16, **options)
+    train, held_out = random.split == TRAIN, patches.split != TRAIN
+    assert train.sum() == 40 and not random.angles[~train].any() and random.angles[train].all()
+    np.testing.assert_array_equal(random.lonlat[~train], patches.lonlat[held_out])
+    np.testing.assert_allclose(
+        random.interior().targets[~train], patches.targets[held_out], rtol=1e-5, atol=1e-5
+    )
+    whole = GEOMETRY.grown(4)
+    lon, lat = tile_lonlat(whole, random.lonlat[train], random.angles[train])
+    assert min(distance_to_block(lon, lat, b).min() for b in GUARDED) >= GEOMETRY.side_deg
+    # a tile's pixel is the map's value there, to the map's own pixels
+    i = list(toy_sky.maps).index("DUST")
+    nearby = hp.get_interp_val(toy_sky.maps["DUST"], lon, lat, lonlat=True)
+    np.testing.assert_allclose(random.inputs[train][:, i], nearby, rtol=0.1)
+    chosen = random.select("train")
+    np.testing.assert_array_equal(chosen.angles, random.angles[train])
+    back = Patches.load(random.save(tmp_path / "random.npz"))
+    np.testing.assert_array_equal(back.angles, random.angles)
+    again = make_patches(toy_sky, GEOMETRY, 16, **options)
+    assert back.checksum() == random.checksum() == again.checksum()
+    other = make_patches(toy_sky, GEOMETRY, 16, **options | {"seed": 4})
+    assert other.checksum() != random.checksum()
+    turned = replace(random, angles=random.angles + train)
+    assert turned.checksum() != random.checksum()
+
+
+def test_files_of_before_have_neither_context_nor_angles(patches, tmp_path):
+    with np.load(patches.save(tmp_path / "patches.npz")) as content:
+        assert sorted(content) == ["inputs", "lonlat", "meta", "split", "targets"]
+    assert "context" not in patches.meta and set(patches.meta["selection"]) == {
+        *("snr_min", "min_share", "centre_nside")
+    }
+    back = Patches.load(tmp_path / "patches.npz")
+    assert back.context == 0 and back.angles is None

@@ -5,6 +5,9 @@ from functools import lru_cache
 import healpy as hp
 import numpy as np
 import pytest
+from astropy import units
+from astropy.coordinates import SkyCoord
+from scipy.special import sph_harm_y
 
 from cogan_lib.base.files import CoganError
 from cogan_lib.tiles.geometry import Geometry, tile_centres, tile_lonlat, tile_vectors
@@ -149,3 +152,43 @@ def test_bad_input_gets_a_sentence():
     joiner.add(0, np.ones((1, 1, 40, 40)))
     with pytest.raises(CoganError, match="got no tile"):
         joiner.finish()
+
+
+@pytest.mark.parametrize("projection", ["ZEA", "TAN"])
+def test_a_rotated_tile_shows_the_sky_where_the_position_angle_says(projection):
+    """Every pixel's place by astropy's offsets, its value by healpy's synthesis at that place."""
+    _, alm = sky_map()
+    geometry, centre, angle = Geometry(16, 30.0, projection), (70.0, -35.0), 37.0
+    origin = SkyCoord(*centre, unit="deg")
+    i = (np.arange(16) - 7.5) * np.radians(0.5)
+    left, up = np.meshgrid(-i, i)  # east of the upward direction is to the left, as on the sky
+    r = np.hypot(left, up)
+    distance = 2 * np.arcsin(r / 2) if projection == "ZEA" else np.arctan(r)
+    places = origin.directional_offset_by(
+        (angle + np.degrees(np.arctan2(left, up))) * units.deg, distance * units.rad
+    )
+    lon, lat = tile_lonlat(geometry, np.array([centre]), np.array([angle]))
+    np.testing.assert_allclose(lon[0], places.ra.deg, atol=1e-9)
+    np.testing.assert_allclose(lat[0], places.dec.deg, atol=1e-9)
+    tile = cut_tiles(alm, geometry, np.array([centre, centre]), angles=np.array([angle, 0.0]))
+    some = np.array([[0, 0], [3, 12], [8, 8], [15, 1]])
+    theta, phi = np.pi / 2 - places.dec.rad[*some.T], places.ra.rad[*some.T]
+    degree, order = hp.Alm.getlm(hp.Alm.getlmax(alm.size))
+    for at, colatitude, longitude in zip(some, theta, phi, strict=True):
+        waves = sph_harm_y(degree, order, colatitude, longitude)
+        value = np.where(order > 0, 2, 1) @ (alm * waves).real
+        assert tile[0][*at] == pytest.approx(value, abs=2e-5 * float(tile.std()))
+    assert np.abs(tile[0] - tile[1]).max() > 0.1 * tile.std()
+
+
+def test_position_angle_zero_changes_no_bit_and_a_quarter_is_a_rotation():
+    _, alm = sky_map()
+    centres = np.array([[10.0, 80.0], [359.0, -3.0], [200.0, 20.0]])
+    plain = cut_tiles(alm, GEOMETRY, centres)
+    np.testing.assert_array_equal(cut_tiles(alm, GEOMETRY, centres, angles=np.zeros(3)), plain)
+    quarter = cut_tiles(alm, GEOMETRY, centres, angles=np.full(3, 90.0))
+    # up is east: what was on the left is on top (row 0 is at the bottom)
+    expected = np.rot90(plain, 1, axes=(1, 2))
+    np.testing.assert_allclose(quarter, expected, atol=2e-4 * plain.std())
+    with pytest.raises(CoganError, match="position angles"):
+        cut_tiles(alm, GEOMETRY, centres, angles=np.zeros(2))

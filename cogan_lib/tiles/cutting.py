@@ -1,0 +1,172 @@
+"""Cut, select and split the tiles of a sky: what fills a patches file."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from ..base.files import CoganError, provenance
+from ..base.units import CO_SOFTENING
+from ..sky.harmonics import beam_lmax
+from . import tiling
+from .patches import Patches
+from .poses import border_of, draw_poses
+from .scaling import PatchMinMax, Scaling
+from .split import SPLITS, TRAIN, UNUSED, assign_split
+
+log = logging.getLogger(__name__)
+
+
+def make_patches(
+    sky,
+    geometry,
+    centre_nside: int,
+    *,
+    snr_min: float = 8.0,
+    min_share: float = 0.02,
+    target_scaling: str = "asinh",
+    poses: int = 0,
+    context: int = 0,
+    faint_share: float = 0.0,
+    seed: int = 1,
+    nthreads: int = 1,
+    **inputs: str,
+) -> Patches:
+    """Cut, select and split the tiles of a sky; fit the scalings on the training tiles.
+
+    Validation and test tiles lie on the grid of centres, and so do training tiles unless `poses`
+    are asked for. The context of a training tile keeps a tile's side from held-out longitudes as
+    the tile itself does; that of a held-out tile may reach beyond its block, not to training tiles.
+
+    Parameters
+    ----------
+    sky : `cogan_lib.sky.Sky`
+    geometry : `cogan_lib.tiles.tiling.Geometry`
+    centre_nside : int
+        Grid of tile centres.
+    snr_min, min_share : float
+        A tile is kept if at least `min_share` of its pixels, a cloud's worth, have a
+        signal-to-noise ratio above `snr_min` in every CO line (the paper: regions with S/N > 8).
+    target_scaling : {'asinh', 'log', 'minmax'}
+        'minmax' (the paper's) is used for the inputs as well.
+    poses : int
+        Draw so many training tiles at random places and position angles (`poses.draw_poses`).
+    context : int
+        Pixels around each tile, on every side, that networks see and nobody asks for.
+    faint_share : float
+        This share of the random tiles comes from anywhere, however faint its CO.
+    seed : int
+        Of the poses.
+    nthreads : int
+    **inputs : str
+        Facts for the provenance, such as the sky file's checksum.
+
+    Returns
+    -------
+    Patches
+        Float32 tiles in physical units, with their splits and scalings.
+
+    Raises
+    ------
+    CoganError
+        No dust, HI, CO or error column; too few tiles in a split; context with tiles that are
+        scaled by their own extremes, of which the context would be part.
+    """
+    if len(sky.inputs) < 2 or not sky.targets:
+        raise CoganError(
+            f"The sky has the columns {', '.join(sky.maps)}; two tracers, such as DUST and N_HI, "
+            "and W_CO10 or W_CO21 are needed."
+        )
+    missing = [f"{name}_ERR" for name in sky.targets if f"{name}_ERR" not in sky.maps]
+    if missing:
+        raise CoganError(f"The sky has no column {missing[0]}; the S/N selection needs it.")
+    if target_scaling not in ("asinh", "log", "minmax"):
+        raise CoganError(f"Scaling {target_scaling!r} is unknown; choose asinh, log or minmax.")
+    if not 0 <= snr_min < np.inf:
+        raise CoganError(f"The signal to noise snr_min is {snr_min}; it must be 0 or larger.")
+    if context and target_scaling == "minmax":
+        raise CoganError("The minmax scaling knows a tile, not its surroundings; set context to 0.")
+    strong = np.logical_and.reduce(
+        [sky.maps[name] > snr_min * sky.maps[f"{name}_ERR"] for name in sky.targets]
+    )
+    centres, split = _on_grid(geometry, centre_nside, context, strong, min_share, not poses)
+    angles = None
+    if poses:
+        options = {"context": context, "faint_share": faint_share, "min_share": min_share}
+        places, drawn = draw_poses(seed, poses, geometry, strong, **options)
+        angles = np.concatenate([np.zeros(len(centres)), drawn])
+        centres = np.concatenate([centres, places])
+        split = np.concatenate([split, np.full(poses, TRAIN, dtype=np.uint8)])
+    for name, label in SPLITS.items():
+        if (split == label).sum() < 4:
+            raise CoganError(
+                f"Only {(split == label).sum()} tiles are left for the {name} split; lower snr_min "
+                "or take smaller tiles."
+            )
+    columns, whole = [*sky.inputs, *sky.targets], geometry.grown(context)
+    tiles = np.empty((len(centres), len(columns), whole.npix, whole.npix), dtype=np.float32)
+    log.info(
+        "%d tiles of %d x %d pixels, %d columns: %.0f MB",
+        len(tiles), whole.npix, whole.npix, len(columns), tiles.nbytes / 1e6,
+    )  # fmt: skip
+    train, scalings = split == TRAIN, {}
+    lmax = beam_lmax(sky.nside, sky.fwhm_arcmin)
+    for i, name in enumerate(columns):
+        alm = tiling.map_to_alm(sky.maps[name], lmax)
+        tiles[:, i] = values = tiling.cut_tiles(alm, whole, centres, nthreads, angles)
+        if target_scaling == "minmax":
+            scaling = PatchMinMax()
+        elif name in sky.targets:
+            scaling = Scaling.fit(target_scaling, values[train], CO_SOFTENING)
+        else:
+            # a floor far below the sky: harmonic sums may ring below zero beside bright points
+            floor = float(np.percentile(sky.maps[name], 0.1))
+            scaling = Scaling.fit("log", values[train], floor if floor > 0 else None)
+        scalings[name] = scaling.to_dict()
+    meta = {
+        "input_columns": sky.inputs,
+        "target_columns": sky.targets,
+        "units": {name: sky.units[name] for name in scalings},
+        "geometry": geometry.to_dict(),
+        "fwhm_arcmin": float(sky.fwhm_arcmin),
+        "scalings": scalings,
+        "selection": {"snr_min": snr_min, "min_share": min_share, "centre_nside": centre_nside},
+        "provenance": provenance(None, **inputs),
+    }
+    if poses:
+        meta["selection"] |= {"poses": poses, "faint_share": faint_share, "seed": seed}
+    if context:
+        meta["context"] = context
+    inputs_targets = np.split(tiles, [len(sky.inputs)], axis=1)
+    patches = Patches(*inputs_targets, centres, split, meta, angles)
+    patches.check()
+    return patches
+
+
+def _on_grid(
+    geometry: tiling.Geometry,
+    centre_nside: int,
+    context: int,
+    strong: np.ndarray,
+    min_share: float,
+    training: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the tiles of the grid, training ones only if asked; centres (n, 2) and splits."""
+    centres, whole = tiling.tile_centres(centre_nside), geometry.grown(context)
+    border, outer = border_of(geometry.npix), border_of(whole.npix)
+    split, share = np.empty(len(centres), dtype=np.uint8), np.zeros(len(centres))
+    for start in range(0, len(centres), 64):  # the points of all tiles at once are gigabytes
+        part = slice(start, start + 64)
+        lon, lat = tiling.tile_lonlat(geometry, centres[part])
+        split[part] = assign_split(lon[:, border], lat[:, border], geometry.side_deg)
+        if context:
+            edge = (angle[:, outer] for angle in tiling.tile_lonlat(whole, centres[part]))
+            near = assign_split(*edge, geometry.side_deg) != TRAIN
+            split[part][near & (split[part] == TRAIN)] = UNUSED
+        if not training:
+            split[part][split[part] == TRAIN] = UNUSED
+        used = split[part] != UNUSED
+        share[part][used] = tiling.share_of_tiles(strong, lon[used], lat[used])
+    keep = (split != UNUSED) & (share >= min_share)
+    return centres[keep], split[keep]
