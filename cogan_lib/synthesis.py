@@ -213,6 +213,7 @@ def skies(
 
     known = of_columns(ours["input_columns"])
     real = of_columns(ours["target_columns"] if per_patch else [])
+    positive = not per_patch and not first.settings.flow_steps
     at_once = together(sky.nside)
     for start in range(0, len(members), at_once):
         group = members[start : start + at_once]
@@ -234,7 +235,7 @@ def skies(
             counts = _cut_off(sky, maps, trained)
             if beam_limited:
                 for name, values in maps.items():
-                    filtered = limit_to_beam(values, sky.fwhm_arcmin, positive=not per_patch)
+                    filtered = limit_to_beam(values, sky.fwhm_arcmin, positive=positive)
                     maps[name] = filtered.astype(np.float32)
             meta = {
                 "creator": f"cogan {__version__}",

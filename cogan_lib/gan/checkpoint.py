@@ -1,7 +1,7 @@
 """The checkpoint folder (weights and all that explains them) and the state of an unfinished run.
 
-``checkpoint/`` holds two files of weights, ``generator_ab-*.safetensors`` and ``generator_ba-*``,
-and ``checkpoint.json``: network settings, columns, scalings, geometry, beam, numbers of the run,
+``checkpoint/`` holds two files of weights, ``generator_ab-*.safetensors`` and ``generator_ba-*``
+(a flow the first alone), and ``checkpoint.json``: network settings, columns, scalings, geometry, beam, numbers of the run,
 provenance, and the checksums of the weights, whose first digits stand in the files' names. So a new
 checkpoint is written beside the old one, and takes its place with the renaming of one JSON file.
 
@@ -19,10 +19,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from ..base.files import CoganError, read_json, reading, write_bytes
 from ..learn.weights import load_network, packed, write_weights
 from ..tiles.patches import Patches, check_meta
+from .flow import Flow
 from .networks import Generator, NetworkSettings
 
 FORMAT = 1
@@ -36,8 +38,10 @@ class Checkpoint:
 
     Attributes
     ----------
-    generator, reverse : Generator
-        Inputs to targets (dust, HI to CO) and back, on the CPU, in evaluation mode.
+    generator : Generator or Flow
+        Inputs to targets (dust, HI to CO), on the CPU, in evaluation mode.
+    reverse : Generator or None
+        And back; a flow has none.
     settings : NetworkSettings
     meta : dict
         input_columns, target_columns, units, geometry, fwhm_arcmin, scalings (as dictionaries), of
@@ -48,8 +52,8 @@ class Checkpoint:
         All of checkpoint.json.
     """
 
-    generator: Generator
-    reverse: Generator
+    generator: Generator | Flow
+    reverse: Generator | None
     settings: NetworkSettings
     meta: dict
     metrics: dict
@@ -63,8 +67,8 @@ class Checkpoint:
 
 def save_checkpoint(
     folder: str | Path,
-    generator: Generator,
-    reverse: Generator,
+    generator: Generator | Flow,
+    reverse: Generator | None,
     settings: NetworkSettings,
     meta: dict,
     **content: dict,
@@ -75,8 +79,10 @@ def save_checkpoint(
     ----------
     folder : path
         An older checkpoint in it is replaced.
-    generator, reverse : Generator
-        Inputs to targets, and back.
+    generator : Generator or Flow
+        Inputs to targets.
+    reverse : Generator or None
+        And back.
     settings : NetworkSettings
     meta : dict
         That of the patches; the entries named in `META` are kept.
@@ -93,9 +99,7 @@ def save_checkpoint(
     CoganError
         If the folder cannot be written.
     """
-    weights = {}
-    for name, network in (("generator_ab", generator), ("generator_ba", reverse)):
-        weights |= packed(name, network, half=False, part_bytes=math.inf)
+    weights = _packed(generator, reverse, half=False)
     kept = {key: meta[key] for key in META}
     described = {"format": FORMAT, "network": asdict(settings), **kept, **content}
     return write_weights(Path(folder) / "checkpoint.json", described, weights).parent
@@ -119,10 +123,18 @@ def save_half(source: str | Path, folder: str | Path) -> Path:
     CoganError
         As `load_checkpoint`, and if it cannot be written.
     """
-    trained, weights = load_checkpoint(source), {}
-    for name, network in (("generator_ab", trained.generator), ("generator_ba", trained.reverse)):
-        weights |= packed(name, network, part_bytes=math.inf)
+    trained = load_checkpoint(source)
+    weights = _packed(trained.generator, trained.reverse, half=True)
     return write_weights(Path(folder) / "checkpoint.json", trained.content, weights).parent
+
+
+def _packed(generator: nn.Module, reverse: nn.Module | None, half: bool) -> dict[str, bytes]:
+    """Contents of the files of weights, one for each network there is."""
+    weights = {}
+    for name, network in (("generator_ab", generator), ("generator_ba", reverse)):
+        if network is not None:
+            weights |= packed(name, network, half=half, part_bytes=math.inf)
+    return weights
 
 
 def load_checkpoint(folder: str | Path) -> Checkpoint:
@@ -164,17 +176,21 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         meta = {key: content[key] for key in META}
         check_meta(meta)
         n_inputs, n_targets = len(meta["input_columns"]), len(meta["target_columns"])
-        shapes = {
-            "generator_ab": (n_inputs, n_targets, settings, len(settings.noise)),
-            "generator_ba": (n_targets, n_inputs, settings),
+        if settings.flow_steps:
+            makes = {"generator_ab": partial(Flow, n_inputs, n_targets, settings)}
+        else:
+            noise = len(settings.noise)
+            makes = {
+                "generator_ab": partial(Generator, n_inputs, n_targets, settings, noise),
+                "generator_ba": partial(Generator, n_targets, n_inputs, settings),
+            }
+        networks = {
+            name: load_network(folder / "checkpoint.json", content, make, [name])
+            for name, make in makes.items()
         }
-        networks = {}
-        for name, shape in shapes.items():
-            make = partial(Generator, *shape)
-            networks[name] = load_network(folder / "checkpoint.json", content, make, [name])
     return Checkpoint(
         networks["generator_ab"],
-        networks["generator_ba"],
+        networks.get("generator_ba"),
         settings,
         meta,
         content.get("metrics", {}),

@@ -20,7 +20,8 @@ def generate(
     """Translate tiles of dust and HI into tiles of CO, all in physical units.
 
     Inputs and outputs are cut off somewhat beyond the range of the training tiles
-    (`scaling.Scaling.bound`), and no output is negative.
+    (`scaling.Scaling.bound`), and no output is negative, but for a flow's: its tiles are such as
+    the survey could have measured, with the survey's noise.
 
     Parameters
     ----------
@@ -70,6 +71,7 @@ def generate(
     if fields:
         scaled = np.concatenate([scaled, noise.astype(np.float32)], axis=1)
     generated = translate(checkpoint.generator, scaled)
+    least = -np.inf if checkpoint.settings.flow_steps else 0.0
     for channel, name in enumerate(ours["target_columns"]):
         scaling = scaling_from_dict(ours["scalings"][name])
         if isinstance(scaling, PatchMinMax) and targets is None:
@@ -78,5 +80,5 @@ def generate(
                 f"give an amplitude where {name} is unknown; train with target_scaling='asinh'."
             )
         real = None if targets is None else targets[:, channel]
-        generated[:, channel] = to_physical(generated[:, channel], scaling, real)
+        generated[:, channel] = to_physical(generated[:, channel], scaling, real, least)
     return generated

@@ -57,6 +57,9 @@ class NetworkSettings:
     noise : tuple of float
         FWHM in tile pixels of each field of noise that the generator of the targets is given beside
         its inputs (see `noise`); empty: one answer to one input.
+    flow_steps : int
+        Evaluations by which a generator of members carries its noise to CO (`flow`); 0: its noise
+        is an input like any other, and one evaluation makes a member.
     """
 
     features: int = 64
@@ -67,6 +70,7 @@ class NetworkSettings:
     tanh: bool = True
     smooth: bool = False
     noise: tuple[float, ...] = ()
+    flow_steps: int = 0
 
     def __post_init__(self) -> None:
         """Refuse shapes that are no network for tiles."""
@@ -82,6 +86,8 @@ class NetworkSettings:
             )
         if not all(fwhm > 0 for fwhm in self.noise):
             raise CoganError(f"The widths of the noise, {self.noise}, must be positive.")
+        if type(self.flow_steps) is not int or not 0 <= self.flow_steps <= 1000:
+            raise CoganError(f"{self.flow_steps} steps are no flow; take 4 to 20, or 0 for none.")
 
     @property
     def least_side(self) -> int:
@@ -372,7 +378,7 @@ def translate(generator: nn.Module, tiles: np.ndarray, batch_size: int = 64) -> 
     CoganError
         If the tiles have other channels than the generator takes, or a side that it cannot halve.
     """
-    if isinstance(generator, Generator):
+    if hasattr(generator, "inputs"):  # one of ours
         channels = generator.inputs + generator.noise
         if tiles.ndim != 4 or tiles.shape[1] != channels:
             raise CoganError(

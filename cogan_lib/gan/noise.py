@@ -33,12 +33,12 @@ def flat_noise(n: int, npix: int, widths: tuple[float, ...], random: torch.Gener
     widths : tuple of float
         FWHM of the Gaussians in pixels, one field each.
     random : torch.Generator
-        On the CPU.
+        The fields are drawn on its device.
 
     Returns
     -------
     Tensor, shape (n, len(widths), npix, npix)
-        Variance 1.
+        Variance 1, on that device.
 
     Raises
     ------
@@ -54,13 +54,16 @@ def flat_noise(n: int, npix: int, widths: tuple[float, ...], random: torch.Gener
     if not all(0 < width < math.inf for width in widths):
         raise CoganError(f"The widths of the noise, {widths}, must be positive and finite.")
     if not widths:
-        return torch.empty(n, 0, npix, npix)
+        return torch.empty(n, 0, npix, npix, device=random.device)
     side = 2 * npix  # the fields are periodic; a tile must not meet its own other end
-    k2 = torch.fft.fftfreq(side)[:, None] ** 2 + torch.fft.fftfreq(side) ** 2
-    sigma = SIGMA * torch.tensor(widths).view(-1, 1, 1)
+    waves = torch.fft.fftfreq(side, device=random.device)
+    k2 = waves[:, None] ** 2 + waves**2
+    sigma = SIGMA * torch.tensor(widths, device=random.device).view(-1, 1, 1)
     smooth = torch.exp(-2 * math.pi**2 * sigma**2 * k2)
     smooth = smooth / smooth.square().mean((1, 2), keepdim=True).sqrt()
-    white = torch.randn(n, len(widths), side, side, generator=random)
+    white = torch.randn(
+        n, len(widths), side, side, generator=random, device=random.device
+    )
     waves = torch.fft.rfft2(white) * smooth[..., : side // 2 + 1]
     return torch.fft.irfft2(waves, s=(side, side))[..., :npix, :npix].contiguous()
 

@@ -46,6 +46,7 @@ def to_physical(
     generated: np.ndarray,
     scaling: Scaling | PatchMinMax,
     real: np.ndarray | None = None,
+    least: float = 0.0,
 ) -> np.ndarray:
     """Bring a generator's output for one line from scaled units to K km/s.
 
@@ -58,6 +59,9 @@ def to_physical(
     generated, real : ndarray, shape (n, npix, npix)
         Scaled units, and K km/s.
     scaling : Scaling or PatchMinMax
+    least : float
+        Below this nothing is left [K km/s]. A generator that makes maps as the survey has them,
+        noise included, may go below zero (-inf); without it their mean would be too bright.
 
     Returns
     -------
@@ -73,7 +77,7 @@ def to_physical(
         if real is None:
             raise CoganError("The minmax scaling has no amplitude of its own; give the real tiles.")
         return scaling.inverse(generated, scaling.extremes(real.astype(np.float64)))
-    return scaling.bound(scaling.inverse(generated), HEADROOM).clip(0)
+    return scaling.bound(scaling.inverse(generated), HEADROOM).clip(least)
 
 
 def count_cut_off(

