@@ -21,10 +21,11 @@ from .base.made_from import joined, read_with_sum, to_header
 from .base.session import REPORT, add_to_report, device
 from .beyond.baselines import fit_loglinear
 from .beyond.extrapolation import extrapolation, training_inputs
+from .beyond.member_training import flow_network, member_meta, trained_on
 from .beyond.members import synthesise_members
 from .gan import pretrained
 from .gan.checkpoint import Checkpoint, check_matches, load_checkpoint
-from .gan.recipes import member_settings, training_settings
+from .gan.recipes import training_settings
 from .gan.training import TrainingResult, train
 from .sky.embedded import make_sky
 from .sky.skyfile import Sky, read_sky, write_sky
@@ -42,6 +43,7 @@ STEPS = Artefacts()
 need = STEPS.need
 run_provenance = STEPS.provenance
 _OF_PATCHES = ("snr_min", "target_scaling", "poses", "context", "faint_share")
+_MEMBER_TILES = ("tile_npix", "tile_pixel_arcmin", "projection", "centre_nside", "snr_min")
 _TRAINING = ("seed", "batch_size", "max_minutes", "precision")
 
 
@@ -183,7 +185,7 @@ def train_checkpoint(settings: Settings, resume: bool = False) -> TrainingResult
     chosen = training_settings(settings, patches.inputs.shape[1], patches.targets.shape[1])
     made_from = STEPS.record(settings, "checkpoint", **{"patches.npz": patches.checksum()})
     if settings.use_pretrained:
-        if found := pretrained.fitting(patches, chosen.network, chosen.paired):
+        if found := pretrained.fitting(patches.meta, chosen.network, chosen.paired):
             (run / "state.pt").unlink(missing_ok=True)
             kept = STEPS.asked(settings, "patches.npz")  # no budget, no seed: nothing was trained
             kept |= {name: getattr(settings, name) for name in ("preset", "paired")}
@@ -196,8 +198,11 @@ def train_checkpoint(settings: Settings, resume: bool = False) -> TrainingResult
 @STEPS.step(
     "members",
     "06 (beyond the paper)",
-    settings=("train_members", "member_steps", *_TRAINING),
-    inputs=("patches.npz",),
+    settings=(
+        *_MEMBER_TILES,
+        *("train_members", "member_steps", "seed", "batch_size", "max_minutes"),
+    ),
+    inputs=("sky.fits",),
     whole="members/checkpoint/checkpoint.json",
     dear=True,
     sum_of=_of_members,
@@ -206,7 +211,7 @@ def member_checkpoints(settings: Settings) -> list[Path]:
     """Leave weights of generators of members in ``members/checkpoint*``.
 
     Those that came with the package if some were trained on such tiles, unless `train_members`;
-    else the result of one training of `member_steps`.
+    else the result of one training of `member_steps`. The test longitudes (fold 1) are held out.
 
     Parameters
     ----------
@@ -215,26 +220,26 @@ def member_checkpoints(settings: Settings) -> list[Path]:
     Returns
     -------
     list of Path
-        The checkpoint folders.
 
     Raises
     ------
     CoganError
-        As `training.train`.
+        As `member_training.trained_on`.
     """
-    folder = Path(settings.run_dir) / "members"
-    patches = Patches.load(need(settings, "patches.npz"))
-    ours = settings.model_copy(update={"preset": "cogan", "paired": True})
-    chosen = training_settings(ours, patches.inputs.shape[1], patches.targets.shape[1])
-    chosen = replace(member_settings(chosen), max_steps=settings.member_steps)
-    found = [] if settings.train_members else pretrained.fitting(patches, chosen.network)
+    folder, tile = Path(settings.run_dir) / "members", geometry(settings)
+    sky, found_sum = read_with_sum(need(settings, "sky.fits"), read_sky)
+    found = []
+    if not settings.train_members:
+        network = flow_network(tile, sky.fwhm_arcmin, len(sky.targets))
+        found = pretrained.fitting(member_meta(sky, tile, fold=1), network)
     for old in sorted(folder.glob("checkpoint*")):
         (old / "checkpoint.json").unlink(missing_ok=True)  # first: half a checkpoint is none
         shutil.rmtree(old)
-    made_from = STEPS.record(settings, "members", **{"patches.npz": patches.checksum()})
+    made_from = STEPS.record(settings, "members", **{"sky.fits": found_sum})
     if not found:
-        return [train(patches, chosen, folder, made_from=made_from).checkpoint]
-    made_from["settings"] = STEPS.asked(settings, "patches.npz") | {"train_members": False}
+        return [trained_on(settings, sky, 1, folder / "checkpoint", made_from)]
+    kept = {name: getattr(settings, name) for name in ("train_members", *_MEMBER_TILES)}
+    made_from["settings"] = STEPS.asked(settings, "sky.fits") | kept
     return pretrained.take_members(found, folder, made_from)
 
 
@@ -327,7 +332,7 @@ def co_sky_file(settings: Settings) -> Path:
     """
     run = Path(settings.run_dir)
     trained = load_checkpoint(need(settings, "checkpoint"))
-    check_matches(trained, Patches.load(need(settings, "patches.npz")))
+    check_matches(trained, Patches.load(need(settings, "patches.npz")).meta)
     trained.generator.to(device(settings))
     sky, found = read_with_sum(need(settings, "sky.fits"), read_sky)
     made_from = STEPS.record(settings, "co.fits", **{"sky.fits": found})
@@ -372,7 +377,7 @@ def report(settings: Settings) -> Path:
     )
     patches = Patches.load(need(settings, "patches.npz"))
     trained = load_checkpoint(need(settings, "checkpoint"))
-    check_matches(trained, patches)
+    check_matches(trained, patches.meta)
     trained.generator.to(device(settings))
     sums = {"co.fits": co_sum, "sky.fits": sky_sum, "patches.npz": patches.checksum()}
     made_from = STEPS.record(settings, REPORT, **sums)

@@ -47,14 +47,19 @@ PART_SECONDS = 60.0
 #: Members made in one go over the sky, up to NSIDE 1024; fewer above, so that the noise that is
 #: ready for points anywhere takes 3 GB at most (0.3 GB per member at NSIDE 1024).
 TOGETHER = 8
+#: Spacing of the tiles, in sides of a training tile, for a generator trained with context.
+SPACING_WITH_CONTEXT = 2.0
 
 
-def synthesis_grid(geometry: Geometry, nside: int, nthreads: int = 1) -> tuple[int, Joiner]:
+def synthesis_grid(
+    geometry: Geometry, nside: int, nthreads: int = 1, context: int = 0
+) -> tuple[int, Joiner]:
     """Choose the centres and the enlarged tiles with which a sky is generated.
 
     The grid of centres whose spacing is nearest to half a training tile, and the smallest tile
     that holds a centre's cell with its hand-over zone and a quarter of a training tile of context
-    around it.
+    around it. A generator that was trained with context does not mind how large a tile is beside
+    it: then the spacing is two training tiles, for a third of the work.
 
     Parameters
     ----------
@@ -64,6 +69,8 @@ def synthesis_grid(geometry: Geometry, nside: int, nthreads: int = 1) -> tuple[i
         Of the sky.
     nthreads : int
         For the joiner.
+    context : int
+        That the generator was trained with.
 
     Returns
     -------
@@ -71,11 +78,12 @@ def synthesis_grid(geometry: Geometry, nside: int, nthreads: int = 1) -> tuple[i
     joiner : Joiner
         Empty, with the enlarged geometry.
     """
-    spacing_of_one = np.degrees(hp.nside2resol(1))
-    centre_nside = 2 ** max(0, round(math.log2(2 * spacing_of_one / geometry.side_deg)))
+    spacing = SPACING_WITH_CONTEXT if context else 0.5
+    ideal = np.degrees(hp.nside2resol(1)) / (spacing * geometry.side_deg)
+    centre_nside = 2 ** max(0, round(math.log2(ideal)))
     needed = 2 * np.degrees(Joiner.reach(centre_nside)) * 60 / geometry.pixel_arcmin
-    context = max(0, math.ceil((needed - geometry.npix) / 2)) + geometry.npix // 4
-    grown = geometry.grown(context + (-(geometry.npix + 2 * context) // 2) % 2)
+    around = max(0, math.ceil((needed - geometry.npix) / 2)) + (context or geometry.npix // 4)
+    grown = geometry.grown(around + (-(geometry.npix + 2 * around) // 2) % 2)
     return centre_nside, Joiner(grown, centre_nside, nside, nthreads)
 
 
@@ -217,7 +225,9 @@ def skies(
     at_once = together(sky.nside)
     for start in range(0, len(members), at_once):
         group = members[start : start + at_once]
-        _, joiner = synthesis_grid(Geometry(**ours["geometry"]), sky.nside, joining)
+        _, joiner = synthesis_grid(
+            Geometry(**ours["geometry"]), sky.nside, joining, ours.get("context", 0)
+        )
         widths = np.array(fields) * joiner.geometry.pixel_arcmin
         noise = [
             Interpolant(noise_alm(sky.nside, width, (seed, i)), cutting)

@@ -152,7 +152,7 @@ class Settings(Checked):
         False, description="chapter 06: train even if the package has a generator of members"
     )
     member_steps: int = Field(
-        7000, ge=1, le=10_000_000, description="chapter 06: steps of that training"
+        4000, ge=1, le=10_000_000, description="chapter 06: steps of that training"
     )
     members: int = Field(4, ge=2, le=10_000, description="CO skies that chapter 06 makes")
 

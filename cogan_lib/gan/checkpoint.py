@@ -1,9 +1,10 @@
 """The checkpoint folder (weights and all that explains them) and the state of an unfinished run.
 
 ``checkpoint/`` holds two files of weights, ``generator_ab-*.safetensors`` and ``generator_ba-*``
-(a flow the first alone), and ``checkpoint.json``: network settings, columns, scalings, geometry, beam, numbers of the run,
-provenance, and the checksums of the weights, whose first digits stand in the files' names. So a new
-checkpoint is written beside the old one, and takes its place with the renaming of one JSON file.
+(a flow has the first alone), and ``checkpoint.json``: network settings, columns, scalings,
+geometry, beam, numbers of the run, provenance, and the checksums of the weights, whose first digits
+stand in the files' names. So a new checkpoint is written beside the old one, and takes its place
+with the renaming of one JSON file.
 
 ``state.pt``, beside the folder, holds what `train` needs to go on: tensors and plain types only, so
 that reading it cannot run foreign code.
@@ -23,13 +24,15 @@ from torch import nn
 
 from ..base.files import CoganError, read_json, reading, write_bytes
 from ..learn.weights import load_network, packed, write_weights
-from ..tiles.patches import Patches, check_meta
+from ..tiles.patches import check_meta
 from .flow import Flow
 from .networks import Generator, NetworkSettings
 
 FORMAT = 1
 #: Entries of a patches file's meta that a checkpoint keeps.
 META = ("input_columns", "target_columns", "units", "geometry", "fwhm_arcmin", "scalings")
+#: And one that they may have.
+CONTEXT = "context"
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def save_checkpoint(
         If the folder cannot be written.
     """
     weights = _packed(generator, reverse, half=False)
-    kept = {key: meta[key] for key in META}
+    kept = _kept(meta)
     described = {"format": FORMAT, "network": asdict(settings), **kept, **content}
     return write_weights(Path(folder) / "checkpoint.json", described, weights).parent
 
@@ -126,6 +129,11 @@ def save_half(source: str | Path, folder: str | Path) -> Path:
     trained = load_checkpoint(source)
     weights = _packed(trained.generator, trained.reverse, half=True)
     return write_weights(Path(folder) / "checkpoint.json", trained.content, weights).parent
+
+
+def _kept(meta: dict) -> dict:
+    """Take what a checkpoint keeps of the description of its tiles."""
+    return {key: meta[key] for key in META} | {k: meta[k] for k in (CONTEXT,) if k in meta}
 
 
 def _packed(generator: nn.Module, reverse: nn.Module | None, half: bool) -> dict[str, bytes]:
@@ -173,7 +181,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         )
     with reading(folder, "valid checkpoint", fix):
         settings = NetworkSettings(**content["network"])
-        meta = {key: content[key] for key in META}
+        meta = _kept(content)
         check_meta(meta)
         n_inputs, n_targets = len(meta["input_columns"]), len(meta["target_columns"])
         if settings.flow_steps:
@@ -198,20 +206,21 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     )
 
 
-def check_matches(checkpoint: Checkpoint, patches: Patches) -> None:
+def check_matches(checkpoint: Checkpoint, meta: dict) -> None:
     """Check that patches are of the kind that a checkpoint was trained on.
 
     Parameters
     ----------
     checkpoint : Checkpoint
-    patches : Patches
+    meta : dict
+        That of the patches.
 
     Raises
     ------
     CoganError
         If columns, geometry, beam or scalings differ.
     """
-    ours, theirs = checkpoint.meta, patches.meta
+    ours, theirs = checkpoint.meta, meta
     fix = "make such patches (chapter 01) or train again on these (chapter 03)."
     for what, key in (("inputs", "input_columns"), ("targets", "target_columns")):
         if ours[key] != theirs[key]:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from ..base.files import CoganError, read_json, write_bytes
 from ..learn.weights import weights_file, write_weights
-from ..tiles.patches import Patches
 from .checkpoint import check_matches, load_checkpoint
 from .epoch_check import best_of
 from .networks import NetworkSettings
@@ -26,14 +25,15 @@ WEIGHTS = Path(__file__).parent / "weights"
 LOG = "training_log.csv"
 
 
-def fitting(patches: Patches, network: NetworkSettings, paired: bool = True) -> list[Path]:
+def fitting(meta: dict, network: NetworkSettings, paired: bool = True) -> list[Path]:
     """Find the weights of this network that were trained on such tiles.
 
     Such tiles: same columns, scalings, geometry and beam. Why a folder does not fit is logged.
 
     Parameters
     ----------
-    patches : Patches
+    meta : dict
+        That of the patches.
     network : NetworkSettings
     paired : bool
 
@@ -48,7 +48,7 @@ def fitting(patches: Patches, network: NetworkSettings, paired: bool = True) -> 
         if trained.settings != network or trained.content["training"]["paired"] != paired:
             continue
         try:
-            check_matches(trained, patches)
+            check_matches(trained, meta)
         except CoganError as misfit:
             log.info("weights/%s/%s does not fit: %s", folder.parent.name, folder.name, misfit)
             continue
@@ -91,7 +91,7 @@ def take(
         checkpoint=target,
         log=run_dir / LOG,
         history=history,
-        best_epoch=best_of(history)["epoch"],
+        best_epoch=(best_of(history) if "score" in history[0] else last)["epoch"],
         epochs=len(history),
         steps=last["steps"],
         seconds=last["seconds"],

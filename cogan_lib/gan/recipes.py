@@ -127,6 +127,11 @@ MEMBER_WEIGHTS = LossWeights(cycle=1.0, pair=8.0)
 #: The light cycle holds the reverse generator on a long leash; at a rate of 5e-4 without a limit on
 #: the gradient (about 15 in this training) a run on the real sky went astray in its eighth epoch.
 MEMBER_RATE, MEMBER_CLIP = 3e-4, 20.0
+#: A generator of members by flow matching (`flow`): the cogan preset's generator, walked through in
+#: so many steps. Its noise is the map's beam wide (`beyond.member_training`).
+FLOW = replace(PRESETS["cogan"], flow_steps=8)
+#: Fewest tiles of a step: the times are drawn evenly among them.
+FLOW_BATCH = 8
 #: What differs from the cogan recipe: fields of `NetworkSettings`, `LossWeights` or
 #: `TrainingSettings`; "scaling" is that of the patches, "recipe" one that differs in many things.
 VARIANTS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from . import tiling
 from .patches import Patches
 from .poses import border_of, draw_poses
 from .scaling import PatchMinMax, Scaling
-from .split import SPLITS, TRAIN, UNUSED, assign_split
+from .split import SPLITS, TRAIN, UNUSED, VALIDATION, Blocks, assign_split, held_out
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ def make_patches(
     poses: int = 0,
     context: int = 0,
     faint_share: float = 0.0,
+    fold: int = 0,
+    scalings: Mapping[str, Scaling] | None = None,
     seed: int = 1,
     nthreads: int = 1,
     **inputs: str,
@@ -56,6 +59,11 @@ def make_patches(
         Pixels around each tile, on every side, that networks see and nobody asks for.
     faint_share : float
         This share of the random tiles comes from anywhere, however faint its CO.
+    fold : int
+        Whose longitudes are held out (`split.held_out`): 0 for test and validation, 1 to 6 for one
+        of the folds of a cross-fit, as test tiles.
+    scalings : mapping of str to Scaling, optional
+        To use instead of some fitted to the training tiles (`map_scalings`).
     seed : int
         Of the poses.
     nthreads : int
@@ -90,16 +98,18 @@ def make_patches(
     strong = np.logical_and.reduce(
         [sky.maps[name] > snr_min * sky.maps[f"{name}_ERR"] for name in sky.targets]
     )
-    centres, split = _on_grid(geometry, centre_nside, context, strong, min_share, not poses)
+    shape = (geometry, context, held_out(fold))
+    centres, split = _on_grid(shape, centre_nside, strong, min_share, not poses)
     angles = None
     if poses:
         options = {"context": context, "faint_share": faint_share, "min_share": min_share}
+        options["fold"] = fold
         places, drawn = draw_poses(seed, poses, geometry, strong, **options)
         angles = np.concatenate([np.zeros(len(centres)), drawn])
         centres = np.concatenate([centres, places])
         split = np.concatenate([split, np.full(poses, TRAIN, dtype=np.uint8)])
     for name, label in SPLITS.items():
-        if (split == label).sum() < 4:
+        if not (fold and label == VALIDATION) and (split == label).sum() < 4:
             raise CoganError(
                 f"Only {(split == label).sum()} tiles are left for the {name} split; lower snr_min "
                 "or take smaller tiles."
@@ -110,59 +120,80 @@ def make_patches(
         "%d tiles of %d x %d pixels, %d columns: %.0f MB",
         len(tiles), whole.npix, whole.npix, len(columns), tiles.nbytes / 1e6,
     )  # fmt: skip
-    train, scalings = split == TRAIN, {}
+    train, used = split == TRAIN, {}
     lmax = beam_lmax(sky.nside, sky.fwhm_arcmin)
     for i, name in enumerate(columns):
         alm = tiling.map_to_alm(sky.maps[name], lmax)
         tiles[:, i] = values = tiling.cut_tiles(alm, whole, centres, nthreads, angles)
-        if target_scaling == "minmax":
-            scaling = PatchMinMax()
+        if scalings is not None:
+            used[name] = scalings[name]
+        elif target_scaling == "minmax":
+            used[name] = PatchMinMax()
         elif name in sky.targets:
-            scaling = Scaling.fit(target_scaling, values[train], CO_SOFTENING)
+            used[name] = Scaling.fit(target_scaling, values[train], CO_SOFTENING)
         else:
             # a floor far below the sky: harmonic sums may ring below zero beside bright points
             floor = float(np.percentile(sky.maps[name], 0.1))
-            scaling = Scaling.fit("log", values[train], floor if floor > 0 else None)
-        scalings[name] = scaling.to_dict()
-    meta = {
-        "input_columns": sky.inputs,
-        "target_columns": sky.targets,
-        "units": {name: sky.units[name] for name in scalings},
-        "geometry": geometry.to_dict(),
-        "fwhm_arcmin": float(sky.fwhm_arcmin),
-        "scalings": scalings,
-        "selection": {"snr_min": snr_min, "min_share": min_share, "centre_nside": centre_nside},
-        "provenance": provenance(None, **inputs),
-    }
+            used[name] = Scaling.fit("log", values[train], floor if floor > 0 else None)
+    meta = describe(sky, geometry, used, context)
+    meta["selection"] = {"snr_min": snr_min, "min_share": min_share, "centre_nside": centre_nside}
+    meta["provenance"] = provenance(None, **inputs)
     if poses:
         meta["selection"] |= {"poses": poses, "faint_share": faint_share, "seed": seed}
-    if context:
-        meta["context"] = context
+    if fold:
+        meta["selection"]["fold"] = fold
     inputs_targets = np.split(tiles, [len(sky.inputs)], axis=1)
     patches = Patches(*inputs_targets, centres, split, meta, angles)
     patches.check()
     return patches
 
 
+def describe(sky, geometry, scalings: Mapping[str, Scaling | PatchMinMax], context: int) -> dict:
+    """Say what kind of tiles these are: the part of a patches file's meta that a network needs.
+
+    Parameters
+    ----------
+    sky : `cogan_lib.sky.Sky`
+    geometry : `cogan_lib.tiles.tiling.Geometry`
+        Of the tiles without their context.
+    scalings : mapping of str to Scaling or PatchMinMax
+        One per column.
+    context : int
+
+    Returns
+    -------
+    dict
+    """
+    meta = {
+        "input_columns": sky.inputs,
+        "target_columns": sky.targets,
+        "units": {name: sky.units[name] for name in scalings},
+        "geometry": geometry.to_dict(),
+        "fwhm_arcmin": float(sky.fwhm_arcmin),
+        "scalings": {name: scaling.to_dict() for name, scaling in scalings.items()},
+    }
+    return meta | ({"context": context} if context else {})
+
+
 def _on_grid(
-    geometry: tiling.Geometry,
+    shape: tuple[tiling.Geometry, int, tuple[Blocks, Blocks]],
     centre_nside: int,
-    context: int,
     strong: np.ndarray,
     min_share: float,
     training: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose the tiles of the grid, training ones only if asked; centres (n, 2) and splits."""
+    geometry, context, blocks = shape
     centres, whole = tiling.tile_centres(centre_nside), geometry.grown(context)
     border, outer = border_of(geometry.npix), border_of(whole.npix)
     split, share = np.empty(len(centres), dtype=np.uint8), np.zeros(len(centres))
     for start in range(0, len(centres), 64):  # the points of all tiles at once are gigabytes
         part = slice(start, start + 64)
         lon, lat = tiling.tile_lonlat(geometry, centres[part])
-        split[part] = assign_split(lon[:, border], lat[:, border], geometry.side_deg)
+        split[part] = assign_split(lon[:, border], lat[:, border], geometry.side_deg, *blocks)
         if context:
             edge = (angle[:, outer] for angle in tiling.tile_lonlat(whole, centres[part]))
-            near = assign_split(*edge, geometry.side_deg) != TRAIN
+            near = assign_split(*edge, geometry.side_deg, *blocks) != TRAIN
             split[part][near & (split[part] == TRAIN)] = UNUSED
         if not training:
             split[part][split[part] == TRAIN] = UNUSED

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..base.files import CoganError
+
+Blocks = tuple[tuple[float, float], ...]
 TRAIN, VALIDATION, TEST, UNUSED = 0, 1, 2, 3
 SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 #: Whole blocks of Galactic longitude, in degrees, the same everywhere in the project.
 TEST_BLOCKS = ((100, 120), (200, 230), (345, 360))
 VALIDATION_BLOCKS = ((50, 60), (150, 160), (280, 290))
+#: What lies between the test blocks, in blocks of about 20 degrees.
+_BETWEEN = (
+    *((lon, lon + 20) for lon in range(0, 100, 20)),
+    *((lon, lon + 20) for lon in range(120, 200, 20)),
+    *((230 + 115 * i / 6, 230 + 115 * (i + 1) / 6) for i in range(6)),
+)
+#: Six folds for cross-fitting, three blocks each, that cover all longitudes once. The first is that
+#: of the test blocks.
+FOLDS = (TEST_BLOCKS, *(tuple(_BETWEEN[i::5]) for i in range(5)))
 
 
 def distance_to_block(lon: np.ndarray, lat: np.ndarray, block: tuple[float, float]) -> np.ndarray:
@@ -43,7 +55,13 @@ def distance_to_block(lon: np.ndarray, lat: np.ndarray, block: tuple[float, floa
     return np.where(inside, 0.0, np.minimum(*distances))
 
 
-def assign_split(lon: np.ndarray, lat: np.ndarray, guard_deg: float) -> np.ndarray:
+def assign_split(
+    lon: np.ndarray,
+    lat: np.ndarray,
+    guard_deg: float,
+    test: Blocks = TEST_BLOCKS,
+    validation: Blocks = VALIDATION_BLOCKS,
+) -> np.ndarray:
     """Split of each tile from the points of its border.
 
     A tile is held out if it lies in a test or validation block as a whole; it trains if it keeps
@@ -54,6 +72,8 @@ def assign_split(lon: np.ndarray, lat: np.ndarray, guard_deg: float) -> np.ndarr
     lon, lat : ndarray, shape (n, m)
         Border points of n tiles in degrees.
     guard_deg : float
+    test, validation : tuple of (float, float)
+        Blocks of longitude in degrees.
 
     Returns
     -------
@@ -66,10 +86,37 @@ def assign_split(lon: np.ndarray, lat: np.ndarray, guard_deg: float) -> np.ndarr
     """
     split = np.full(len(lon), UNUSED, dtype=np.uint8)
     nearest = np.full(len(lon), np.inf)
-    for label, blocks in ((TEST, TEST_BLOCKS), (VALIDATION, VALIDATION_BLOCKS)):
+    for label, blocks in ((TEST, test), (VALIDATION, validation)):
         for block in blocks:
             distance = distance_to_block(lon, lat, block)
             split[(distance == 0).all(axis=1)] = label
             nearest = np.minimum(nearest, distance.min(axis=1))
     split[(nearest >= guard_deg) & (split == UNUSED)] = TRAIN
     return split
+
+
+def held_out(fold: int) -> tuple[Blocks, Blocks]:
+    """Look up the blocks that a training must not see.
+
+    Parameters
+    ----------
+    fold : int
+        0: the test and validation blocks; 1 to 6: those of `FOLDS`, and none for validation.
+
+    Returns
+    -------
+    test, validation : tuple of (float, float)
+
+    Raises
+    ------
+    CoganError
+        If there is no such fold.
+
+    Examples
+    --------
+    >>> held_out(2)
+    (((0, 20), (120, 140), (249.16666666666666, 268.3333333333333)), ())
+    """
+    if not 0 <= fold <= len(FOLDS):
+        raise CoganError(f"There is no fold {fold}; choose 1 to {len(FOLDS)}, or 0.")
+    return (FOLDS[fold - 1], ()) if fold else (TEST_BLOCKS, VALIDATION_BLOCKS)

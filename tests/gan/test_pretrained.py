@@ -100,13 +100,13 @@ def test_weights_fit_the_embedded_sky_of_the_default_profile():
         sky, road.geometry(settings), settings.centre_nside, snr_min=settings.snr_min
     )
     folder = pretrained.WEIGHTS / "embedded-nside256"
-    assert pretrained.fitting(patches, PRESETS["cogan"]) == [folder / "cycle-gan"]
+    assert pretrained.fitting(patches.meta, PRESETS["cogan"]) == [folder / "cycle-gan"]
 
 
 def test_weights_of_another_kind_are_left_alone(tmp_path, monkeypatch):
     patches = patches_for(FOLDERS[0])
-    assert not pretrained.fitting(patches, PRESETS["paper"])
-    assert not pretrained.fitting(patches, PRESETS["cogan"], paired=False)
+    assert not pretrained.fitting(patches.meta, PRESETS["paper"])
+    assert not pretrained.fitting(patches.meta, PRESETS["cogan"], paired=False)
     other = dataclasses.replace(patches, meta={**patches.meta, "fwhm_arcmin": 30.0})
     other.save(tmp_path / "patches.npz")
     asked = []
@@ -150,7 +150,7 @@ def test_damaged_weights_are_refused(tmp_path, monkeypatch):
     (folder / "generator_ab.safetensors").write_bytes(b"half")
     monkeypatch.setattr(pretrained, "WEIGHTS", tmp_path)
     with pytest.raises(CoganError, match="is not the file"):
-        pretrained.fitting(patches_for(FOLDERS[0]), PRESETS["cogan"])
+        pretrained.fitting(patches_for(FOLDERS[0]).meta, PRESETS["cogan"])
 
 
 class _Result:
