@@ -13,7 +13,7 @@ from . import tiling
 from .patches import Patches
 from .poses import border_of, draw_poses
 from .scaling import PatchMinMax, Scaling
-from .split import SPLITS, TRAIN, UNUSED, assign_split
+from .split import SPLITS, TRAIN, UNUSED, Blocks, assign_split, blocks_of_fold
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ def make_patches(
     context: int = 0,
     faint_share: float = 0.0,
     seed: int = 1,
+    fold: int = 0,
     nthreads: int = 1,
     **inputs: str,
 ) -> Patches:
@@ -58,6 +59,8 @@ def make_patches(
         This share of the random tiles comes from anywhere, however faint its CO.
     seed : int
         Of the poses.
+    fold : int
+        Which longitudes are held out (`split.blocks_of_fold`); 1 to 6 have no validation tiles.
     nthreads : int
     **inputs : str
         Facts for the provenance, such as the sky file's checksum.
@@ -70,8 +73,8 @@ def make_patches(
     Raises
     ------
     CoganError
-        No dust, HI, CO or error column; too few tiles in a split; context with tiles that are
-        scaled by their own extremes, of which the context would be part.
+        No dust, HI, CO or error column; too few tiles in a split; no such fold; context with tiles
+        that are scaled by their own extremes, of which the context would be part.
     """
     if len(sky.inputs) < 2 or not sky.targets:
         raise CoganError(
@@ -90,16 +93,19 @@ def make_patches(
     strong = np.logical_and.reduce(
         [sky.maps[name] > snr_min * sky.maps[f"{name}_ERR"] for name in sky.targets]
     )
-    centres, split = _on_grid(geometry, centre_nside, context, strong, min_share, not poses)
+    test, validation = held_out = blocks_of_fold(fold)
+    shape = (geometry, context, held_out)
+    centres, split = _on_grid(centre_nside, *shape, strong, min_share, not poses)
     angles = None
     if poses:
         options = {"context": context, "faint_share": faint_share, "min_share": min_share}
+        options |= {"test": test, "validation": validation}
         places, drawn = draw_poses(seed, poses, geometry, strong, **options)
         angles = np.concatenate([np.zeros(len(centres)), drawn])
         centres = np.concatenate([centres, places])
         split = np.concatenate([split, np.full(poses, TRAIN, dtype=np.uint8)])
     for name, label in SPLITS.items():
-        if (split == label).sum() < 4:
+        if (split == label).sum() < 4 and (validation or name != "validation"):
             raise CoganError(
                 f"Only {(split == label).sum()} tiles are left for the {name} split; lower snr_min "
                 "or take smaller tiles."
@@ -136,6 +142,8 @@ def make_patches(
     }
     if poses:
         meta["selection"] |= {"poses": poses, "faint_share": faint_share, "seed": seed}
+    if fold:
+        meta["selection"]["fold"] = fold
     if context:
         meta["context"] = context
     inputs_targets = np.split(tiles, [len(sky.inputs)], axis=1)
@@ -145,9 +153,10 @@ def make_patches(
 
 
 def _on_grid(
-    geometry: tiling.Geometry,
     centre_nside: int,
+    geometry: tiling.Geometry,
     context: int,
+    held_out: tuple[Blocks, Blocks],
     strong: np.ndarray,
     min_share: float,
     training: bool,
@@ -159,10 +168,10 @@ def _on_grid(
     for start in range(0, len(centres), 64):  # the points of all tiles at once are gigabytes
         part = slice(start, start + 64)
         lon, lat = tiling.tile_lonlat(geometry, centres[part])
-        split[part] = assign_split(lon[:, border], lat[:, border], geometry.side_deg)
+        split[part] = assign_split(lon[:, border], lat[:, border], geometry.side_deg, *held_out)
         if context:
             edge = (angle[:, outer] for angle in tiling.tile_lonlat(whole, centres[part]))
-            near = assign_split(*edge, geometry.side_deg) != TRAIN
+            near = assign_split(*edge, geometry.side_deg, *held_out) != TRAIN
             split[part][near & (split[part] == TRAIN)] = UNUSED
         if not training:
             split[part][split[part] == TRAIN] = UNUSED

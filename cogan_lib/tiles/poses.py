@@ -10,7 +10,14 @@ import numpy as np
 
 from ..base.files import CoganError
 from .geometry import Geometry, tile_lonlat
-from .split import TEST_BLOCKS, TRAIN, VALIDATION_BLOCKS, assign_split, distance_to_block
+from .split import (
+    TEST_BLOCKS,
+    TRAIN,
+    VALIDATION_BLOCKS,
+    Blocks,
+    assign_split,
+    distance_to_block,
+)
 from .tiling import share_of_tiles
 
 #: Farther from the plane no centre is drawn: near the poles a tile lies in all longitudes.
@@ -50,6 +57,8 @@ def draw_poses(
     context: int = 0,
     faint_share: float = 0.0,
     min_share: float = 0.02,
+    test: Blocks = TEST_BLOCKS,
+    validation: Blocks = VALIDATION_BLOCKS,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw places and position angles of training tiles.
 
@@ -71,6 +80,8 @@ def draw_poses(
         This share of the tiles may lie anywhere there; of the others at least `min_share` of the
         pixels without the context are strong.
     min_share : float
+    test, validation : tuple of (float, float)
+        The blocks of longitude in degrees that are held out.
 
     Returns
     -------
@@ -93,7 +104,7 @@ def draw_poses(
     """
     random = np.random.default_rng([seed, 75])  # no other random step has such a seed
     anywhere = round(faint_share * n)
-    shape = (geometry, context)
+    shape = (geometry, context, (test, validation))
     parts = [
         _draw(random, anywhere, shape, None, min_share),
         _draw(random, n - anywhere, shape, strong, min_share),
@@ -105,7 +116,7 @@ def draw_poses(
 def _draw(
     random: np.random.Generator,
     n: int,
-    shape: tuple[Geometry, int],
+    shape: tuple[Geometry, int, tuple[Blocks, Blocks]],
     strong: np.ndarray | None,
     min_share: float,
 ) -> np.ndarray:
@@ -127,7 +138,7 @@ def _draw(
             found.append(some)
             left -= len(some)
     if left > 0:
-        geometry, context = shape
+        geometry, context, _ = shape
         raise CoganError(
             f"Only {n - left} of {n} tiles of {geometry.grown(context).side_deg:g} degrees found a "
             "place in the training longitudes; lower snr_min or context, or take smaller tiles."
@@ -135,18 +146,21 @@ def _draw(
     return np.concatenate(found)
 
 
-def _may_fit(poses: np.ndarray, geometry: Geometry, context: int) -> np.ndarray:
+def _may_fit(
+    poses: np.ndarray, geometry: Geometry, context: int, held_out: tuple[Blocks, Blocks]
+) -> np.ndarray:
     """Tell quickly which places a tile's inscribed circle, less a tenth of it, allows."""
     least = geometry.side_deg + 0.45 * geometry.grown(context).side_deg
     lon, lat = poses[:, 0], poses[:, 1]
-    blocks = (*TEST_BLOCKS, *VALIDATION_BLOCKS)
-    return np.min([distance_to_block(lon, lat, b) for b in blocks], axis=0) >= least
+    distances = [distance_to_block(lon, lat, block) for blocks in held_out for block in blocks]
+    return np.min(distances, axis=0) >= least
 
 
 def _fits(
     poses: np.ndarray,
     geometry: Geometry,
     context: int,
+    held_out: tuple[Blocks, Blocks],
     strong: np.ndarray | None,
     min_share: float,
 ) -> np.ndarray:
@@ -154,7 +168,7 @@ def _fits(
     whole = geometry.grown(context)
     lon, lat = tile_lonlat(whole, poses[:, :2], poses[:, 2])
     border = border_of(whole.npix)
-    good = assign_split(lon[:, border], lat[:, border], geometry.side_deg) == TRAIN
+    good = assign_split(lon[:, border], lat[:, border], geometry.side_deg, *held_out) == TRAIN
     if strong is not None:
         inner = slice(context, whole.npix - context)
         lon, lat = lon[good][:, inner, inner], lat[good][:, inner, inner]
