@@ -25,7 +25,7 @@ from ..tiles.cutting import describe, make_patches
 from ..tiles.geometry import Geometry
 from ..tiles.map_scalings import map_scalings
 from ..tiles.patches import Patches
-from ..tiles.split import held_out
+from ..tiles.split import blocks_of_fold
 from ..tiles.tiling import cut_tiles, map_to_alm
 
 #: Training tiles (fewer, if they are larger than 96 pixels a side), and the share from anywhere.
@@ -104,7 +104,7 @@ def member_meta(sky: Sky, geometry: Geometry, fold: int) -> dict:
     dict
         As in a patches file.
     """
-    scalings = map_scalings(sky, held_out(fold)[0], geometry.side_deg)
+    scalings = map_scalings(sky, blocks_of_fold(fold)[0], geometry.side_deg)
     return describe(sky, geometry, scalings, context_of(geometry))
 
 
@@ -153,7 +153,7 @@ def member_patches(
         context=context,
         faint_share=FAINT_SHARE,
         fold=fold,
-        scalings=map_scalings(sky, held_out(fold)[0], geometry.side_deg),
+        scalings=map_scalings(sky, blocks_of_fold(fold)[0], geometry.side_deg),
         seed=seed,
         nthreads=nthreads,
         **inputs,

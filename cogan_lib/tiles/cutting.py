@@ -14,7 +14,7 @@ from . import tiling
 from .patches import Patches
 from .poses import border_of, draw_poses
 from .scaling import PatchMinMax, Scaling
-from .split import SPLITS, TRAIN, UNUSED, VALIDATION, Blocks, assign_split, held_out
+from .split import SPLITS, TRAIN, UNUSED, VALIDATION, Blocks, assign_split, blocks_of_fold
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +60,8 @@ def make_patches(
     faint_share : float
         This share of the random tiles comes from anywhere, however faint its CO.
     fold : int
-        Whose longitudes are held out (`split.held_out`): 0 for test and validation, 1 to 6 for one
-        of the folds of a cross-fit, as test tiles.
+        Whose longitudes are held out (`split.blocks_of_fold`): 0 for test and validation, 1 to 6
+        for one of the folds of a cross-fit, as test tiles.
     scalings : mapping of str to Scaling, optional
         To use instead of some fitted to the training tiles (`map_scalings`).
     seed : int
@@ -98,18 +98,19 @@ def make_patches(
     strong = np.logical_and.reduce(
         [sky.maps[name] > snr_min * sky.maps[f"{name}_ERR"] for name in sky.targets]
     )
-    shape = (geometry, context, held_out(fold))
+    test, validation = blocks_of_fold(fold)
+    shape = (geometry, context, (test, validation))
     centres, split = _on_grid(shape, centre_nside, strong, min_share, not poses)
     angles = None
     if poses:
         options = {"context": context, "faint_share": faint_share, "min_share": min_share}
-        options["fold"] = fold
+        options |= {"test": test, "validation": validation}
         places, drawn = draw_poses(seed, poses, geometry, strong, **options)
         angles = np.concatenate([np.zeros(len(centres)), drawn])
         centres = np.concatenate([centres, places])
         split = np.concatenate([split, np.full(poses, TRAIN, dtype=np.uint8)])
     for name, label in SPLITS.items():
-        if not (fold and label == VALIDATION) and (split == label).sum() < 4:
+        if (validation or label != VALIDATION) and (split == label).sum() < 4:
             raise CoganError(
                 f"Only {(split == label).sum()} tiles are left for the {name} split; lower snr_min "
                 "or take smaller tiles."

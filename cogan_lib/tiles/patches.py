@@ -95,7 +95,7 @@ class Patches:
         Raises
         ------
         CoganError
-            If there is no such split.
+            If there is no such split, or the tiles are of a fold without validation tiles.
         """
         keep = self._numbers(split)
         tiles = self if context else self.interior()
@@ -107,7 +107,14 @@ class Patches:
         """Find the numbers of a split's tiles."""
         if split not in SPLITS:
             raise CoganError(f"There is no split {split!r}; choose one of {', '.join(SPLITS)}.")
-        return np.flatnonzero(self.split == SPLITS[split])
+        found = np.flatnonzero(self.split == SPLITS[split])
+        fold = self.meta.get("selection", {}).get("fold")
+        if fold and split == "validation" and not found.size:
+            raise CoganError(
+                f"These are the tiles of fold {fold}, which has none for validation: they are for "
+                "cross-fitting with a fixed recipe. For what checks itself take fold 0."
+            )
+        return found
 
     @property
     def input_scalings(self) -> list[Scaling | PatchMinMax]:
@@ -138,7 +145,7 @@ class Patches:
         Raises
         ------
         CoganError
-            If there is no such split.
+            If there is no such split, or the tiles are of a fold without validation tiles.
         """
         chosen = self._numbers(split)
         return (
@@ -303,6 +310,8 @@ def check_meta(meta: dict) -> None:
     context = meta.get("context", 0)
     if not (type(context) is int and 0 <= context <= side):
         raise ValueError(f"a context of {context!r} pixels cannot be")
+    if not isinstance(meta.get("selection", {}), dict):
+        raise TypeError(f"a selection {meta['selection']!r} says nothing")
     if not 0 < meta["fwhm_arcmin"] < math.inf:
         raise ValueError(f"a beam of {meta['fwhm_arcmin']} arcmin cannot be")
 

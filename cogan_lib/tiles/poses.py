@@ -10,7 +10,14 @@ import numpy as np
 
 from ..base.files import CoganError
 from .geometry import Geometry, tile_lonlat
-from .split import TRAIN, Blocks, assign_split, distance_to_block, held_out
+from .split import (
+    TEST_BLOCKS,
+    TRAIN,
+    VALIDATION_BLOCKS,
+    Blocks,
+    assign_split,
+    distance_to_block,
+)
 from .tiling import share_of_tiles
 
 #: Farther from the plane no centre is drawn: near the poles a tile lies in all longitudes.
@@ -50,12 +57,13 @@ def draw_poses(
     context: int = 0,
     faint_share: float = 0.0,
     min_share: float = 0.02,
-    fold: int = 0,
+    test: Blocks = TEST_BLOCKS,
+    validation: Blocks = VALIDATION_BLOCKS,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw places and position angles of training tiles.
 
     Uniformly on the sphere within 75 degrees of the plane, so that the whole tile, its context
-    included, keeps a tile's side from all held-out longitudes (`split.assign_split`).
+    included, keeps a tile's side from all validation and test longitudes (`split.assign_split`).
 
     Parameters
     ----------
@@ -72,8 +80,8 @@ def draw_poses(
         This share of the tiles may lie anywhere there; of the others at least `min_share` of the
         pixels without the context are strong.
     min_share : float
-    fold : int
-        Whose longitudes are held out (`split.held_out`).
+    test, validation : tuple of (float, float)
+        The blocks of longitude in degrees that are held out.
 
     Returns
     -------
@@ -96,7 +104,7 @@ def draw_poses(
     """
     random = np.random.default_rng([seed, 75])  # no other random step has such a seed
     anywhere = round(faint_share * n)
-    shape = (geometry, context, held_out(fold))
+    shape = (geometry, context, (test, validation))
     parts = [
         _draw(random, anywhere, shape, None, min_share),
         _draw(random, n - anywhere, shape, strong, min_share),
@@ -139,20 +147,20 @@ def _draw(
 
 
 def _may_fit(
-    poses: np.ndarray, geometry: Geometry, context: int, blocks: tuple[Blocks, Blocks]
+    poses: np.ndarray, geometry: Geometry, context: int, held_out: tuple[Blocks, Blocks]
 ) -> np.ndarray:
     """Tell quickly which places a tile's inscribed circle, less a tenth of it, allows."""
     least = geometry.side_deg + 0.45 * geometry.grown(context).side_deg
     lon, lat = poses[:, 0], poses[:, 1]
-    away = [distance_to_block(lon, lat, block) for some in blocks for block in some]
-    return np.min(away, axis=0) >= least
+    distances = [distance_to_block(lon, lat, block) for blocks in held_out for block in blocks]
+    return np.min(distances, axis=0) >= least
 
 
 def _fits(
     poses: np.ndarray,
     geometry: Geometry,
     context: int,
-    blocks: tuple[Blocks, Blocks],
+    held_out: tuple[Blocks, Blocks],
     strong: np.ndarray | None,
     min_share: float,
 ) -> np.ndarray:
@@ -160,7 +168,7 @@ def _fits(
     whole = geometry.grown(context)
     lon, lat = tile_lonlat(whole, poses[:, :2], poses[:, 2])
     border = border_of(whole.npix)
-    good = assign_split(lon[:, border], lat[:, border], geometry.side_deg, *blocks) == TRAIN
+    good = assign_split(lon[:, border], lat[:, border], geometry.side_deg, *held_out) == TRAIN
     if strong is not None:
         inner = slice(context, whole.npix - context)
         lon, lat = lon[good][:, inner, inner], lat[good][:, inner, inner]

@@ -2,25 +2,59 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from ..base.files import CoganError
 
-Blocks = tuple[tuple[float, float], ...]
 TRAIN, VALIDATION, TEST, UNUSED = 0, 1, 2, 3
 SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 #: Whole blocks of Galactic longitude, in degrees, the same everywhere in the project.
 TEST_BLOCKS = ((100, 120), (200, 230), (345, 360))
 VALIDATION_BLOCKS = ((50, 60), (150, 160), (280, 290))
-#: What lies between the test blocks, in blocks of about 20 degrees.
-_BETWEEN = (
-    *((lon, lon + 20) for lon in range(0, 100, 20)),
-    *((lon, lon + 20) for lon in range(120, 200, 20)),
-    *((230 + 115 * i / 6, 230 + 115 * (i + 1) / 6) for i in range(6)),
-)
-#: Six folds for cross-fitting, three blocks each, that cover all longitudes once. The first is that
-#: of the test blocks.
-FOLDS = (TEST_BLOCKS, *(tuple(_BETWEEN[i::5]) for i in range(5)))
+Blocks = tuple[tuple[float, float], ...]
+
+
+def _folds() -> tuple[Blocks, ...]:
+    """Deal out the longitudes between the test blocks, in order, to five folds more."""
+    edges = [range(0, 101, 20), range(120, 201, 20), [230 + 115 * i / 6 for i in range(7)]]
+    rest = [block for part in edges for block in itertools.pairwise(part)]
+    return TEST_BLOCKS, *(tuple(rest[i::5]) for i in range(5))
+
+
+#: For cross-fitting: six times three blocks, which together are all longitudes.
+FOLDS = _folds()
+
+
+def blocks_of_fold(fold: int) -> tuple[Blocks, Blocks]:
+    """Tell which longitudes are held out.
+
+    Parameters
+    ----------
+    fold : int
+        0: the project's test and validation blocks. 1 to 6: the blocks of `FOLDS` with that number,
+        counted from 1, are the test blocks, and none are for validation: what is trained for
+        cross-fitting follows a recipe that is fixed, so that there is nothing to choose.
+
+    Returns
+    -------
+    test, validation : tuple of (float, float)
+        Longitudes in degrees, as `assign_split` takes them.
+
+    Raises
+    ------
+    CoganError
+        If there is no such fold.
+
+    Examples
+    --------
+    >>> blocks_of_fold(2)[0][:2], blocks_of_fold(2)[1]
+    (((0, 20), (120, 140)), ())
+    """
+    if fold not in range(len(FOLDS) + 1):
+        raise CoganError(f"There is no fold {fold}; choose 1 to {len(FOLDS)}, or 0 for the usual.")
+    return (FOLDS[fold - 1], ()) if fold else (TEST_BLOCKS, VALIDATION_BLOCKS)
 
 
 def distance_to_block(lon: np.ndarray, lat: np.ndarray, block: tuple[float, float]) -> np.ndarray:
@@ -93,30 +127,3 @@ def assign_split(
             nearest = np.minimum(nearest, distance.min(axis=1))
     split[(nearest >= guard_deg) & (split == UNUSED)] = TRAIN
     return split
-
-
-def held_out(fold: int) -> tuple[Blocks, Blocks]:
-    """Look up the blocks that a training must not see.
-
-    Parameters
-    ----------
-    fold : int
-        0: the test and validation blocks; 1 to 6: those of `FOLDS`, and none for validation.
-
-    Returns
-    -------
-    test, validation : tuple of (float, float)
-
-    Raises
-    ------
-    CoganError
-        If there is no such fold.
-
-    Examples
-    --------
-    >>> held_out(2)
-    (((0, 20), (120, 140), (249.16666666666666, 268.3333333333333)), ())
-    """
-    if not 0 <= fold <= len(FOLDS):
-        raise CoganError(f"There is no fold {fold}; choose 1 to {len(FOLDS)}, or 0.")
-    return (FOLDS[fold - 1], ()) if fold else (TEST_BLOCKS, VALIDATION_BLOCKS)
