@@ -1,0 +1,93 @@
+"""Train the generators of a cross-fit: six flows, each of which has not seen its own longitudes.
+
+    python ci/crossfit.py train SKY OUT                      # six trainings, one after the other
+    python ci/crossfit.py train SKY OUT --folds 3 --inputs DUST N_HI --device cuda --seconds 100
+
+A fold's checkpoint is ``OUT/fold-K``. The budget is one of steps; --seconds asks for as many as
+this machine takes in that time, measured on the first ones; the checkpoint tells their number.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import beside  # noqa: F401 - this checkout's library, not an installed one
+
+from cogan_lib.base.files import CoganError, sha256
+from cogan_lib.base.threads import default_threads
+from cogan_lib.beyond.member_training import flow_network, member_patches
+from cogan_lib.gan.flow_training import FlowPlan, train_flow
+from cogan_lib.sky.skyfile import Sky, read_sky
+from cogan_lib.tiles.geometry import Geometry
+from cogan_lib.tiles.patches import Patches
+from cogan_lib.tiles.split import FOLDS
+
+TILE, CENTRES = Geometry(64, 7.5), 32
+#: Steps that are timed, and how much of the time is planned for.
+TIMED, SAFE = 150, 0.93
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; 0, or a `CoganError`."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    actions = parser.add_subparsers(dest="action", required=True)
+    training = actions.add_parser("train", help="leave OUT/fold-1 ... fold-6")
+    training.add_argument("sky", type=Path, help="sky file")
+    training.add_argument("out", type=Path, help="folder")
+    training.add_argument("--inputs", nargs="+", help="tracers; default: all that the sky has")
+    training.add_argument("--folds", nargs="+", type=int, default=[*range(1, len(FOLDS) + 1)])
+    training.add_argument("--steps", type=int, default=6000)
+    training.add_argument("--seconds", type=float, help="instead of --steps")
+    training.add_argument("--batch", type=int, default=8, help="tiles per step")
+    training.add_argument("--seed", type=int, default=1)
+    training.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    options = parser.parse_args(arguments)
+    sky = with_inputs(read_sky(options.sky), options.inputs)
+    for fold in options.folds:
+        patches = fold_patches(sky, fold, options.seed, sky_sha256=sha256(options.sky))
+        plan = FlowPlan(options.steps, options.batch, options.seed, options.device)
+        train_fold(patches, fold, plan, options.seconds, options.out / f"fold-{fold}")
+    return 0
+
+
+def with_inputs(sky: Sky, inputs: list[str] | None) -> Sky:
+    """The sky with some of its tracers only."""
+    missing = sorted(set(inputs or []) - set(sky.inputs))
+    if missing:
+        raise CoganError(f"The sky has no {missing[0]}; it has {', '.join(sky.inputs)}.")
+    left_out = set(sky.inputs) - set(inputs or sky.inputs)
+    return replace(sky, maps={k: v for k, v in sky.maps.items() if k not in left_out})
+
+
+def fold_patches(sky: Sky, fold: int, seed: int, **inputs: str) -> Patches:
+    """Tiles to train one fold's generator on."""
+    options = {"fold": fold, "seed": seed, "nthreads": default_threads(), **inputs}
+    return member_patches(sky, TILE, CENTRES, **options)
+
+
+def train_fold(
+    patches: Patches, fold: int, plan: FlowPlan, seconds: float | None, folder: Path
+) -> Path:
+    """Train one generator; with `seconds`, for the steps that fit into them."""
+    targets = len(patches.meta["target_columns"])
+    network = flow_network(TILE, patches.meta["fwhm_arcmin"], targets)
+    start = time.monotonic()
+    if seconds:
+        with tempfile.TemporaryDirectory() as aside:
+            train_flow(patches, network, replace(plan, steps=20), aside)  # warms up
+            begun = time.monotonic()
+            train_flow(patches, network, replace(plan, steps=TIMED), aside)
+            now = time.monotonic()
+        left = SAFE * (seconds - (now - start))
+        plan = replace(plan, steps=max(TIMED, int(left * TIMED / (now - begun))))
+    made = train_flow(patches, network, plan, folder, fold=fold)
+    print(f"{made}: {plan.steps} steps in {time.monotonic() - start:.0f} s", flush=True)
+    return made
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
