@@ -103,18 +103,19 @@ def judge_tiles(
     blocks = sky_blocks(*np.transpose(lonlat))
 
     ell, c_real = spectra.power_spectra(real, **grid)
-    shapes_real = _shapes(real, geometry.pixel_arcmin)
-    powers, shapes = [], []
-    for member, draw in zip(members, noise, strict=True):  # one at a time: the memory of one
-        seen = member + draw.astype(np.float64)
-        powers.append(spectra.power_spectra(seen, **grid)[1])
-        shapes.append(_shapes(seen, geometry.pixel_arcmin))
     powered = (c_real > 0).all(axis=1)
     if powered.sum() < FEWEST_TILES or np.unique(blocks[powered]).size < FEWEST_BLOCKS:
         raise CoganError(
             f"{powered.sum()} real tiles in {np.unique(blocks[powered]).size} blocks of sky have "
             f"any structure; an ensemble is judged on {FEWEST_TILES} or more in {FEWEST_BLOCKS}."
         )
+
+    shapes_real = _shapes(real, geometry.pixel_arcmin)
+    powers, shapes = [], []
+    for member, draw in zip(members, noise, strict=True):  # one at a time: the memory of one
+        seen = member + draw.astype(np.float64)
+        powers.append(spectra.power_spectra(seen, **grid)[1])
+        shapes.append(_shapes(seen, geometry.pixel_arcmin))
     powers = np.stack(powers)[:, powered]
     parts, best = _by_parts(real, members, noise, blocks, seed)
     return {
