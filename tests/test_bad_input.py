@@ -13,7 +13,6 @@ from cogan_lib.base import session
 from cogan_lib.base.config import Settings, from_command_line, load_profile
 from cogan_lib.base.files import CoganError, read_json, write_json
 from cogan_lib.beyond import baselines, extrapolation, members
-from cogan_lib.beyond.calibration import calibration
 from cogan_lib.gan import networks, noise, pretrained
 from cogan_lib.gan.checkpoint import load_checkpoint
 from cogan_lib.gan.networks import NetworkSettings
@@ -26,6 +25,7 @@ from cogan_lib.tiles.instrument import noise_map, noise_spectrum
 from cogan_lib.tiles.scaling import Scaling
 from cogan_lib.validation import amplitude, morphology, report, spectra, two_sample
 from cogan_lib.validation.blocks import block_interval, separate_blocks, sky_blocks, swap_p_value
+from cogan_lib.validation.calibration import calibration
 
 NAN, INF = float("nan"), float("inf")
 NPIX = 12 * 8**2

@@ -1,1 +1,1 @@
-"""Chapter 06: members and their calibration, baselines, extrapolation, high latitudes."""
+"""Chapter 06: members, baselines, extrapolation, high latitudes."""

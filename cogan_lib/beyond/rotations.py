@@ -18,7 +18,7 @@ from .extrapolation import latitude
 ANGLES_DEG = np.arange(360)
 MIRRORS = ((False, False), (True, False), (False, True), (True, True))  # (in b, in l)
 SMALLEST_ROTATION_DEG = 20  # for the null's mean and sd: below, a cloud still overlaps itself
-BLOCK_NSIDE = 4  # jackknife blocks of 15 deg
+BLOCK_NSIDE = 4  # blocks of 15 deg
 TAPER_DEG = 5.0
 
 
@@ -140,6 +140,23 @@ def _rotated_sum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return rotated_products(*alms, np.array([0, lmax + 1]))[0] / hp.nside2pixarea(nside)
 
 
+def pixel_blocks(good: np.ndarray) -> np.ndarray:
+    """Find the number of the block of sky, of 15 deg, of each pixel of a region.
+
+    Parameters
+    ----------
+    good : ndarray of bool, shape (12 * nside**2,)
+        The pixels.
+
+    Returns
+    -------
+    ndarray of int, shape (number of pixels in the region,)
+        From 0, without gaps.
+    """
+    vectors = hp.pix2vec(hp.npix2nside(good.size), np.flatnonzero(good))
+    return np.unique(hp.vec2pix(BLOCK_NSIDE, *vectors), return_inverse=True)[1]
+
+
 def jackknife(products, good: np.ndarray, statistic) -> tuple[np.ndarray, np.ndarray]:
     """Compute a statistic of sums over pixels, and its delete-one-block errors.
 
@@ -156,8 +173,7 @@ def jackknife(products, good: np.ndarray, statistic) -> tuple[np.ndarray, np.nda
     -------
     values, errors : list of float
     """
-    vectors = hp.pix2vec(hp.npix2nside(good.size), np.flatnonzero(good))
-    block = np.unique(hp.vec2pix(BLOCK_NSIDE, *vectors), return_inverse=True)[1]
+    block = pixel_blocks(good)
     sums = np.array([np.bincount(block, row[good]) for row in products])
     left_out = statistic(sums.sum(axis=1, keepdims=True) - sums)
     error = np.sqrt((sums.shape[1] - 1) * left_out.var(axis=-1))

@@ -17,14 +17,22 @@ from ..validation.amplitude import asinh_scale, r2_score
 from .style import BASE, GENERATED, REAL, VIOLET, band, column_title, target_panels
 
 
-def _multipoles(axes, spectrum: Mapping) -> None:
-    """Logarithmic multipole axis with the bins as ticks; what lies beyond the beam is shaded."""
+def multipole_axis(axes, spectrum: Mapping) -> None:
+    """Make a logarithmic axis with the bins as ticks; what lies beyond the beam is shaded.
+
+    Parameters
+    ----------
+    axes : Axes
+    spectrum : dict
+        ``ell``, ``ell_edges`` and, if there are bins beyond the beam, ``in_beam`` of a report.
+    """
     ell, edges = spectrum["ell"], spectrum["ell_edges"]
+    in_beam = spectrum.get("in_beam", ())
     axes.set(xscale="log", xlim=(edges[0], edges[-1]), xlabel=r"multipole $\ell$")
     axes.set_xticks(ell, labels=[f"{value:.0f}" for value in ell])
     axes.minorticks_off()
-    if not all(spectrum["in_beam"]):
-        axes.axvspan(edges[sum(spectrum["in_beam"])], edges[-1], color="0.93", zorder=0)
+    if not all(in_beam):
+        axes.axvspan(edges[sum(in_beam)], edges[-1], color="0.93", zorder=0)
 
 
 def spectra_bands(sections: Mapping[str, Mapping]) -> Figure:
@@ -66,16 +74,24 @@ def spectra_bands(sections: Mapping[str, Mapping]) -> Figure:
         bottom.vlines(ell, *chance, color=GENERATED, lw=1.2)
         bottom.axhline(1, color="0.4", lw=0.8)
         bottom.set(yscale="log", ylabel="generated / real")
-        _ratio_ticks(bottom, np.concatenate([curve[1] for curve in curves] + [*chance]))
+        ratio_axis(bottom, np.concatenate([curve[1] for curve in curves] + [*chance]))
         bottom.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=3, fontsize=9)
         for axes in (top, bottom):
-            _multipoles(axes, spectrum)
+            multipole_axis(axes, spectrum)
         top.set_xlabel("")
     return figure
 
 
-def _ratio_ticks(axes, ratios: np.ndarray) -> None:
-    """Limits that hold the ratios and a factor of two each way, with readable ticks."""
+def ratio_axis(axes, ratios: np.ndarray) -> None:
+    """Make limits that hold the ratios and a factor of two each way, with readable ticks.
+
+    Parameters
+    ----------
+    axes : Axes
+        With a logarithmic y axis.
+    ratios : ndarray
+        What is drawn; those that are not positive are left out.
+    """
     positive = ratios[ratios > 0]
     low = min(0.4, *(positive / 1.3)) if positive.size else 0.4
     high = max(2.5, *(positive * 1.3)) if positive.size else 2.5
@@ -125,7 +141,7 @@ def correlation_bands(sections: Mapping[str, Mapping]) -> Figure:
         axes.axhline(0, color="0.4", lw=0.8)
         axes.set_ylim(-0.3, 1.05)
         axes.set_ylabel(r"$\rho_\ell$")
-        _multipoles(axes, section["spectrum"])
+        multipole_axis(axes, section["spectrum"])
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=9)
     return figure
 

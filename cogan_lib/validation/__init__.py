@@ -1,4 +1,4 @@
-"""Chapter 05: is generated CO like real CO? Spectra, morphology, amplitudes, the report."""
+"""Chapter 05: is generated CO like real CO? Spectra, shapes, amplitudes, members, report."""
 
 from .report import validate
 

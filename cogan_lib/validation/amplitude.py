@@ -6,6 +6,8 @@ the noise, logarithmic above.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..base.checks import check_alike
@@ -55,19 +57,23 @@ def middle_of(members: np.ndarray | list[np.ndarray]) -> np.ndarray:
     return CO_SOFTENING * np.sinh(np.mean([asinh_scale(w) for w in members], axis=0))
 
 
-def r2_sums(real: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+def r2_sums(
+    real: np.ndarray, predicted: np.ndarray, scale: Callable[[np.ndarray], np.ndarray] = asinh_scale
+) -> np.ndarray:
     """Find what R^2 needs of each tile: R^2 of any set of tiles is `r2_of` the sum over them.
 
     Parameters
     ----------
     real, predicted : ndarray of one shape, (n, ...)
         W in K km/s.
+    scale : callable
+        From W to y, of which R^2 is; ``np.asarray`` for W itself.
 
     Returns
     -------
     ndarray, shape (n, 4)
-        Of y = asinh(W / 0.3 K km/s) less its mean over all: number, sum of y, of y^2, and of the
-        squared residual.
+        Of y, asinh(W / 0.3 K km/s) unless told otherwise, less its mean over all: number, sum of y,
+        of y^2, and of the squared residual.
 
     Raises
     ------
@@ -75,8 +81,8 @@ def r2_sums(real: np.ndarray, predicted: np.ndarray) -> np.ndarray:
         If shapes differ, or a value is not finite.
     """
     real, predicted = check_alike("R2", real, predicted)
-    y = asinh_scale(real).reshape(len(real), -1)
-    residual = y - asinh_scale(predicted).reshape(len(real), -1)
+    y = scale(real).reshape(len(real), -1)
+    residual = y - scale(predicted).reshape(len(real), -1)
     y = y - y.mean()  # changes no R^2, and keeps the digits of the sums
     parts = [np.full(len(y), y.shape[1]), *(v.sum(axis=1) for v in (y, y**2, residual**2))]
     return np.stack(parts, axis=1)

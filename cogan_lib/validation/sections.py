@@ -178,33 +178,59 @@ def minkowski_section(real, generated, thresholds, blocks, seed) -> dict:
     for name, r, m, (inside, counted) in zip(names, real, generated, verdicts, strict=True):
         section[name] = {"real": band(r), "mock": band(m), "inside": inside.tolist()}
         section[name]["inside_2sigma"] = _share(inside, counted)
-        section["peak_ratio_95"][name] = _peak_interval(r, m, blocks, seed)
+        peaks = peak_ratio(r, m)
+        section["peak_ratio_95"][name] = peak_interval(r, [m], blocks, seed)
         r, m = np.median(r, axis=0), np.median(m, axis=0)
-        peak = np.abs(r).max()
-        large = np.abs(r) >= 0.05 * peak
+        large = np.abs(r) >= 0.05 * np.abs(r).max()
         middle = np.median(_ratio(m[large], r[large]))
-        section["peak_ratio"][name], section["median_ratio"][name] = numbers(
-            [_ratio(np.abs(m).max(), peak), middle]
-        )
+        section["peak_ratio"][name], section["median_ratio"][name] = numbers([peaks, middle])
     inside, counted = (np.concatenate(parts) for parts in zip(*verdicts, strict=True))
     section["inside_2sigma"] = _share(inside, counted)
     section["points"] = int(counted.sum())
     return section
 
 
-def _peak_interval(real: np.ndarray, generated: np.ndarray, blocks, seed) -> dict:
-    """Find the interval of the ratio of the largest medians, among thresholds near them."""
+def peak_ratio(real: np.ndarray, generated: np.ndarray) -> float:
+    """Divide the largest median over tiles of a Minkowski functional by the real one.
+
+    Parameters
+    ----------
+    real, generated : ndarray, shape (n tiles, thresholds)
+
+    Returns
+    -------
+    float
+    """
+    return float(_ratio(*(np.abs(np.median(v, axis=0)).max() for v in (generated, real))))
+
+
+def peak_interval(real: np.ndarray, members, blocks: np.ndarray, seed: int) -> dict:
+    """Find the interval of the mean over members of `peak_ratio`, among thresholds near the peaks.
+
+    Parameters
+    ----------
+    real : ndarray, shape (n tiles, thresholds)
+    members : sequence of ndarrays of that shape
+    blocks : ndarray of int, shape (n tiles,)
+        Of `sky_blocks`.
+    seed : int
+
+    Returns
+    -------
+    dict of str to float
+        ``low`` and ``high``.
+    """
     near = np.zeros(real.shape[1], dtype=bool)
-    for values in (real, generated):
+    for values in (real, *members):
         height = np.abs(np.median(values, axis=0))
         near |= height >= 0.5 * height.max()
-    real, generated = real[:, near], generated[:, near]
+    together = np.stack([real, *members])[:, :, near]
 
-    def peak_ratio(tiles):
-        tops = (np.abs(np.median(v[tiles], axis=0)).max() for v in (generated, real))
-        return _ratio(*tops)
+    def mean_ratio(tiles):  # of `peak_ratio`, all at once
+        tops = np.abs(np.median(together[:, tiles], axis=1)).max(axis=1)
+        return _ratio(tops[1:], tops[0]).mean()
 
-    return interval(peak_ratio, blocks, seed, draws=200)
+    return interval(mean_ratio, blocks, seed, draws=200)
 
 
 def structure_quantiles(tiles, pixel_arcmin, fwhm_arcmin, threshold) -> tuple[dict, np.ndarray]:

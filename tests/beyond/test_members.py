@@ -8,7 +8,6 @@ import torch
 
 from cogan_lib.base.files import CoganError
 from cogan_lib.beyond import members
-from cogan_lib.beyond.calibration import calibration
 from cogan_lib.gan import recipes
 from cogan_lib.gan.checkpoint import load_checkpoint
 from cogan_lib.gan.losses import crps
@@ -19,6 +18,7 @@ from cogan_lib.synthesis import synthesise
 from cogan_lib.tiles.geometry import Geometry
 from cogan_lib.tiles.tiling import cut_tiles, map_to_alm
 from cogan_lib.validation.amplitude import middle_of
+from cogan_lib.validation.calibration import calibration
 from tests.toys import steep_sky, toy_patches, untrained
 
 NSIDE, FWHM = 32, 240.0
