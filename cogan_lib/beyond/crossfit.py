@@ -63,8 +63,8 @@ def fold_weights(nside: int, reach_deg: float) -> np.ndarray:
     --------
     >>> at = [hp.ang2pix(64, lon, 0.0, lonlat=True) for lon in (110, 99, 90)]
     >>> fold_weights(64, reach_deg=4.0)[[0, 5]][:, at].round(2)
-    array([[1.  , 0.43, 0.  ],
-           [0.  , 0.57, 1.  ]], dtype=float32)
+    array([[1.  , 0.47, 0.  ],
+           [0.  , 0.53, 1.  ]], dtype=float32)
     """
     check_positive(reach_deg=reach_deg)
     lon, lat = hp.pix2ang(nside, np.arange(hp.nside2npix(nside)), lonlat=True)
@@ -233,10 +233,10 @@ def _in_order(trainings: Mapping[int, Checkpoint]) -> list[Checkpoint]:
     missing = [str(fold) for fold in numbers if fold not in trainings]
     if missing or len(trainings) > len(FOLDS):
         found = ", ".join(map(str, trainings)) or "none"
-        wanted = f"fold {missing[0]}" if len(missing) == 1 else f"folds {', '.join(missing)}"
+        wanted = f"fold{'s' * (len(missing) > 1)} {', '.join(missing)}"
         raise CoganError(
             f"Cross-fitting takes one training for each fold from 1 to {len(FOLDS)}; it got "
-            f"{found}" + (f", and {wanted} is missing." if missing else ".")
+            f"{found}" + (f"; {wanted} missing." if missing else ".")
         )
     folds = [trainings[fold] for fold in numbers]
     for trained in folds:

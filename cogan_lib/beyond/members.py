@@ -145,6 +145,11 @@ def summarise(
     -------
     Sky
         As for `synthesise_members`.
+
+    Raises
+    ------
+    CoganError
+        If there are fewer than two.
     """
     first, sums, n = None, {}, 0
     for n, one in enumerate(members, start=1):  # noqa: B007 - their number is needed
@@ -155,6 +160,8 @@ def summarise(
             shift = one.maps[name].astype(np.float64) - first.maps[name]
             new = np.stack([shift, shift**2, asinh_scale(one.maps[name])])
             sums[name] = sums.get(name, 0.0) + new
+    if n < 2:
+        raise CoganError(f"Mean and spread need at least two members; there is {n or 'none'}.")
     maps, units = dict(first.maps), dict(first.units)
     for name, (total, squares, asinh) in sums.items():
         spread = np.sqrt(np.maximum(squares - total**2 / n, 0) / (n - 1))
