@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import math
 import time
 from collections import deque
@@ -28,19 +27,15 @@ from . import __version__
 from .base.checks import check_positive
 from .base.files import CoganError, git_commit
 from .base.processes import add_up, share
-from .gan.checkpoint import Checkpoint
-from .gan.generate import generate
+from .gan.checkpoint import Checkpoint, check_alike
+from .gan.generate import cut_off, generate
 from .gan.noise import noise_alm
 from .sky.beam_limit import limit_to_beam
 from .sky.harmonics import Interpolant, beam_lmax
 from .sky.skyfile import Sky
-from .tiles.bounds import count_cut_off
 from .tiles.geometry import Geometry
 from .tiles.part import Part
-from .tiles.scaling import scaling_from_dict
 from .tiles.tiling import Joiner, cut_maps, map_to_alm
-
-log = logging.getLogger(__name__)
 
 #: A long synthesis writes down what it has at most this often.
 PART_SECONDS = 60.0
@@ -52,7 +47,11 @@ SPACING_WITH_CONTEXT = 2.0
 
 
 def synthesis_grid(
-    geometry: Geometry, nside: int, nthreads: int = 1, context: int = 0
+    geometry: Geometry,
+    nside: int,
+    nthreads: int = 1,
+    context: int = 0,
+    where: np.ndarray | None = None,
 ) -> tuple[int, Joiner]:
     """Choose the centres and the enlarged tiles with which a sky is generated.
 
@@ -71,6 +70,8 @@ def synthesis_grid(
         For the joiner.
     context : int
         That the generator was trained with.
+    where : ndarray of bool, optional
+        For the joiner.
 
     Returns
     -------
@@ -84,7 +85,7 @@ def synthesis_grid(
     needed = 2 * np.degrees(Joiner.reach(centre_nside)) * 60 / geometry.pixel_arcmin
     around = max(0, math.ceil((needed - geometry.npix) / 2)) + (context or geometry.npix // 4)
     grown = geometry.grown(around + (-(geometry.npix + 2 * around) // 2) % 2)
-    return centre_nside, Joiner(grown, centre_nside, nside, nthreads)
+    return centre_nside, Joiner(grown, centre_nside, nside, nthreads, where)
 
 
 def synthesise(
@@ -134,7 +135,7 @@ def synthesise(
     -------
     Sky
         The checkpoint's target columns in K km/s at the sky's NSIDE, with the provenance in `meta`,
-        and the numbers of pixels that were cut off (`bounds.count_cut_off`).
+        and the numbers of pixels that were cut off (`generate.cut_off`).
 
     Raises
     ------
@@ -174,6 +175,7 @@ def skies(
     progress: bool = True,
     part: Path | None = None,
     beam_limited: bool = True,
+    where: np.ndarray | None = None,
     **inputs: str,
 ) -> Iterator[Sky]:
     """Generate each member's sky, in order: what `synthesise` gives, made together.
@@ -191,6 +193,10 @@ def skies(
         As for `synthesise`.
     part : path, optional
         As for `synthesise`; kept of up to `together` members.
+    where : ndarray of bool, shape (12 * nside**2,), optional
+        Pixels that are wanted, RING; by default all. Only the tiles that give something to them are
+        translated, and the other pixels are 0. A part of a sky is not filtered to its beam, nor is
+        counted what was cut off: whoever joins the parts does that, once.
 
     Yields
     ------
@@ -205,7 +211,7 @@ def skies(
     ours, fields = first.meta, first.settings.noise
     _check_sky(sky, ours)
     for trained, _ in members:
-        _check_alike(first, trained)
+        check_alike(first, trained)
     on_gpu = next(first.generator.parameters()).is_cuda
     if batch_size is None:
         batch_size = 64 if on_gpu else 8
@@ -225,9 +231,8 @@ def skies(
     at_once = together(sky.nside)
     for start in range(0, len(members), at_once):
         group = members[start : start + at_once]
-        _, joiner = synthesis_grid(
-            Geometry(**ours["geometry"]), sky.nside, joining, ours.get("context", 0)
-        )
+        grid = Geometry(**ours["geometry"]), sky.nside, joining, ours.get("context", 0), where
+        _, joiner = synthesis_grid(*grid)
         widths = np.array(fields) * joiner.geometry.pixel_arcmin
         noise = [
             Interpolant(noise_alm(sky.nside, width, (seed, i)), cutting)
@@ -236,14 +241,14 @@ def skies(
         ]
         kept = None
         if part is not None and len(members) <= at_once:
-            kept = Part(part, _fingerprint(sky, group, batch_size))
+            kept = Part(part, _fingerprint(sky, group, batch_size, where))
         generators = [trained for trained, _ in group]
         _translate_sky(generators, (known, real, noise), joiner, batch_size, progress, kept)
         columns = np.split(joiner.finish(), len(group))
         for (trained, seed), maps in zip(group, columns, strict=True):
             maps = dict(zip(ours["target_columns"], maps, strict=True))
-            counts = _cut_off(sky, maps, trained)
-            if beam_limited:
+            counts = cut_off(trained, sky.maps, maps) if where is None else {}
+            if beam_limited and where is None:
                 for name, values in maps.items():
                     filtered = limit_to_beam(values, sky.fwhm_arcmin, positive=positive)
                     maps[name] = filtered.astype(np.float32)
@@ -258,21 +263,6 @@ def skies(
                 **inputs,
             }
             yield Sky(maps, {name: "K km/s" for name in maps}, sky.fwhm_arcmin, meta)
-
-
-def _cut_off(sky: Sky, joined: dict[str, np.ndarray], trained: Checkpoint) -> dict[str, int]:
-    """Count where the generator's inputs and its answer were cut off, and say so."""
-    scalings = {name: scaling_from_dict(s) for name, s in trained.meta["scalings"].items()}
-    inputs = {name: sky.maps[name] for name in trained.meta["input_columns"]}
-    counts = count_cut_off(inputs, joined, scalings)
-    if any(counts.values()):
-        log.info(
-            "of %d pixels %d had dust or HI cut off at the lower bound, %d at the upper, before "
-            "the generator saw them; at %d its CO was cut off",
-            hp.nside2npix(sky.nside),
-            *counts.values(),
-        )
-    return counts
 
 
 def _translate_sky(
@@ -338,7 +328,12 @@ def _ahead(work: Callable, items: Iterable, in_thread: bool) -> Iterator:
             yield waiting.popleft().result()
 
 
-def _fingerprint(sky: Sky, members: Sequence[tuple[Checkpoint, int]], batch_size: int) -> str:
+def _fingerprint(
+    sky: Sky,
+    members: Sequence[tuple[Checkpoint, int]],
+    batch_size: int,
+    where: np.ndarray | None,
+) -> str:
     """Take the checksum of all that the sums over tiles depend on, to the last bit."""
     first, _ = members[0]
     device = next(first.generator.parameters()).device.type
@@ -349,19 +344,8 @@ def _fingerprint(sky: Sky, members: Sequence[tuple[Checkpoint, int]], batch_size
     for name in [*first.meta["input_columns"], *first.meta["target_columns"]]:
         if name in sky.maps:
             digest.update(np.ascontiguousarray(sky.maps[name]))
+    digest.update(b"" if where is None else where.tobytes())
     return digest.hexdigest()
-
-
-def _check_alike(one: Checkpoint, other: Checkpoint) -> None:
-    """Raise `CoganError` unless two generators take and give the same tiles."""
-    facts = ("input_columns", "target_columns", "units", "geometry", "fwhm_arcmin")
-    same = all(one.meta[fact] == other.meta[fact] for fact in facts)
-    kinds = [{s["kind"] == "minmax" for s in x.meta["scalings"].values()} for x in (one, other)]
-    if not same or kinds[0] != kinds[1] or one.settings.noise != other.settings.noise:
-        raise CoganError(
-            "These checkpoints are of different tiles, columns or noise; take trainings that are "
-            "equal but for their seed."
-        )
 
 
 def _check_sky(sky: Sky, ours: dict) -> None:

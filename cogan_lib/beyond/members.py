@@ -16,7 +16,7 @@ Amplitudes are compared as y = asinh(W / 0.3 K km/s), as everywhere in the verdi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import cycle, islice
 
 import numpy as np
@@ -97,15 +97,62 @@ def synthesise_members(
     CoganError
         If a checkpoint was trained without noise, or there are fewer than two members.
     """
-    noisy = [trained for trained in trainings if trained.settings.noise]
-    if not noisy or len(noisy) < len(trainings) or members < 2:
+    check_members(trainings, members)
+    turns = [(trainings[i % len(trainings)], seed + i) for i in range(members)]
+    others = {
+        f"weights{i}": trained.content["weights_sha256"]["generator_ab"]
+        for i, trained in enumerate(trainings[1:], start=2)
+    }
+    return summarise(skies(sky, turns, **options), each, **others)
+
+
+def check_members(trainings: Iterable[Checkpoint], members: int) -> None:
+    """Check that generators have members to give, and that enough are asked for.
+
+    Parameters
+    ----------
+    trainings : iterable of Checkpoint
+    members : int
+
+    Raises
+    ------
+    CoganError
+        If not.
+    """
+    fields = [trained.settings.noise for trained in trainings]
+    if not fields or not all(fields) or members < 2:
         raise CoganError(
             "Mean and spread need at least two members and a checkpoint trained with noise "
             "(chapter 06 makes one); other checkpoints give one answer to one sky."
         )
-    first, sums = None, {}
-    turns = [(trainings[i % len(trainings)], seed + i) for i in range(members)]
-    for one in skies(sky, turns, **options):
+
+
+def summarise(
+    members: Iterable[Sky], each: Callable[[Sky], object] | None = None, **facts: str
+) -> Sky:
+    """Keep the first of many skies, with the mean and standard deviation of all.
+
+    Parameters
+    ----------
+    members : iterable of Sky
+        At least two (`check_members`), of which one at a time is held.
+    each : callable, optional
+        Called with every one, in order.
+    **facts : str
+        Further entries of the meta, which else is that of the first.
+
+    Returns
+    -------
+    Sky
+        As for `synthesise_members`.
+
+    Raises
+    ------
+    CoganError
+        If there are fewer than two.
+    """
+    first, sums, n = None, {}, 0
+    for n, one in enumerate(members, start=1):  # noqa: B007 - their number is needed
         first = first or one
         if each is not None:
             each(one)
@@ -113,19 +160,17 @@ def synthesise_members(
             shift = one.maps[name].astype(np.float64) - first.maps[name]
             new = np.stack([shift, shift**2, asinh_scale(one.maps[name])])
             sums[name] = sums.get(name, 0.0) + new
+    if n < 2:
+        raise CoganError(f"Mean and spread need at least two members; there is {n or 'none'}.")
     maps, units = dict(first.maps), dict(first.units)
     for name, (total, squares, asinh) in sums.items():
-        spread = np.sqrt(np.maximum(squares - total**2 / members, 0) / (members - 1))
+        spread = np.sqrt(np.maximum(squares - total**2 / n, 0) / (n - 1))
         columns = {
-            f"{name}_MEAN": first.maps[name] + total / members,
+            f"{name}_MEAN": first.maps[name] + total / n,
             f"{name}_STD": spread,
-            f"{name}_MID": CO_SOFTENING * np.sinh(asinh / members),
+            f"{name}_MID": CO_SOFTENING * np.sinh(asinh / n),
         }
         maps |= columns
         units |= dict.fromkeys(columns, "K km/s")
     maps = {name: values.astype(np.float32) for name, values in maps.items()}
-    others = {
-        f"weights{i}": trained.content["weights_sha256"]["generator_ab"]
-        for i, trained in enumerate(trainings[1:], start=2)
-    }
-    return Sky(maps, units, first.fwhm_arcmin, {**first.meta, **others, "members": members})
+    return Sky(maps, units, first.fwhm_arcmin, {**first.meta, **facts, "members": n})

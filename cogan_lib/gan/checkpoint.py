@@ -247,6 +247,28 @@ def check_matches(checkpoint: Checkpoint, meta: dict) -> None:
             )
 
 
+def check_alike(one: Checkpoint, other: Checkpoint) -> None:
+    """Check that two generators take and give the same tiles.
+
+    Parameters
+    ----------
+    one, other : Checkpoint
+
+    Raises
+    ------
+    CoganError
+        If not.
+    """
+    facts = ("input_columns", "target_columns", "units", "geometry", "fwhm_arcmin")
+    same = all(one.meta[fact] == other.meta[fact] for fact in facts)
+    kinds = [{s["kind"] == "minmax" for s in x.meta["scalings"].values()} for x in (one, other)]
+    if not same or kinds[0] != kinds[1] or one.settings.noise != other.settings.noise:
+        raise CoganError(
+            "These checkpoints are of different tiles, columns or noise; take trainings that are "
+            "equal but for their seed."
+        )
+
+
 def _words(geometry: dict) -> str:
     return "{npix} x {npix} pixels of {pixel_arcmin:g} arcmin ({projection})".format(**geometry)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
+
 import numpy as np
 
 from ..base.files import CoganError
-from ..tiles.bounds import scale_inputs, to_physical
+from ..tiles.bounds import count_cut_off, scale_inputs, to_physical
 from ..tiles.scaling import PatchMinMax, scaling_from_dict
 from .checkpoint import Checkpoint
 from .networks import translate
+
+log = logging.getLogger(__name__)
 
 
 def generate(
@@ -82,3 +87,41 @@ def generate(
         real = None if targets is None else targets[:, channel]
         generated[:, channel] = to_physical(generated[:, channel], scaling, real, least)
     return generated
+
+
+def cut_off(
+    checkpoint: Checkpoint,
+    known: Mapping[str, np.ndarray],
+    joined: Mapping[str, np.ndarray],
+    where: np.ndarray | None = None,
+) -> dict[str, int]:
+    """Count where a generator's inputs and its answer were cut off, and say so in the log.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    known : mapping of str to ndarray, shape (n,)
+        Maps, its input columns among them, in their units.
+    joined : mapping of str to ndarray, shape (n,)
+        The maps of its answer in K km/s, not yet filtered to their beam.
+    where : ndarray of bool, shape (n,), optional
+        Pixels that count; by default all.
+
+    Returns
+    -------
+    dict
+        As of `bounds.count_cut_off`.
+    """
+    chosen = slice(None) if where is None else where
+    scalings = {name: scaling_from_dict(s) for name, s in checkpoint.scalings.items()}
+    inputs = {name: known[name][chosen] for name in checkpoint.meta["input_columns"]}
+    outputs = {name: values[chosen] for name, values in joined.items()}
+    counts = count_cut_off(inputs, outputs, scalings)
+    if any(counts.values()):
+        log.info(
+            "of %d pixels %d had dust or HI cut off at the lower bound, %d at the upper, before "
+            "the generator saw them; at %d its CO was cut off",
+            next(iter(outputs.values())).size,
+            *counts.values(),
+        )
+    return counts

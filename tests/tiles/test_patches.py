@@ -16,6 +16,7 @@ from cogan_lib.tiles.geometry import Geometry, tile_centres, tile_lonlat, tile_v
 from cogan_lib.tiles.patches import Patches, rotate
 from cogan_lib.tiles.scaling import PatchMinMax, Scaling, scaling_from_dict
 from cogan_lib.tiles.split import (
+    FOLDS,
     TEST,
     TEST_BLOCKS,
     TRAIN,
@@ -291,3 +292,26 @@ def test_files_of_before_have_neither_context_nor_angles(patches, tmp_path):
     }
     back = Patches.load(tmp_path / "patches.npz")
     assert back.context == 0 and back.angles is None
+
+
+@pytest.mark.parametrize("poses", [0, 40])
+def test_a_fold_has_its_own_test_tiles_and_none_for_validation(poses, toy_sky, patches, tmp_path):
+    usual = make_patches(toy_sky, GEOMETRY, 16, sky_sha256="abc", fold=0)
+    assert usual.meta.keys() == patches.meta.keys() and usual.checksum() == patches.checksum()
+    assert usual.meta["selection"] == patches.meta["selection"]
+    third = make_patches(toy_sky, GEOMETRY, 16, fold=3, poses=poses, seed=2)
+    assert set(third.split) == {TRAIN, TEST}
+    blocks = FOLDS[2]
+    lon, lat = tile_lonlat(GEOMETRY, third.lonlat, third.angles)
+    far = np.min([distance_to_block(lon, lat, b).min(axis=(1, 2)) for b in blocks], axis=0)
+    assert (far[third.split == TRAIN] >= GEOMETRY.side_deg).all()
+    inside = np.logical_or.reduce([distance_to_block(lon, lat, b) == 0 for b in blocks])
+    assert inside[third.split == TEST].all() and (third.split == TEST).sum() >= 4
+    back = Patches.load(third.save(tmp_path / "third.npz"))
+    assert back.meta["selection"]["fold"] == 3 and back.checksum() == third.checksum()
+    for asked in (back.select, back.scaled):
+        with pytest.raises(CoganError, match="fold 3, which has none for validation"):
+            asked("validation")
+        assert len(asked("test")[0] if asked == back.scaled else asked("test").inputs) >= 4
+    with pytest.raises(CoganError, match="no fold 7"):
+        make_patches(toy_sky, GEOMETRY, 16, fold=7)

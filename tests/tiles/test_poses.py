@@ -7,7 +7,13 @@ import pytest
 from cogan_lib.base.files import CoganError
 from cogan_lib.tiles.geometry import Geometry, tile_lonlat
 from cogan_lib.tiles.poses import HIGHEST_DEG, draw_poses
-from cogan_lib.tiles.split import TEST_BLOCKS, VALIDATION_BLOCKS, distance_to_block
+from cogan_lib.tiles.split import (
+    FOLDS,
+    TEST_BLOCKS,
+    VALIDATION_BLOCKS,
+    blocks_of_fold,
+    distance_to_block,
+)
 
 GEOMETRY, CONTEXT, NSIDE = Geometry(16, 30.0), 4, 32
 LON, LAT = hp.pix2ang(NSIDE, np.arange(12 * NSIDE**2), lonlat=True)
@@ -30,6 +36,18 @@ def test_no_pixel_of_a_tile_or_its_context_is_near_held_out_longitudes(poses):
         assert distance_to_block(lon, lat, block).min() >= GEOMETRY.side_deg
         # and by the plainest rule there is
         assert not (((lon >= block[0]) & (lon <= block[1])).any())
+
+
+@pytest.mark.parametrize("fold", [2, 6])
+def test_a_fold_holds_out_its_own_longitudes_and_no_others(fold):
+    test, validation = blocks_of_fold(fold)
+    options = {"context": CONTEXT, "faint_share": 1.0, "test": test, "validation": validation}
+    lon, lat = tile_lonlat(
+        GEOMETRY.grown(CONTEXT), *draw_poses(1, 300, GEOMETRY, STRONG, **options)
+    )
+    for i, blocks in enumerate(FOLDS, start=1):
+        nearest = min(distance_to_block(lon, lat, block).min() for block in blocks)
+        assert nearest >= GEOMETRY.side_deg if i == fold else nearest == 0
 
 
 def test_the_share_that_may_be_faint_is_and_the_others_are_strong(poses):
