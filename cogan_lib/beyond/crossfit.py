@@ -168,6 +168,7 @@ def _joined(
     counts: list[Counter] = [Counter() for _ in members]
     metas: list[dict] = [{} for _ in members]
     largest = weights.argmax(axis=0)
+    positive = not folds[0].settings.flow_steps  # a flow's maps have noise, as the survey's
     for fold, (trained, weight) in enumerate(zip(folds, weights, strict=True)):
         turns = [(trained, seed) for seed in members]
         for i, part in enumerate(skies(sky, turns, where=weight > 0, **options)):
@@ -181,7 +182,7 @@ def _joined(
     }
     for meta, count, columns in zip(metas, counts, sums, strict=True):
         maps = {
-            name: limit_to_beam(values, sky.fwhm_arcmin).astype(np.float32)
+            name: limit_to_beam(values, sky.fwhm_arcmin, positive=positive).astype(np.float32)
             for name, values in zip(names, columns, strict=True)
         }
         meta = {**meta, **count, **sums_of_weights, "crossfit": len(folds)}
@@ -239,8 +240,13 @@ def _in_order(trainings: Mapping[int, Checkpoint]) -> list[Checkpoint]:
             f"{found}" + (f"; {wanted} missing." if missing else ".")
         )
     folds = [trainings[fold] for fold in numbers]
-    for trained in folds:
+    for fold, trained in zip(numbers, folds, strict=True):
         check_alike(folds[0], trained)
+        if trained.content.get("fold", fold) != fold:
+            raise CoganError(
+                f"The checkpoint that is given for fold {fold} was trained for fold "
+                f"{trained.content['fold']}: it has seen what it is to answer for."
+            )
         if any(scaling["kind"] == "minmax" for scaling in trained.scalings.values()):
             raise CoganError(
                 "A checkpoint that scales every patch by its own extremes (minmax) takes its "

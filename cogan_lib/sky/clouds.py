@@ -37,7 +37,8 @@ class Clouds:
     x_co : ndarray, shape (n,)
         N(H2) / W(CO 1-0) [cm-2 / (K km/s)].
     heating : ndarray, shape (n,)
-        Dust emissivity, in units of that of the solar neighbourhood.
+        Radiation field around the cloud, in units of that of the solar neighbourhood: the dust's
+        radiance per hydrogen atom. It scatters log-normally, as clouds with young stars are warm.
     """
 
     lon_deg: np.ndarray

@@ -3,47 +3,49 @@
 The Galaxy is cut into shells of distance. Each shell holds its clouds and its part of the smooth
 layers (`clouds`, `galaxy`), torn into filaments by a log-normal turbulence of fixed outer scale
 in parsec: near gas looks large, far gas fine. Dust follows all gas, N_H = N_HI + 2 X_CO W_CO + gas
-without CO, times an emissivity that varies; so dust minus HI holds the CO, but not it alone.
+without CO, and is warm where starlight is strong (`dust`); so dust minus HI holds the CO, but not
+it alone, and a second band of dust tells more.
 
-Everything is computed on a grid that suits the beam, not the output: one seed and one beam give one
-sky, whatever its NSIDE.
+Everything is computed on a grid that suits the beam, not the output (`turbulence`): one seed and
+one beam give one sky, whatever its NSIDE.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
-import ducc0
 import healpy as hp
 import numpy as np
 from scipy.ndimage import map_coordinates
 
 from ..base.files import CoganError
 from ..base.units import FWHM_PER_SIGMA
+from . import dust
 from .clouds import disc_clouds, local_clouds, paint
 from .galaxy import R_SUN_KPC, gas_columns, line_ratio
-from .harmonics import alm2map, gaussian_alm, map2alm
+from .harmonics import alm2map, map2alm
 from .lines import X_CO
 from .maps import check_beam, check_nside
 from .skyfile import Sky
+from .turbulence import OUTER_SCALE_KPC, Grid, density, fill, summed, turbulent_spectrum
 
 log = logging.getLogger(__name__)
 
 SHELL_EDGES_KPC = np.geomspace(0.06, 25.0, 11)
-OUTER_SCALE_KPC = 0.5  # largest eddies
 CELL_KPC = 0.06  # independent cells along a line of sight
-SLOPE = 2.6  # angular power spectrum of the log-density, below the outer scale
-SLOPE_FLOW = 4.0  # and of the flow that bends it
 CONTRAST, CONTRAST_DARK, CONTRAST_HI = 2.0, 0.8, 0.7  # sd of ln density in one cell
 OPAQUE = 8.0  # times the mean, where 12CO saturates
 DARK_FRACTION = 0.8  # H2 without CO, per H2 with CO
 HALO_FRACTION = 0.15  # atoms around a cloud, per hydrogen atom inside
-EMISSIVITY = 4.5e-21  # dust at 857 GHz [MJy/sr per H atom cm-2], near the Sun
 SATURATION_HI = 2.5e22  # column at which 21 cm becomes opaque [cm-2]
-SCATTER_DUST = 0.30  # sd of ln emissivity, on scales below 12 degrees
 NOISE = {"W_CO10": 0.13, "W_CO21": 0.063}  # [K km/s] at 20 arcmin, in the mean over the sky
-UNITS = {"DUST": "MJy/sr", "N_HI": "cm-2", "W_CO10": "K km/s", "W_CO21": "K km/s"}
+UNITS = {
+    "DUST": "MJy/sr",
+    "N_HI": "cm-2",
+    "DUST_353": "MJy/sr",
+    "W_CO10": "K km/s",
+    "W_CO21": "K km/s",
+}
 FINEST_BEAM_ARCMIN, WIDEST_BEAM_ARCMIN, LARGEST_NSIDE = 5.0, 600.0, 2048
 
 
@@ -64,8 +66,10 @@ def make_sky(nside: int = 256, fwhm_arcmin: float = 20.0, seed: int = 1) -> Sky:
     Returns
     -------
     Sky
-        Columns DUST [MJy/sr, 857 GHz], N_HI [cm-2], and W_CO10, W_CO21 [K km/s] with noise and with
-        their standard errors W_CO10_ERR, W_CO21_ERR; the physical parameters in `meta`.
+        Columns DUST (the radiance, as the brightness at 857 GHz that dust of the local temperature
+        would have) and DUST_353 (the brightness at 353 GHz), both in MJy/sr and with little noise;
+        N_HI [cm-2]; and W_CO10, W_CO21 [K km/s] with noise and with their standard errors
+        W_CO10_ERR, W_CO21_ERR. The physical parameters are in `meta`.
 
     Raises
     ------
@@ -76,13 +80,12 @@ def make_sky(nside: int = 256, fwhm_arcmin: float = 20.0, seed: int = 1) -> Sky:
     --------
     >>> sky = make_sky(nside=8, fwhm_arcmin=600.0, seed=1)
     >>> sky.inputs, sky.targets, sky.units["W_CO10"]
-    (['DUST', 'N_HI'], ['W_CO10', 'W_CO21'], 'K km/s')
+    (['DUST', 'N_HI', 'DUST_353'], ['W_CO10', 'W_CO21'], 'K km/s')
     """
     nside, fwhm_arcmin, seed = _check(nside, fwhm_arcmin, seed)
-    grid = _Grid.for_beam(fwhm_arcmin, seed)
+    grid = Grid.for_beam(fwhm_arcmin, seed)
     log.info("synthetic sky: NSIDE %d by way of NSIDE %d", nside, grid.nside)
     gas = _gas(grid)
-    gas["DUST"] *= np.exp(SCATTER_DUST * grid.field(20, _turbulent_spectrum(grid.lmax, 15, 2.6)))
     gas["N_HI"] = -SATURATION_HI * np.expm1(-gas["N_HI"] / SATURATION_HI)
 
     lmax = min(grid.lmax, 3 * nside - 1)
@@ -92,19 +95,23 @@ def make_sky(nside: int = 256, fwhm_arcmin: float = 20.0, seed: int = 1) -> Sky:
         alm = map2alm(gas.pop(name), lmax, iterations=1)
         maps[name] = alm2map(hp.almxfl(alm, beam, inplace=True), nside)
     units = dict(UNITS)
-    for number, (name, level) in enumerate(NOISE.items()):
-        error = level * 20 / fwhm_arcmin * _scan_pattern(nside)
-        power = beam**2 / np.sum((2 * np.arange(lmax + 1) + 1) / (4 * np.pi) * beam**2)
-        maps[name] += error * alm2map(grid.alm((30, number), power), nside)
-        maps[f"{name}_ERR"] = error
+    power = beam**2 / np.sum((2 * np.arange(lmax + 1) + 1) / (4 * np.pi) * beam**2)
+    scan = _scan_pattern(nside) * 20 / fwhm_arcmin
+    for key, levels in ((30, NOISE), (31, dust.NOISE)):
+        for number, (name, level) in enumerate(levels.items()):
+            maps[name] += level * scan * alm2map(grid.alm((key, number), power), nside)
+    for name, level in NOISE.items():
+        maps[f"{name}_ERR"] = level * scan
         units[f"{name}_ERR"] = UNITS[name]
     meta = {
         "origin": "synthetic",
         "seed": seed,
         "x_co": X_CO,
         "r_sun": R_SUN_KPC,
-        "dust_ghz": 857,
-        "emissiv": EMISSIVITY,
+        "dust_ghz": dust.GHZ,
+        "emissiv": dust.EMISSIVITY,
+        "t_dust": dust.T_LOCAL_K,
+        "beta": dust.BETA,
         "co_dark": DARK_FRACTION,
         "r21_sun": float(line_ratio(R_SUN_KPC)),
         "fwhmeff": effective_fwhm(nside, fwhm_arcmin),  # [arcmin]
@@ -231,64 +238,7 @@ def sky_statistics(sky: Sky, target: str = "W_CO21") -> dict:
     }
 
 
-@dataclass(frozen=True)
-class _Grid:
-    """The internal grid: fine enough for the beam (2.8 pixels per FWHM), and its random fields."""
-
-    nside: int
-    lmax: int
-    seed: int
-
-    @classmethod
-    def for_beam(cls, fwhm_arcmin: float, seed: int) -> _Grid:
-        nside = 64
-        while hp.nside2resol(nside, arcmin=True) > fwhm_arcmin / 2.8:
-            nside *= 2
-        sigma = np.radians(fwhm_arcmin / 60) / FWHM_PER_SIGMA
-        return cls(nside, min(int(3.0 / sigma), 3 * nside - 1), seed)
-
-    def rng(self, *key: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, *key])
-
-    def alm(self, key: tuple[int, ...], spectrum: np.ndarray) -> np.ndarray:
-        return gaussian_alm(self.rng(*key), spectrum)
-
-    def field(self, key: int, spectrum: np.ndarray) -> np.ndarray:
-        return alm2map(self.alm((key,), spectrum), self.nside)
-
-    def turbulence(self, shell: int, distance_kpc: float) -> tuple[np.ndarray, ...]:
-        """Unit-variance log-density of dense, of dark and of atomic gas in one shell.
-
-        Dense gas: a Gaussian field plus ridges along the zero lines of another one (sheets and
-        filaments between colliding flows), all bent by a large-scale flow. Dark gas has no ridges;
-        atomic gas shares 75 % of the dense gas's field.
-        """
-        ell_outer = max(np.pi * distance_kpc / OUTER_SCALE_KPC, 3.0)
-        spectrum = _turbulent_spectrum(self.lmax, ell_outer, SLOPE)
-        flow = _turbulent_spectrum(self.lmax, ell_outer, SLOPE_FLOW)
-        theta, phi = hp.pix2ang(self.nside, np.arange(hp.nside2npix(self.nside)))
-        where = np.stack([theta, phi], axis=-1)
-        alm = np.stack([self.alm((key, shell), flow) for key in (13, 14)])
-        south, east = 0.07 * np.pi / ell_outer * self._evaluate(alm, where)
-        x = np.sin(theta) + south * np.cos(theta)
-        where[:, 0] = np.arctan2(np.hypot(x, east), np.cos(theta) - south * np.sin(theta))
-        phi += np.arctan2(east, x)
-        where[:, 1] = np.minimum(phi % (2 * np.pi), np.nextafter(2 * np.pi, 0))
-        plain, folded, other = (
-            _standard(self._evaluate(self.alm((key, shell), spectrum)[None], where)[0])
-            for key in (10, 11, 15)
-        )
-        ridges = _standard(-np.log(np.hypot(folded, 0.15)))
-        dense = 0.66 * plain + 0.75 * ridges
-        return dense, plain, 0.75 * dense + 0.66 * other
-
-    def _evaluate(self, alm: np.ndarray, where: np.ndarray) -> np.ndarray:
-        return ducc0.sht.synthesis_general(
-            alm=alm, loc=where, lmax=self.lmax, spin=len(alm) - 1, epsilon=1e-5, nthreads=1
-        )
-
-
-def _gas(grid: _Grid) -> dict[str, np.ndarray]:
+def _gas(grid: Grid) -> dict[str, np.ndarray]:
     """Dust, atoms and CO before beam and noise, summed over the shells, on the internal grid."""
     clouds = disc_clouds(grid.rng(1)).join(local_clouds(grid.rng(2)))
     shell_of = np.searchsorted(SHELL_EDGES_KPC, clouds.distance_kpc) - 1
@@ -296,19 +246,22 @@ def _gas(grid: _Grid) -> dict[str, np.ndarray]:
     lat_deg = 90 * np.sinh(4 * np.linspace(-1, 1, 241)) / np.sinh(4)  # finest at the plane
     lon, lat = hp.pix2ang(grid.nside, np.arange(hp.nside2npix(grid.nside)), lonlat=True)
     at = np.stack([np.interp(lat, lat_deg, np.arange(241)), lon / 1.5])
+    below_12_deg = turbulent_spectrum(grid.lmax, 15, 2.6)
+    starlight = np.exp(dust.SCATTER_FIELD * grid.field(20, below_12_deg))
+    opacity = np.exp(dust.SCATTER_OPACITY * grid.field(21, below_12_deg))
     total = {name: np.zeros(lon.size) for name in UNITS}
     for shell, (near, far) in enumerate(zip(SHELL_EDGES_KPC, SHELL_EDGES_KPC[1:], strict=False)):
         dense, plain, atomic = grid.turbulence(shell, np.sqrt(near * far))
         columns = gas_columns(near, far, lon_deg[None, :], lat_deg[:, None])
-        hi, h2, heating, ratio = (map_coordinates(column, at, order=1) for column in columns)
+        hi, h2, field, ratio = (map_coordinates(column, at, order=1) for column in columns)
+        field *= starlight
         cells = 1 + (far - near) / CELL_KPC
-        hi *= _density(atomic, _summed(CONTRAST_HI, cells))
-        contrast = _summed(CONTRAST, cells)
-        inside = _density(dense, contrast, OPAQUE)
-        denser = _density(dense, 1.05 * contrast, OPAQUE)  # CO 2-1: dense gas is excited best
+        hi *= density(atomic, summed(CONTRAST_HI, cells))
+        contrast = summed(CONTRAST, cells)
+        inside = density(dense, contrast, OPAQUE)
+        denser = density(dense, 1.05 * contrast, OPAQUE)  # CO 2-1: dense gas is excited best
         layer = h2 / X_CO
-        dark = DARK_FRACTION * h2 * _density(plain, _summed(CONTRAST_DARK, cells))
-        total["DUST"] += EMISSIVITY * heating * (hi + 2 * X_CO * layer * inside + 2 * dark)
+        dark = DARK_FRACTION * h2 * density(plain, summed(CONTRAST_DARK, cells))
 
         some = clouds.select(shell_of == shell)
         h2 = some.flux * some.x_co
@@ -316,46 +269,23 @@ def _gas(grid: _Grid) -> dict[str, np.ndarray]:
             [some.flux, some.flux * line_ratio(some.radius_kpc), h2, h2 * some.heating]
         )
         co10, co21, h2, heated = paint(some, painted, grid.nside, grid.rng(12, shell))
-        total["W_CO10"] += _fill(co10, inside) + layer * inside
-        total["W_CO21"] += _fill(co21, denser) + 0.9 * ratio * layer * denser
-        halo = 2 * HALO_FRACTION * _fill(h2, _density(atomic, CONTRAST_HI))
+        total["W_CO10"] += fill(co10, inside) + layer * inside
+        total["W_CO21"] += fill(co21, denser) + 0.9 * ratio * layer * denser
+        halo = 2 * HALO_FRACTION * fill(h2, density(atomic, CONTRAST_HI))
         total["N_HI"] += hi + halo
-        veil = 2 * DARK_FRACTION * _fill(heated, _density(plain, CONTRAST_DARK))
-        total["DUST"] += EMISSIVITY * (heating * halo + 2 * _fill(heated, inside) + veil)
+
+        # a pixel's clouds of one shell have one temperature; their envelopes are not shaded
+        lit = starlight * np.divide(heated, h2, out=np.ones_like(h2), where=h2 > 0)
+        veil = 2 * DARK_FRACTION * fill(h2, density(plain, CONTRAST_DARK))
+        core = 2 * fill(h2, inside)
+        complexes = 1 + (far - near) / OUTER_SCALE_KPC  # that share this column of clouds
+        dust.shine(total, hi + halo + 2 * dark, field, opacity)
+        shaded = field * dust.shielding(dust.AV_TRANSLUCENT * inside)
+        dust.shine(total, 2 * X_CO * layer * inside, shaded, opacity)
+        dust.shine(total, veil, lit, opacity)
+        shaded = lit * dust.shielding(core / complexes / dust.HYDROGEN_PER_AV)
+        dust.shine(total, core, shaded, opacity)
     return total
-
-
-def _density(field: np.ndarray, contrast: float, opaque: float | None = None) -> np.ndarray:
-    """Log-normal density of mean one; above `opaque` times the mean it saturates."""
-    density = np.exp(contrast * field)
-    density /= density.mean()
-    if opaque is not None:
-        density /= 1 + density / opaque
-        density /= density.mean()
-    return density
-
-
-def _fill(envelopes: np.ndarray, density: np.ndarray) -> np.ndarray:
-    """Painted envelopes with the density as their inner structure; the sum is conserved."""
-    filled = envelopes * density
-    return filled * (envelopes.sum() / max(filled.sum(), 1e-300))
-
-
-def _summed(contrast: float, cells: float) -> float:
-    """Contrast of the sum of several independent log-normal cells."""
-    return float(np.sqrt(np.log1p(np.expm1(contrast**2) / cells)))
-
-
-def _standard(field: np.ndarray) -> np.ndarray:
-    return (field - field.mean()) / field.std()
-
-
-def _turbulent_spectrum(lmax: int, ell_outer: float, slope: float) -> np.ndarray:
-    """Power law below an outer scale, of unit variance on a sphere without resolution limit."""
-    ell = np.arange(1, 50_001.0)
-    power = (1 + (ell / ell_outer) ** 2) ** (-slope / 2)
-    power *= 4 * np.pi / np.sum((2 * ell + 1) * power)
-    return np.concatenate([[0.0], power[:lmax]])
 
 
 def _scan_pattern(nside: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 R_SUN_KPC = 8.3
 Z_SUN_KPC = 0.020
 R_BAR_KPC = 3.0
-R_HEATING_KPC = 7.0  # dust emissivity per hydrogen atom falls with exp(-R / R_HEATING_KPC)
+R_HEATING_KPC = 7.0  # the radiation field falls with exp(-R / R_HEATING_KPC)
 CM_PER_KPC = 3.0857e21
 
 _PITCH, _ARM_PHASE = np.tan(np.radians(-12.0)), np.radians(25.0)
@@ -38,7 +38,7 @@ def gas_columns(
     hi, h2 : ndarray
         N(HI) and N(H2) [cm-2].
     heating, ratio : ndarray
-        Dust emissivity in solar units (mean over the atoms), W(CO 2-1) / W(CO 1-0) (mean over H2).
+        Radiation field in solar units (mean over the atoms), W(CO 2-1) / W(CO 1-0) (mean over H2).
     """
     lon, lat = np.radians(lon_deg), np.radians(lat_deg)
     edges = np.linspace(near_kpc, far_kpc, 9)
@@ -69,9 +69,9 @@ def gas_columns(
 
 
 def dust_heating(radius_kpc: np.ndarray) -> np.ndarray:
-    """Compute the dust emission per hydrogen atom, in units of that at the Sun.
+    """Compute the radiation field that heats dust, in units of that at the Sun.
 
-    More starlight and more metals inside: exp(-(R - R_sun) / 7 kpc).
+    More starlight inside: exp(-(R - R_sun) / 7 kpc). It is the dust's radiance per hydrogen atom.
 
     Parameters
     ----------

@@ -84,8 +84,9 @@ def test_the_recipe_of_sky_and_tiles_is_that_of_the_weights(sky64):
     scalings = make_patches(sky64, Geometry(16, 30.0), 16).meta["scalings"]
     found = {name: (x["softening"], x["mean"], x["std"]) for name, x in scalings.items()}
     assert found == {
-        "DUST": pytest.approx((0.409651, 1.089928, 0.484173), rel=1e-4),
+        "DUST": pytest.approx((0.410050, 1.065536, 0.468964), rel=1e-4),
         "N_HI": pytest.approx((1.110793e20, 21.224690, 0.338810), rel=1e-4),
+        "DUST_353": pytest.approx((0.038645, 0.007981, 0.453237), rel=1e-4),
         "W_CO10": pytest.approx((0.3, 1.795926, 1.427660), rel=1e-4),
         "W_CO21": pytest.approx((0.3, 1.421403, 1.295808), rel=1e-4),
     }

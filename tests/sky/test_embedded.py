@@ -12,7 +12,7 @@ from cogan_lib.sky.galaxy import gas_columns
 from cogan_lib.sky.maps import to_grid
 from cogan_lib.sky.skyfile import Sky, read_sky, write_sky
 
-COLUMNS = ["DUST", "N_HI", "W_CO10", "W_CO21", "W_CO10_ERR", "W_CO21_ERR"]
+COLUMNS = ["DUST", "N_HI", "DUST_353", "W_CO10", "W_CO21", "W_CO10_ERR", "W_CO21_ERR"]
 
 
 @pytest.fixture
