@@ -1,7 +1,8 @@
-"""Train the generators of a cross-fit: six flows, each of which has not seen its own longitudes.
+"""A cross-fit: six flows, each of which has not seen its own longitudes, and the sky they make.
 
     python ci/crossfit.py train SKY OUT                      # six trainings, one after the other
     python ci/crossfit.py train SKY OUT --folds 3 --inputs DUST N_HI --device cuda --seconds 100
+    python ci/crossfit.py sky SKY OUT --members 24           # OUT/co_members.fits and members.npy
 
 A fold's checkpoint is ``OUT/fold-K``. The budget is one of steps; --seconds asks for as many as
 this machine takes in that time, measured on the first ones; the checkpoint tells their number.
@@ -16,12 +17,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import beside  # noqa: F401 - this checkout's library, not an installed one
+import numpy as np
 
-from cogan_lib.base.files import CoganError, sha256
+from cogan_lib.base.files import CoganError, atomic_path, sha256
 from cogan_lib.base.threads import default_threads
+from cogan_lib.beyond.crossfit import out_of_fold_members
 from cogan_lib.beyond.member_training import flow_network, member_patches
+from cogan_lib.gan.checkpoint import load_checkpoint
 from cogan_lib.gan.flow_training import FlowPlan, train_flow
-from cogan_lib.sky.skyfile import Sky, read_sky
+from cogan_lib.sky.skyfile import Sky, read_sky, write_sky
 from cogan_lib.tiles.geometry import Geometry
 from cogan_lib.tiles.patches import Patches
 from cogan_lib.tiles.split import FOLDS
@@ -45,7 +49,16 @@ def main(arguments: list[str] | None = None) -> int:
     training.add_argument("--batch", type=int, default=8, help="tiles per step")
     training.add_argument("--seed", type=int, default=1)
     training.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    making = actions.add_parser("sky", help="make members of the out-of-fold sky")
+    making.add_argument("sky", type=Path, help="sky file")
+    making.add_argument("out", type=Path, help="folder with fold-1 ... fold-6")
+    making.add_argument("--inputs", nargs="+", help="as for train")
+    making.add_argument("--members", type=int, default=24)
+    making.add_argument("--seed", type=int, default=1, help="of the first member's noise")
     options = parser.parse_args(arguments)
+    if options.action == "sky":
+        make_sky(options)
+        return 0
     sky = with_inputs(read_sky(options.sky), options.inputs)
     for fold in options.folds:
         patches = fold_patches(sky, fold, options.seed, sky_sha256=sha256(options.sky))
@@ -87,6 +100,25 @@ def train_fold(
     made = train_flow(patches, network, plan, folder, fold=fold)
     print(f"{made}: {plan.steps} steps in {time.monotonic() - start:.0f} s", flush=True)
     return made
+
+
+def make_sky(options: argparse.Namespace) -> None:
+    """Write the members' maps as they come, and at last their mean and spread."""
+    sky = with_inputs(read_sky(options.sky), options.inputs)
+    folders = {fold: options.out / f"fold-{fold}" for fold in range(1, len(FOLDS) + 1)}
+    trainings = {fold: load_checkpoint(folder) for fold, folder in folders.items()}
+    maps = []
+
+    def keep(member: Sky) -> None:
+        maps.append(np.stack([member.maps[name] for name in sky.targets]))
+        with atomic_path(options.out / "members.npy") as path, open(path, "wb") as stream:
+            np.save(stream, np.stack(maps))
+        print(f"member {len(maps)} at {time.monotonic() - start:.0f} s", flush=True)
+
+    start = time.monotonic()
+    facts = {"nthreads": default_threads(), "skysha": sha256(options.sky)}
+    co = out_of_fold_members(sky, trainings, options.members, options.seed, keep, **facts)
+    write_sky(options.out / "co_members.fits", co)
 
 
 if __name__ == "__main__":
