@@ -116,7 +116,8 @@ def make_sky(options: argparse.Namespace) -> None:
         print(f"member {len(maps)} at {time.monotonic() - start:.0f} s", flush=True)
 
     start = time.monotonic()
-    facts = {"nthreads": default_threads(), "skysha": sha256(options.sky)}
+    # one tile at a time: more of them leave the cache of a CPU
+    facts = {"nthreads": default_threads(), "skysha": sha256(options.sky), "batch_size": 1}
     co = out_of_fold_members(sky, trainings, options.members, options.seed, keep, **facts)
     write_sky(options.out / "co_members.fits", co)
 

@@ -13,7 +13,7 @@ import hashlib
 import json
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -35,6 +35,7 @@ from .sky.harmonics import Interpolant, beam_lmax
 from .sky.skyfile import Sky
 from .tiles.geometry import Geometry
 from .tiles.part import Part
+from .tiles.split import fold_of
 from .tiles.tiling import Joiner, cut_maps, map_to_alm
 
 #: A long synthesis writes down what it has at most this often.
@@ -42,23 +43,18 @@ PART_SECONDS = 60.0
 #: Members made in one go over the sky, up to NSIDE 1024; fewer above, so that the noise that is
 #: ready for points anywhere takes 3 GB at most (0.3 GB per member at NSIDE 1024).
 TOGETHER = 8
-#: Spacing of the tiles, in sides of a training tile, for a generator trained with context.
-SPACING_WITH_CONTEXT = 2.0
 
 
 def synthesis_grid(
-    geometry: Geometry,
-    nside: int,
-    nthreads: int = 1,
-    context: int = 0,
-    where: np.ndarray | None = None,
+    geometry: Geometry, nside: int, nthreads: int = 1, context: int = 0
 ) -> tuple[int, Joiner]:
     """Choose the centres and the enlarged tiles with which a sky is generated.
 
     The grid of centres whose spacing is nearest to half a training tile, and the smallest tile
     that holds a centre's cell with its hand-over zone and a quarter of a training tile of context
     around it. A generator that was trained with context does not mind how large a tile is beside
-    it: then the spacing is two training tiles, for a third of the work.
+    it: then the spacing is the widest with which no tile gives anything to a place that is a
+    training tile's side from its centre, for two thirds of the work.
 
     Parameters
     ----------
@@ -70,8 +66,6 @@ def synthesis_grid(
         For the joiner.
     context : int
         That the generator was trained with.
-    where : ndarray of bool, optional
-        For the joiner.
 
     Returns
     -------
@@ -79,13 +73,16 @@ def synthesis_grid(
     joiner : Joiner
         Empty, with the enlarged geometry.
     """
-    spacing = SPACING_WITH_CONTEXT if context else 0.5
-    ideal = np.degrees(hp.nside2resol(1)) / (spacing * geometry.side_deg)
+    ideal = np.degrees(hp.nside2resol(1)) / (geometry.side_deg / 2)
     centre_nside = 2 ** max(0, round(math.log2(ideal)))
+    if context:
+        centre_nside = 1
+        while np.degrees(Joiner.reach(centre_nside)) >= geometry.side_deg:
+            centre_nside *= 2
     needed = 2 * np.degrees(Joiner.reach(centre_nside)) * 60 / geometry.pixel_arcmin
     around = max(0, math.ceil((needed - geometry.npix) / 2)) + (context or geometry.npix // 4)
     grown = geometry.grown(around + (-(geometry.npix + 2 * around) // 2) % 2)
-    return centre_nside, Joiner(grown, centre_nside, nside, nthreads, where)
+    return centre_nside, Joiner(grown, centre_nside, nside, nthreads)
 
 
 def synthesise(
@@ -175,7 +172,7 @@ def skies(
     progress: bool = True,
     part: Path | None = None,
     beam_limited: bool = True,
-    where: np.ndarray | None = None,
+    folds: Sequence[Checkpoint] = (),
     **inputs: str,
 ) -> Iterator[Sky]:
     """Generate each member's sky, in order: what `synthesise` gives, made together.
@@ -193,10 +190,9 @@ def skies(
         As for `synthesise`.
     part : path, optional
         As for `synthesise`; kept of up to `together` members.
-    where : ndarray of bool, shape (12 * nside**2,), optional
-        Pixels that are wanted, RING; by default all. Only the tiles that give something to them are
-        translated, and the other pixels are 0. A part of a sky is not filtered to its beam, nor is
-        counted what was cut off: whoever joins the parts does that, once.
+    folds : sequence of Checkpoint
+        Of a cross-fit, in order (`split.FOLDS`): each tile is translated by that one in whose
+        longitudes its centre lies, instead of the member's.
 
     Yields
     ------
@@ -210,7 +206,7 @@ def skies(
     first, _ = members[0]
     ours, fields = first.meta, first.settings.noise
     _check_sky(sky, ours)
-    for trained, _ in members:
+    for trained in [*(trained for trained, _ in members), *folds]:
         check_alike(first, trained)
     on_gpu = next(first.generator.parameters()).is_cuda
     if batch_size is None:
@@ -231,7 +227,7 @@ def skies(
     at_once = together(sky.nside)
     for start in range(0, len(members), at_once):
         group = members[start : start + at_once]
-        grid = Geometry(**ours["geometry"]), sky.nside, joining, ours.get("context", 0), where
+        grid = Geometry(**ours["geometry"]), sky.nside, joining, ours.get("context", 0)
         _, joiner = synthesis_grid(*grid)
         widths = np.array(fields) * joiner.geometry.pixel_arcmin
         noise = [
@@ -241,14 +237,14 @@ def skies(
         ]
         kept = None
         if part is not None and len(members) <= at_once:
-            kept = Part(part, _fingerprint(sky, group, batch_size, where))
-        generators = [trained for trained, _ in group]
+            kept = Part(part, _fingerprint(sky, group, folds, batch_size))
+        generators = [folds or [trained] for trained, _ in group]
         _translate_sky(generators, (known, real, noise), joiner, batch_size, progress, kept)
         columns = np.split(joiner.finish(), len(group))
         for (trained, seed), maps in zip(group, columns, strict=True):
             maps = dict(zip(ours["target_columns"], maps, strict=True))
-            counts = cut_off(trained, sky.maps, maps) if where is None else {}
-            if beam_limited and where is None:
+            counts = _cut_off(folds or [trained], sky, maps)
+            if beam_limited:
                 for name, values in maps.items():
                     filtered = limit_to_beam(values, sky.fwhm_arcmin, positive=positive)
                     maps[name] = filtered.astype(np.float32)
@@ -266,7 +262,7 @@ def skies(
 
 
 def _translate_sky(
-    generators: list[Checkpoint],
+    generators: list[Sequence[Checkpoint]],
     columns: tuple[list[Interpolant], ...],
     joiner: Joiner,
     batch_size: int,
@@ -276,6 +272,7 @@ def _translate_sky(
     """Cut every tile of the sky, translate it with each generator, and give it to the joiner.
 
     `columns` are the inputs, the targets for scalings that need them, and each generator's noise.
+    Each generator is one checkpoint, or one for each fold.
     """
     mine = share(len(joiner.centres))  # all of them, unless several processes are at work
     if mine != slice(0, len(joiner.centres)):
@@ -288,6 +285,10 @@ def _translate_sky(
         disable=not progress or mine.start > 0,
     )
 
+    owner = fold_of(joiner.centres[:, 0]) - 1
+    if len(generators[0]) == 1:
+        owner[:] = 0
+
     def cut(start: int) -> tuple[int, list]:
         centres = joiner.centres[start : min(start + batch_size, mine.stop)]
         return start, [
@@ -297,20 +298,47 @@ def _translate_sky(
     def to_co(start_and_tiles: tuple[int, list]) -> tuple[int, np.ndarray]:
         start, (known, real, noise) = start_and_tiles
         parts = [None] * len(generators) if noise is None else np.split(noise, len(generators), 1)
+        fold = owner[start : start + len(known)]
         generated = [
-            generate(trained, known, real, of_one)
-            for trained, of_one in zip(generators, parts, strict=True)
+            _by_fold(folds, fold, (known, real, of_one))
+            for folds, of_one in zip(generators, parts, strict=True)
         ]
         return start, np.concatenate(generated, axis=1)
 
     # on a GPU the host cuts the next tiles and joins the last ones while the card translates
-    on_gpu = next(generators[0].generator.parameters()).is_cuda
+    on_gpu = next(generators[0][0].generator.parameters()).is_cuda
     for start, tiles in _ahead(to_co, _ahead(cut, starts, on_gpu), on_gpu):
         joiner.add(start, tiles)
         if part and time.monotonic() - kept > PART_SECONDS:
             part.keep(start + len(tiles), joiner)
             kept = time.monotonic()
     add_up(*joiner.state().values())
+
+
+def _cut_off(folds: Sequence[Checkpoint], sky: Sky, maps: dict[str, np.ndarray]) -> dict:
+    """Count what was cut off, each pixel by the generator of its own longitudes."""
+    if len(folds) == 1:
+        return cut_off(folds[0], sky.maps, maps)
+    fold = fold_of(hp.pix2ang(sky.nside, np.arange(hp.nside2npix(sky.nside)), lonlat=True)[0])
+    total: Counter = Counter()
+    for number, trained in enumerate(folds, start=1):
+        total.update(cut_off(trained, sky.maps, maps, fold == number))
+    return dict(total)
+
+
+def _by_fold(
+    folds: Sequence[Checkpoint], fold: np.ndarray, tiles: tuple[np.ndarray | None, ...]
+) -> np.ndarray:
+    """Translate each tile with its fold's generator."""
+    kinds = np.unique(fold)
+    if kinds.size == 1:
+        return generate(folds[kinds[0]], *tiles)
+    made: dict[int, np.ndarray] = {}
+    for kind in kinds:
+        here = np.flatnonzero(fold == kind)
+        some = [None if one is None else one[here] for one in tiles]
+        made |= dict(zip(here.tolist(), generate(folds[kind], *some), strict=True))
+    return np.stack([made[i] for i in range(len(fold))])
 
 
 def _ahead(work: Callable, items: Iterable, in_thread: bool) -> Iterator:
@@ -331,20 +359,19 @@ def _ahead(work: Callable, items: Iterable, in_thread: bool) -> Iterator:
 def _fingerprint(
     sky: Sky,
     members: Sequence[tuple[Checkpoint, int]],
+    folds: Sequence[Checkpoint],
     batch_size: int,
-    where: np.ndarray | None,
 ) -> str:
     """Take the checksum of all that the sums over tiles depend on, to the last bit."""
     first, _ = members[0]
     device = next(first.generator.parameters()).device.type
     facts: list = [git_commit(), batch_size, device]
-    for trained, seed in members:
+    for trained, seed in [*members, *((trained, 0) for trained in folds)]:
         facts += [trained.content["weights_sha256"], asdict(trained.settings), trained.meta, seed]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for name in [*first.meta["input_columns"], *first.meta["target_columns"]]:
         if name in sky.maps:
             digest.update(np.ascontiguousarray(sky.maps[name]))
-    digest.update(b"" if where is None else where.tobytes())
     return digest.hexdigest()
 
 

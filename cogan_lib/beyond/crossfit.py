@@ -1,80 +1,30 @@
 """One CO sky in which every pixel comes from networks that have never seen it.
 
 Six networks are trained, each with other longitudes held out (`tiles.split.FOLDS`): together these
-are all longitudes. Each network answers for its own blocks, and hands over to the next within a few
-degrees of their borders. What is joined so is judged on the whole sky, not on three blocks of it.
+are all longitudes. Each tile of the sky is translated by the network in whose longitudes its centre
+lies. What is joined so is judged on the whole sky, not on three blocks of it.
 
-Why no pixel comes from a network that has seen it: let B be the blocks of a fold, and p a pixel at
-which its network has a say. Then p is nearer to B than `reach_deg` (`fold_weights`). Every point q
-of a training tile of that fold, its context included, is at least `guard_deg` from B, one tile's
-side (`split.assign_split`). The distance from a set differs between two points by no more than the
-points are apart; so p and q are at least guard_deg - reach_deg apart, which is more than nothing,
-and half a tile's side by default. The fields of noise are the same for all folds, so that a member
-is one field, and only the networks change across a border.
+Why no pixel comes from a network that has seen it: a tile gives something to pixels within `reach`
+of its centre (`tiling.Joiner.reach`), which lies in the network's own blocks. Training tiles, their
+context included, keep a tile's side from these (`split.assign_split`). So pixel and training tile
+are at least side - reach apart, which is more than nothing (`synthesis.synthesis_grid`). Networks
+hand over to each other as tiles do. The fields of noise are the same for all of them, so that a
+member is one field.
 
-Near the poles all longitudes meet: there all six networks have a say, and none has been trained.
+Near the poles all longitudes meet: there no network has been trained.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-import healpy as hp
-import numpy as np
-
-from ..base.checks import check_positive
 from ..base.files import CoganError
 from ..gan.checkpoint import Checkpoint, check_alike
-from ..gan.generate import cut_off
-from ..sky.beam_limit import limit_to_beam
 from ..sky.skyfile import Sky
-from ..synthesis import skies, together
-from ..tiles.geometry import Geometry
-from ..tiles.split import FOLDS, distance_to_block
+from ..synthesis import skies
+from ..tiles.split import FOLDS
 from .members import check_members, summarise
-
-
-def fold_weights(nside: int, reach_deg: float) -> np.ndarray:
-    """Share out the pixels of the sky among the networks of the folds.
-
-    A fold's share is 1 in its own blocks, falls as (1 + cos(pi d / reach_deg)) / 2 with the
-    distance d from them, and is 0 from `reach_deg` on; then the shares of a pixel are divided by
-    their sum. So a border between two folds lies in the middle of where they hand over, half a
-    share each.
-
-    Parameters
-    ----------
-    nside : int
-    reach_deg : float
-        Less than the guard between the blocks and training tiles (one tile's side).
-
-    Returns
-    -------
-    ndarray, shape (6, 12 * nside**2), float32
-        RING; row k belongs to fold k + 1.
-
-    Raises
-    ------
-    CoganError
-        If `reach_deg` is not larger than 0.
-
-    Examples
-    --------
-    >>> at = [hp.ang2pix(64, lon, 0.0, lonlat=True) for lon in (110, 99, 90)]
-    >>> fold_weights(64, reach_deg=4.0)[[0, 5]][:, at].round(2)
-    array([[1.  , 0.47, 0.  ],
-           [0.  , 0.53, 1.  ]], dtype=float32)
-    """
-    check_positive(reach_deg=reach_deg)
-    lon, lat = hp.pix2ang(nside, np.arange(hp.nside2npix(nside)), lonlat=True)
-    weights = np.empty((len(FOLDS), lon.size), dtype=np.float32)
-    for weight, blocks in zip(weights, FOLDS, strict=True):
-        distance = np.min([distance_to_block(lon, lat, block) for block in blocks], axis=0)
-        falling = (1 + np.cos(np.pi * distance / reach_deg)) / 2
-        weight[:] = np.where(distance < reach_deg, falling, 0)
-    weights /= weights.sum(axis=0)  # at least 1: the blocks of all folds are the whole sky
-    return weights
 
 
 def out_of_fold(
@@ -98,8 +48,7 @@ def out_of_fold(
     -------
     Sky
         As of `synthesise`. `meta` has the checksums of the weights of all folds (``weights``,
-        ``weights2``, ...), and ``crossfit``: 6. A pixel counts as cut off if it was for the fold
-        with the largest share of it.
+        ``weights2``, ...), and ``crossfit``: 6.
 
     Raises
     ------
@@ -110,12 +59,7 @@ def out_of_fold(
 
 
 def out_of_fold_skies(
-    sky: Sky,
-    trainings: Mapping[int, Checkpoint],
-    members: Sequence[int],
-    *,
-    reach_deg: float | None = None,
-    **options: object,
+    sky: Sky, trainings: Mapping[int, Checkpoint], members: Sequence[int], **options: object
 ) -> Iterator[Sky]:
     """Generate the out-of-fold sky of each member, in order: as `out_of_fold`, made together.
 
@@ -125,11 +69,8 @@ def out_of_fold_skies(
         As for `out_of_fold`.
     members : sequence of int
         Seeds of their noise.
-    reach_deg : float, optional
-        How far beyond its blocks a network has a say (`fold_weights`), by default half a tile's
-        side.
     **options
-        batch_size, nthreads, progress and facts for the FITS header, as for `synthesis.skies`.
+        As for `synthesis.skies`.
 
     Yields
     ------
@@ -138,55 +79,16 @@ def out_of_fold_skies(
     Raises
     ------
     CoganError
-        If folds are missing or `reach_deg` reaches as far as the guard, the generators are not of
-        the same tiles, or need real CO for their amplitude (minmax); as `synthesis.skies`.
+        If folds are missing or interchanged, the generators are not of the same tiles, or need real
+        CO for their amplitude (minmax); as `synthesis.skies`.
     """
     folds = _in_order(trainings)
-    side = Geometry(**folds[0].meta["geometry"]).side_deg
-    reach_deg = side / 2 if reach_deg is None else reach_deg
-    if not reach_deg < side:
-        raise CoganError(
-            f"With a reach of {reach_deg:g} degrees a network would answer for what it was trained "
-            f"on: training tiles keep {side:g} degrees from its blocks; choose less."
-        )
-    weights = fold_weights(sky.nside, reach_deg)
-    at_once = together(sky.nside)
-    for start in range(0, len(members), at_once):
-        yield from _joined(sky, folds, members[start : start + at_once], weights, options)
-
-
-def _joined(
-    sky: Sky,
-    folds: list[Checkpoint],
-    members: Sequence[int],
-    weights: np.ndarray,
-    options: dict,
-) -> Iterator[Sky]:
-    """Generate members together, fold by fold; join the folds, then filter to the beam."""
-    names = folds[0].meta["target_columns"]
-    sums = np.zeros((len(members), len(names), weights.shape[1]), dtype=np.float32)
-    counts: list[Counter] = [Counter() for _ in members]
-    metas: list[dict] = [{} for _ in members]
-    largest = weights.argmax(axis=0)
-    positive = not folds[0].settings.flow_steps  # a flow's maps have noise, as the survey's
-    for fold, (trained, weight) in enumerate(zip(folds, weights, strict=True)):
-        turns = [(trained, seed) for seed in members]
-        for i, part in enumerate(skies(sky, turns, where=weight > 0, **options)):
-            counts[i].update(cut_off(trained, sky.maps, part.maps, largest == fold))
-            metas[i] = metas[i] or part.meta
-            for total, name in zip(sums[i], names, strict=True):
-                total += weight * part.maps[name]
-    sums_of_weights = {
+    sums = {
         f"weights{i}": trained.content["weights_sha256"]["generator_ab"]
         for i, trained in enumerate(folds[1:], start=2)
     }
-    for meta, count, columns in zip(metas, counts, sums, strict=True):
-        maps = {
-            name: limit_to_beam(values, sky.fwhm_arcmin, positive=positive).astype(np.float32)
-            for name, values in zip(names, columns, strict=True)
-        }
-        meta = {**meta, **count, **sums_of_weights, "crossfit": len(folds)}
-        yield Sky(maps, dict.fromkeys(names, "K km/s"), sky.fwhm_arcmin, meta)
+    for one in skies(sky, [(folds[0], seed) for seed in members], folds=folds, **options):
+        yield replace(one, meta=one.meta | sums | {"crossfit": len(folds)})
 
 
 def out_of_fold_members(

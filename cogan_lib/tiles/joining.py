@@ -53,31 +53,23 @@ class Joiner:
         Of the maps that come out.
     nthreads : int
         Tiles interpolated at the same time; the sum is taken in the same order for any number.
-    where : ndarray of bool, shape (12 * nside**2,), optional
-        Pixels, RING, of the maps that are wanted; by default all. The others come out as 0, and no
-        tile is asked for that gives nothing to these.
 
     Attributes
     ----------
-    centres : ndarray, shape (n, 2)
-        Of the tiles that are needed, in the order in which `add` numbers them [degrees].
+    centres : ndarray, shape (12 * centre_nside**2, 2)
+        Of the tiles, in the order in which `add` numbers them [degrees].
 
     Raises
     ------
     CoganError
-        If the tiles are too small for the grid of centres and would leave gaps, or `where` is of
-        other maps or wants nothing.
+        If the tiles are too small for the grid of centres and would leave gaps.
     """
 
     def __init__(
-        self,
-        geometry: Geometry,
-        centre_nside: int,
-        nside: int,
-        nthreads: int = 1,
-        where: np.ndarray | None = None,
+        self, geometry: Geometry, centre_nside: int, nside: int, nthreads: int = 1
     ) -> None:
         self.geometry, self.nside = geometry, nside
+        self.centres = tile_centres(centre_nside)
         self._centre_nside = centre_nside
         self._pixels = ducc0.healpix.Healpix_Base(nside, "RING")  # healpy's, but faster
         self._scale = hp.nside2resol(centre_nside) ** 2 * BLEND
@@ -95,18 +87,6 @@ class Joiner:
         self.nthreads = nthreads
         self._sum: np.ndarray | None = None
         self._weight = np.zeros(hp.nside2npix(nside), dtype=np.float32)
-        self._where, self._numbers = where, np.arange(hp.nside2npix(centre_nside))
-        if where is not None:
-            if where.shape != self._weight.shape or where.dtype != bool or not where.any():
-                raise CoganError(f"Give `where` as a map of NSIDE {nside} that is true somewhere.")
-
-            def is_needed(number: int) -> bool:
-                return where[self._cell(number)[0]].any()
-
-            with in_threads(nthreads) as each:
-                needed = list(each(is_needed, self._numbers))
-            self._numbers = np.flatnonzero(needed)
-        self.centres = tile_centres(centre_nside)[self._numbers]
 
     @staticmethod
     def reach(centre_nside: int) -> float:
@@ -124,7 +104,7 @@ class Joiner:
         return _covering_radius(centre_nside) + _FAINT / 2 * BLEND * hp.nside2resol(centre_nside)
 
     def add(self, start: int, tiles: np.ndarray) -> None:
-        """Add the tiles of the centres number `start`, `start` + 1, ...
+        """Add tiles number `start`, `start` + 1, ... of the grid.
 
         Parameters
         ----------
@@ -153,23 +133,17 @@ class Joiner:
                 for total, pulled in zip(self._sum, values, strict=True):
                     total[pixels] += weight * pulled
 
-    def _cell(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Find to which pixels (m,) a tile of the grid gives something, and where they lie (3, m).
-
-        Along the tile's own axes: outwards, eastwards and northwards of its centre.
-        """
-        frame = np.concatenate(frames(hp.pix2ang(self._centre_nside, number, lonlat=True)))
+    def _pull(self, index: int, tile: np.ndarray) -> tuple[np.ndarray, np.ndarray, list]:
+        """Find what a tile gives to the sky: pixels, weights (m,), values of each map (m,)."""
+        frame = np.concatenate(frames(self.centres[index]))
         pixels = hp.query_disc(self.nside, frame[0], self._reach)
         vectors = self._pixels.pix2vec(pixels).T
-        around = hp.get_all_neighbours(self._centre_nside, number)
+        around = hp.get_all_neighbours(self._centre_nside, index)
         others = np.stack(hp.pix2vec(self._centre_nside, around[around >= 0]), axis=1)
         ahead = (others @ vectors).max(axis=0) - frame[0] @ vectors
         ours = 2 * ahead < _FAINT * self._scale  # half of a disc is deep in the others' cells
-        return pixels[ours], frame @ vectors[:, ours]
-
-    def _pull(self, index: int, tile: np.ndarray) -> tuple[np.ndarray, np.ndarray, list]:
-        """Find what a tile gives to the sky: pixels, weights (m,), values of each map (m,)."""
-        pixels, (depth, x, y) = self._cell(self._numbers[index])
+        pixels = pixels[ours]
+        depth, x, y = frame @ vectors[:, ours]
         shrink = np.sqrt((1 + depth) / 2) if self.geometry.projection == "ZEA" else depth
         weight = np.exp((2 * depth - 2) / self._scale)  # 2 - 2 depth is the squared distance
         inner = slice(self._crop, self.geometry.npix - self._crop)
@@ -232,14 +206,11 @@ class Joiner:
         Raises
         ------
         CoganError
-            If a part of what is wanted was given no tile.
+            If a part of the sky was given no tile.
         """
-        wanted = slice(None) if self._where is None else self._where
-        if self._sum is None or not self._weight[wanted].all():
-            missing = (self._weight[wanted] <= 0).mean()
+        if self._sum is None or not self._weight.all():
+            missing = (self._weight <= 0).mean()
             raise CoganError(f"{missing:.1%} of the sky got no tile; add every tile of the grid.")
-        if self._where is not None:  # what a tile happens to give beyond is not the whole
-            self._sum[:, ~wanted], self._weight[~wanted] = 0, 1
         self._sum /= self._weight
         return self._sum
 

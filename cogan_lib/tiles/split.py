@@ -57,6 +57,32 @@ def blocks_of_fold(fold: int) -> tuple[Blocks, Blocks]:
     return (FOLDS[fold - 1], ()) if fold else (TEST_BLOCKS, VALIDATION_BLOCKS)
 
 
+def fold_of(lon_deg: np.ndarray) -> np.ndarray:
+    """Find in whose longitudes points lie.
+
+    Parameters
+    ----------
+    lon_deg : ndarray
+        In degrees.
+
+    Returns
+    -------
+    ndarray of int, of that shape
+        Fold, 1 to 6.
+
+    Examples
+    --------
+    >>> fold_of(np.array([110.0, 0.0, 20.0, 360.0]))
+    array([1, 2, 3, 2])
+    """
+    lon = np.mod(lon_deg, 360)
+    found = np.zeros(np.shape(lon), dtype=int)
+    for fold, blocks in enumerate(FOLDS, start=1):
+        for low, high in blocks:
+            found[(lon >= low) & (lon < high)] = fold
+    return found
+
+
 def distance_to_block(lon: np.ndarray, lat: np.ndarray, block: tuple[float, float]) -> np.ndarray:
     """Compute the angular distance of points from a block of longitudes.
 

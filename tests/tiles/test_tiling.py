@@ -192,26 +192,3 @@ def test_position_angle_zero_changes_no_bit_and_a_quarter_is_a_rotation():
     np.testing.assert_allclose(quarter, expected, atol=2e-4 * plain.std())
     with pytest.raises(CoganError, match="position angles"):
         cut_tiles(alm, GEOMETRY, centres, angles=np.zeros(2))
-
-
-def test_a_part_of_the_sky_takes_its_own_tiles_alone_and_is_what_the_whole_is():
-    geometry, centre_nside = Geometry(40, 15.0), 16
-    random = np.random.default_rng(4)
-    lon, lat = hp.pix2ang(NSIDE, np.arange(12 * NSIDE**2), lonlat=True)
-    tiles = random.standard_normal((12 * centre_nside**2, 1, 40, 40)).astype(np.float32)
-    whole = join_tiles(Joiner(geometry, centre_nside, NSIDE), tiles)[0]
-    every = {tuple(centre): i for i, centre in enumerate(tile_centres(centre_nside))}
-    for where in (np.arange(lon.size) == 7, lat > 80, (lon > 40) & (lon < 60)):
-        part = Joiner(geometry, centre_nside, NSIDE, 2, where)
-        numbers = [every[tuple(centre)] for centre in part.centres]
-        assert len(numbers) < 0.15 * len(every)
-        made = join_tiles(part, tiles[numbers])[0]
-        np.testing.assert_array_equal(made[where], whole[where])
-        assert not made[~where].any()
-    short = Joiner(geometry, centre_nside, NSIDE, where=where)
-    short.add(0, tiles[:1])
-    with pytest.raises(CoganError, match="got no tile"):
-        short.finish()
-    for wrong in (where[:-1], where.astype(float), np.zeros_like(where)):
-        with pytest.raises(CoganError, match=f"map of NSIDE {NSIDE} that is true somewhere"):
-            Joiner(geometry, centre_nside, NSIDE, where=wrong)
