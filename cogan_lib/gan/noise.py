@@ -61,9 +61,7 @@ def flat_noise(n: int, npix: int, widths: tuple[float, ...], random: torch.Gener
     sigma = SIGMA * torch.tensor(widths, device=random.device).view(-1, 1, 1)
     smooth = torch.exp(-2 * math.pi**2 * sigma**2 * k2)
     smooth = smooth / smooth.square().mean((1, 2), keepdim=True).sqrt()
-    white = torch.randn(
-        n, len(widths), side, side, generator=random, device=random.device
-    )
+    white = torch.randn(n, len(widths), side, side, generator=random, device=random.device)
     waves = torch.fft.rfft2(white) * smooth[..., : side // 2 + 1]
     return torch.fft.irfft2(waves, s=(side, side))[..., :npix, :npix].contiguous()
 
