@@ -4,6 +4,9 @@
     python ci/crossfit.py train SKY OUT --folds 3 --inputs DUST N_HI --device cuda --seconds 100
     python ci/crossfit.py sky SKY OUT --members 24           # OUT/co_members.fits and members.npy
 
+Without ``--weights FOLDER`` the sky is made with those that come with the package, if they take the
+sky's tracers: no network has seen what it answers for, so this is the map to use.
+
 A fold's checkpoint is ``OUT/fold-K``. The budget is one of steps; --seconds asks for as many as
 this machine takes in that time, measured on the first ones; the checkpoint tells their number.
 """
@@ -19,12 +22,13 @@ from pathlib import Path
 import beside  # noqa: F401 - this checkout's library, not an installed one
 import numpy as np
 
-from cogan_lib.base.files import CoganError, atomic_path, sha256
+from cogan_lib.base.files import CoganError, atomic_path, read_json, sha256
 from cogan_lib.base.threads import default_threads
 from cogan_lib.beyond.crossfit import out_of_fold_members
 from cogan_lib.beyond.member_training import flow_network, member_patches
-from cogan_lib.gan.checkpoint import load_checkpoint
+from cogan_lib.gan.checkpoint import Checkpoint, load_checkpoint
 from cogan_lib.gan.flow_training import FlowPlan, train_flow
+from cogan_lib.gan.pretrained import WEIGHTS
 from cogan_lib.sky.skyfile import Sky, read_sky, write_sky
 from cogan_lib.tiles.geometry import Geometry
 from cogan_lib.tiles.patches import Patches
@@ -51,7 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
     training.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     making = actions.add_parser("sky", help="make members of the out-of-fold sky")
     making.add_argument("sky", type=Path, help="sky file")
-    making.add_argument("out", type=Path, help="folder with fold-1 ... fold-6")
+    making.add_argument("out", type=Path, help="folder")
+    making.add_argument("--weights", type=Path, help="folder with fold-1 ... fold-6")
     making.add_argument("--inputs", nargs="+", help="as for train")
     making.add_argument("--members", type=int, default=24)
     making.add_argument("--seed", type=int, default=1, help="of the first member's noise")
@@ -102,11 +107,29 @@ def train_fold(
     return made
 
 
+def packed_with(sky: Sky) -> Path:
+    """The package's folder of weights for these tracers and lines."""
+    for folder in sorted(WEIGHTS.iterdir()):
+        card = folder / "fold-6" / "checkpoint.json"
+        if card.exists():
+            card = read_json(card)
+            if [card["input_columns"], card["target_columns"]] == [sky.inputs, sky.targets]:
+                return folder
+    raise CoganError(
+        f"No weights of a cross-fit came with the package for {', '.join(sky.inputs)} to "
+        f"{', '.join(sky.targets)}; choose other --inputs, or train some and name them by --weights."
+    )
+
+
+def load_folds(folder: Path) -> dict[int, Checkpoint]:
+    """The generators in ``fold-1``, ``fold-2``, ... of a folder."""
+    return {fold: load_checkpoint(folder / f"fold-{fold}") for fold in range(1, len(FOLDS) + 1)}
+
+
 def make_sky(options: argparse.Namespace) -> None:
     """Write the members' maps as they come, and at last their mean and spread."""
     sky = with_inputs(read_sky(options.sky), options.inputs)
-    folders = {fold: options.out / f"fold-{fold}" for fold in range(1, len(FOLDS) + 1)}
-    trainings = {fold: load_checkpoint(folder) for fold, folder in folders.items()}
+    trainings = load_folds(options.weights or packed_with(sky))
     maps = []
 
     def keep(member: Sky) -> None:
@@ -115,6 +138,7 @@ def make_sky(options: argparse.Namespace) -> None:
             np.save(stream, np.stack(maps))
         print(f"member {len(maps)} at {time.monotonic() - start:.0f} s", flush=True)
 
+    options.out.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     # one tile at a time: more of them leave the cache of a CPU
     facts = {"nthreads": default_threads(), "skysha": sha256(options.sky), "batch_size": 1}

@@ -2,7 +2,7 @@
 
     python ci/crossfit_judge.py SKY OUT.json pair=FOLDER tracers=FOLDER
 
-A FOLDER is what ``ci/crossfit.py sky`` has filled. Tiles are those of a grid in which the real CO
+A FOLDER is what ``ci/crossfit.py sky`` has filled, with the weights that come with the package. Tiles are those of a grid in which the real CO
 is well above its noise, wherever they lie: no network has seen them. With every set of inputs stand
 a log-linear fit, cross-fitted on the same folds, and the targets that were set for this sky.
 """
@@ -15,11 +15,12 @@ from pathlib import Path
 
 import beside  # noqa: F401 - this checkout's library, not an installed one
 import numpy as np
-from crossfit import TILE, with_inputs
+from crossfit import TILE, load_folds, packed_with, with_inputs
 
-from cogan_lib.base.files import provenance, read_json, sha256, write_json
+from cogan_lib.base.files import CoganError, provenance, sha256, write_json
 from cogan_lib.base.threads import default_threads
 from cogan_lib.beyond.baselines import fit_loglinear
+from cogan_lib.beyond.extrapolation import PAIR
 from cogan_lib.beyond.latitude_ratios import latitude_ratios
 from cogan_lib.sky.harmonics import beam_lmax
 from cogan_lib.sky.skyfile import Sky, read_sky
@@ -53,11 +54,12 @@ def main(arguments: list[str] | None = None) -> int:
     whole, sets, targets = read_sky(options.sky), {}, []
     for given in options.sets:
         name, folder = given.split("=", 1)
-        cards = [
-            read_json(Path(folder) / f"fold-{fold}" / "checkpoint.json")
-            for fold in range(1, len(FOLDS) + 1)
-        ]
-        sky = with_inputs(whole, cards[0]["input_columns"])
+        sky = with_inputs(whole, list(PAIR) if name == "pair" else None)
+        cards = [one.content for one in load_folds(packed_with(sky)).values()]
+        co = read_sky(Path(folder) / "co_members.fits").meta
+        used = [co["weights"], *(co[f"weights{i}"] for i in range(2, len(FOLDS) + 1))]
+        if used != [card["weights_sha256"]["generator_ab"] for card in cards]:
+            raise CoganError(f"{folder} was made with other weights than the package's.")
         maps = np.load(Path(folder) / "members.npy")
         sets[name] = judge_set(sky, maps[:, -1], cards)
         targets += compare(name, sets[name])

@@ -4,9 +4,9 @@ A single map cannot both have the right statistics and be the best guess: the be
 of all skies that are possible, lacks whatever the inputs leave open. So the generator is given
 noise (`noise`), each draw makes another *member* with the statistics of a real sky, and the mean
 and the standard deviation over members are the estimate and its uncertainty (`calibration` says
-what they are worth). It is trained as the Cycle-GAN is (`recipes.member_settings`), with a proper
-score of two members against the real tile in place of the L1 term (`losses.crps`): the score makes
-the spread honest, the discriminator the texture.
+what they are worth). The road's generator is a flow (`gan.flow`, `member_training`); whatever takes
+noise will do here, such as the ablation's, which is trained as the Cycle-GAN is with a proper score
+in place of the L1 term (`recipes.member_settings`).
 
 Two trainings that differ by their seed differ in more than noise. So members of several trainings
 are taken in turns: their spread then holds what a training leaves to chance as well.

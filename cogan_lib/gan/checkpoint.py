@@ -165,9 +165,9 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     Examples
     --------
     >>> from cogan_lib.gan.pretrained import WEIGHTS
-    >>> trained = load_checkpoint(WEIGHTS / "embedded-nside256" / "cycle-gan")
+    >>> trained = load_checkpoint(WEIGHTS / "planck-hi4pi-nside256" / "cycle-gan")
     >>> trained.meta["input_columns"], trained.meta["target_columns"]
-    (['DUST', 'N_HI'], ['W_CO10', 'W_CO21'])
+    (['DUST', 'N_HI'], ['W_CO21'])
     """
     folder = Path(folder)
     if not folder.is_dir():

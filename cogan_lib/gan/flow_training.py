@@ -1,14 +1,17 @@
 """The training of a flow: tiles, noise and times drawn anew for every step, and least squares.
 
 The loop is `learn.fit`'s. What is kept is the running average of the weights at the end: the
-recipe has a fixed number of steps, and nothing is chosen on held-out tiles.
+recipe has a fixed number of steps, and nothing is chosen on held-out tiles. The learning rate
+follows the steps alone: a busy machine takes longer, and gets the same weights.
 """
 
 from __future__ import annotations
 
 import copy
 import csv
+import logging
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ..base.files import CoganError, atomic_path, provenance
-from ..learn.fit import Plan, fit, seeded
+from ..learn.fit import Plan, fit, seeded, warm_cosine
 from ..tiles.bounds import scale_inputs
 from ..tiles.patches import Patches, rotate
 from ..tiles.scaling import scale
@@ -26,6 +29,9 @@ from .checkpoint import save_checkpoint
 from .flow import Flow
 from .networks import NetworkSettings, layout
 from .noise import flat_noise
+from .schedule import Forecast, lost
+
+log = logging.getLogger(__name__)
 
 LOG = "training_log.csv"
 #: Longest gradient, highest learning rate (reached after a twentieth of the steps), and longest
@@ -47,7 +53,7 @@ class FlowPlan:
     seed : int
     device : {'cpu', 'cuda'}
     max_minutes : float
-        A limit that ends a training early; the learning rate then falls faster.
+        A limit that ends a training early, and changes nothing else.
     """
 
     steps: int = 3000
@@ -135,6 +141,11 @@ def train_flow(
     order = layout(flow)
     flow.to(plan.device, memory_format=order)
     average, steps = copy.deepcopy(flow).requires_grad_(False), 0
+    start = time.monotonic()
+    forecast = Forecast(plan.steps, plan.max_minutes, lambda: time.monotonic() - start)
+
+    def rate_of(rate: float, _: float) -> float:
+        return warm_cosine(rate, steps / plan.steps)
 
     def losses(batch: tuple[Tensor, Tensor]) -> Iterator[Tensor]:
         nonlocal steps
@@ -145,8 +156,11 @@ def train_flow(
         t = torch.rand(n, generator=draws, device=draws.device)
         t = (torch.arange(n, device=draws.device) + t) / n
         known = known.contiguous(memory_format=order)
-        yield flow.loss(known, real, noise, t.clamp(max=0.999), patches.context)
+        loss = flow.loss(known, real, noise, t.clamp(max=0.999), patches.context)
+        yield loss
         steps += 1
+        if said := forecast.after(steps, loss.detach()):
+            log.info(said)
         memory = min(AVERAGE, steps / (steps + 9))
         with torch.no_grad():
             torch._foreach_lerp_(list(average.parameters()), list(flow.parameters()), 1 - memory)
@@ -160,15 +174,24 @@ def train_flow(
         Plan(plan.steps / len(batches), minutes, RATE),
         device=plan.device,
         optimiser=partial(torch.optim.Adam, betas=(0.9, 0.99), fused=True),
+        schedule=rate_of,
         clip=CLIP,
     )
+    ended = plan.max_minutes if steps < plan.steps else None  # else the limit has changed nothing
+    if ended:
+        share = (1 + math.cos(math.pi * steps / plan.steps)) / 2  # warmed up or not
+        log.warning(lost(steps, plan.steps, ended, share, "member_steps"))
+    training = asdict(plan) | {"max_steps": plan.steps, "max_minutes": ended}
     content = {
         "metrics": history[-1],
-        "training": {"kind": "flow", "paired": True, **asdict(plan), "max_steps": plan.steps},
+        "training": {"kind": "flow", "paired": True, **training},
         "provenance": provenance(plan.seed),
         **content,
     }
+<<<<<<< HEAD
     content["training"] = {k: None if v == math.inf else v for k, v in content["training"].items()}
+=======
+>>>>>>> fix
     save_checkpoint(folder, average.cpu(), None, settings, meta, **content)
     with atomic_path(folder / LOG) as path, open(path, "w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, fieldnames=list(history[0]))

@@ -55,10 +55,10 @@ def generate(
     --------
     >>> from cogan_lib.gan.checkpoint import load_checkpoint
     >>> from cogan_lib.gan.pretrained import WEIGHTS
-    >>> trained = load_checkpoint(WEIGHTS / "embedded-nside256" / "cycle-gan")
+    >>> trained = load_checkpoint(WEIGHTS / "planck-hi4pi-nside256" / "cycle-gan")
     >>> dust, gas = np.full((1, 16, 16), 1.0), np.full((1, 16, 16), 5e20)
     >>> generate(trained, np.stack([dust, gas], axis=1)).shape
-    (1, 2, 16, 16)
+    (1, 1, 16, 16)
     """
     ours = checkpoint.meta
     scalings = [scaling_from_dict(ours["scalings"][name]) for name in ours["input_columns"]]

@@ -1,8 +1,10 @@
 """Trained weights that come with the package, for whom the training takes too long.
 
-``weights/<sky>/`` holds one folder for each training on that sky: ``cycle-gan`` (chapter 03) and
-``members-1``, ``members-2``, ... (chapter 06; equal but for the seed). Each is a checkpoint folder
-with its ``training_log.csv``. ``weights/README.md`` is their card.
+``weights/<sky>/`` holds one folder for each training on that sky: ``cycle-gan`` (chapter 03), and
+generators of members, ``fold-1`` (chapter 06) to ``fold-6``, which differ in the longitudes that
+they have not seen (`tiles.split.FOLDS`). A fold's scalings are those of its training longitudes, so
+that fold 1 alone fits the road. Each is a checkpoint folder with its ``training_log.csv``.
+``weights/README.md`` is their card.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ def fitting(meta: dict, network: NetworkSettings, paired: bool = True) -> list[P
     Parameters
     ----------
     meta : dict
-        That of the patches.
+        That of the patches, or of `beyond.member_training.member_meta`.
     network : NetworkSettings
     paired : bool
 

@@ -1,7 +1,8 @@
 """The recipes: presets of networks, weights of losses, rates, and what the ablation changes.
 
 One place for the numbers that were chosen, and why. `training_settings` makes a recipe of a run's
-settings, `member_settings` that of a generator of members.
+settings; `member_settings` that of the ablation's generator of members, an adversarial one: the
+road's is a flow (`FLOW`).
 """
 
 from __future__ import annotations
@@ -119,7 +120,8 @@ class TrainingSettings:
 #: real counterpart in paired training. The paper's 10 leaves the adversarial term, which alone
 #: asks for the right power on every scale, too little say.
 COGAN_WEIGHT = 4.0
-#: FWHM of the noise in tile pixels: texture, clouds, regions.
+#: An adversarial generator of members: FWHM of its noise in tile pixels, for texture, clouds and
+#: regions.
 MEMBER_WIDTHS = (3.0, 12.0, 48.0)
 #: The cycle forces all members to be equal, and the score forbids it; with the cogan preset's
 #: weights the members differ by half of what they should (on training tiles).
@@ -194,7 +196,7 @@ def training_settings(settings: Settings, n_inputs: int, n_targets: int) -> Trai
 
 
 def member_settings(settings: TrainingSettings) -> TrainingSettings:
-    """Change the settings of a Cycle-GAN training to those of a generator of members.
+    """Change the settings of a Cycle-GAN training to those of an adversarial generator of members.
 
     Parameters
     ----------

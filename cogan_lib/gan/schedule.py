@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Callable
 
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -19,6 +20,83 @@ log = logging.getLogger(__name__)
 TIMED_STEPS = 20
 #: Nothing is foretold of fewer steps than these, which are done before one has read it.
 FEW_STEPS = 100
+
+
+class Forecast:
+    """How long a training will take, told once by its first steps; checks are not counted.
+
+    Parameters
+    ----------
+    max_steps : int
+    max_minutes : float
+        The limit, or infinity.
+    seconds : callable
+        Those since the start.
+    """
+
+    def __init__(self, max_steps: int, max_minutes: float, seconds: Callable[[], float]) -> None:
+        self.max_steps, self.max_minutes, self.seconds = max_steps, max_minutes, seconds
+        self.first: tuple[int, float] | None = None  # step and second from which it is foretold
+
+    def after(self, steps: int, loss: Tensor) -> str:
+        """Tell, after a step, what is to be said of the time.
+
+        Parameters
+        ----------
+        steps : int
+            Done so far, all parts counted.
+        loss : Tensor
+            Of the last one: a GPU is waited for here, twice in a run.
+
+        Returns
+        -------
+        str
+            Nothing but once.
+        """
+        if self.first is None:
+            float(loss)
+            self.first = steps, self.seconds()
+        elif steps == self.first[0] + TIMED_STEPS:
+            float(loss)
+            return self._said(self.first[0] - 1, (self.seconds() - self.first[1]) / TIMED_STEPS)
+        return ""
+
+    def _said(self, done: int, seconds_per_step: float) -> str:
+        left = self.max_steps - done
+        if left < FEW_STEPS:
+            return ""
+        seconds = left * seconds_per_step
+        what = f"the {left:,} steps that are left" if done else f"{left:,} steps"
+        more = ""
+        if self.first[1] + seconds > 60 * self.max_minutes:
+            more = f"; the limit of {self.max_minutes:g} minutes will end them before"
+        return f"{_in_words(seconds)} for {what} on this machine{more}"
+
+
+def lost(steps: int, max_steps: int, max_minutes: float, rate: float, name: str) -> str:
+    """Say what a training has lost that a limit in minutes has ended.
+
+    Parameters
+    ----------
+    steps, max_steps : int
+        Taken, and wanted.
+    max_minutes : float
+    rate : float
+        The learning rate at the end, over the highest.
+    name : str
+        Of the parameter that holds `max_steps`.
+
+    Returns
+    -------
+    str
+        A sentence.
+    """
+    fallen = "not fallen yet" if rate > 0.99 else f"fallen to {rate:.0%} only"
+    return (
+        f"The limit of {max_minutes:g} minutes ended the training after {steps:,} of "
+        f"{max_steps:,} steps; the learning rate had {fallen}, so these weights are worse than "
+        f"those of a whole run: raise max_minutes, or lower {name} so that the rate falls in time."
+    )
 
 
 class Schedule:
@@ -57,7 +135,7 @@ class Schedule:
             )
         self.steps_per_epoch = tiles // self.batch
         self.start = time.monotonic() - seconds
-        self.first: tuple[int, float] | None = None  # step and second from which it is foretold
+        self.forecast = Forecast(settings.max_steps, settings.max_minutes, self.seconds)
 
     def seconds(self) -> float:
         """Count the seconds since the start, over all resumed parts.
@@ -96,35 +174,19 @@ class Schedule:
         return self.settings.learning_rate * min(1.0, 2 * (1 - steps / self.settings.max_steps))
 
     def foretell(self, steps: int, loss: Tensor) -> None:
-        """Say in the log, once, how long the training will take; checks are not counted.
+        """Say in the log, once, how long the training will take (`Forecast.after`).
 
         Parameters
         ----------
         steps : int
-            Done so far, all parts counted.
         loss : Tensor
-            Of the last one: a GPU is waited for here, twice in a run.
         """
-        if self.first is None:
-            float(loss)
-            self.first = steps, self.seconds()
-        elif steps == self.first[0] + TIMED_STEPS:
-            float(loss)
-            self._say(self.first[0] - 1, (self.seconds() - self.first[1]) / TIMED_STEPS)
-
-    def _say(self, done: int, seconds_per_step: float) -> None:
-        settings, left = self.settings, self.settings.max_steps - done
-        if left < FEW_STEPS or not self.fabric.is_global_zero:
-            return
-        seconds = left * seconds_per_step
-        what = f"the {left:,} steps that are left" if done else f"{left:,} steps"
-        more = ""
-        if self.first[1] + seconds > 60 * settings.max_minutes:
-            more = f"; the limit of {settings.max_minutes:g} minutes will end them before"
-        log.info("%s for %s on this machine%s", _in_words(seconds), what, more)
+        said = self.forecast.after(steps, loss)
+        if said and self.fabric.is_global_zero:
+            log.info(said)
 
     def lost(self, steps: int) -> str:
-        """Say what a training has lost that the limit in minutes has ended.
+        """Say what a training has lost that the limit in minutes has ended (`lost`).
 
         Parameters
         ----------
@@ -134,18 +196,10 @@ class Schedule:
         Returns
         -------
         str
-            A sentence.
         """
         settings = self.settings
         share = self.rate(steps) / settings.learning_rate
-        fallen = "not fallen yet" if share == 1 else f"fallen to {share:.0%} only"
-        name = "member_steps" if settings.network.noise else "max_steps"
-        return (
-            f"The limit of {settings.max_minutes:g} minutes ended the training after {steps:,} of "
-            f"{settings.max_steps:,} steps; the learning rate had {fallen}, so these weights are "
-            f"worse than those of a whole run: raise max_minutes, or lower {name} so that the "
-            "rate falls in time."
-        )
+        return lost(steps, settings.max_steps, settings.max_minutes, share, "max_steps")
 
 
 def _in_words(seconds: float) -> str:

@@ -1,18 +1,23 @@
 """Flow matching: the way from noise to CO, its training, its checkpoint."""
 
+import itertools
+import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from cogan_lib.base.files import CoganError
+from cogan_lib.gan import flow_training, pretrained
 from cogan_lib.gan.checkpoint import load_checkpoint, save_half
 from cogan_lib.gan.flow import Flow, clock
 from cogan_lib.gan.flow_training import FlowPlan, train_flow
 from cogan_lib.gan.generate import generate
 from cogan_lib.gan.networks import NetworkSettings, translate
 from cogan_lib.gan.noise import flat_noise
+from cogan_lib.learn import fit as loop
 from tests.toys import toy_patches
 
 TINY = NetworkSettings(
@@ -122,6 +127,66 @@ def test_equal_seeds_give_equal_weights(trained, tmp_path):
         for name, one in (("a", plan), ("b", plan), ("c", replace(plan, seed=3)))
     ]
     assert sums[0] == sums[1] != sums[2]
+
+
+def ticking(monkeypatch, seconds):
+    """A clock that moves by so much whenever it is read: no test depends on the machine."""
+    ticks = itertools.count()
+    fake = SimpleNamespace(monotonic=lambda: seconds * next(ticks))
+    for room in (loop, flow_training):
+        monkeypatch.setattr(room, "time", fake)
+
+
+def noted(monkeypatch):
+    """The learning rates of a training, over the highest, as they come."""
+    rates = []
+
+    def noting(rate, used):
+        rates.append(loop.warm_cosine(1.0, used))
+        return loop.warm_cosine(rate, used)
+
+    monkeypatch.setattr(flow_training, "warm_cosine", noting)
+    return rates
+
+
+def test_a_slow_machine_gets_the_same_flow(trained, tmp_path, monkeypatch):
+    """An equal number of steps, an equal result: a limit that is not reached changes nothing."""
+    patches, _ = trained
+    rates, found = noted(monkeypatch), []
+    for name, seconds, limit in (("fast", 1e-3, math.inf), ("slow", 500.0, 1e4)):
+        ticking(monkeypatch, seconds)
+        plan = FlowPlan(steps=30, batch_size=4, seed=2, max_minutes=limit)
+        found.append(load_checkpoint(train_flow(patches, TINY, plan, tmp_path / name)).content)
+    assert found[0]["weights_sha256"] == found[1]["weights_sha256"]
+    assert found[0]["training"] == found[1]["training"]  # the limit is not named either
+    assert found[1]["metrics"]["seconds"] > 10_000 > 1 > found[0]["metrics"]["seconds"]
+    expected = [loop.warm_cosine(1.0, i / 30) for i in range(30)]
+    np.testing.assert_allclose(rates, 2 * expected, rtol=1e-12)
+
+
+def test_the_clock_ends_a_flow_and_says_what_is_lost(trained, tmp_path, monkeypatch, caplog):
+    patches, _ = trained
+    rates = noted(monkeypatch)
+    ticking(monkeypatch, 1.0)
+    plan = FlowPlan(steps=2000, batch_size=4, max_minutes=1.0)
+    folder = train_flow(patches, TINY, plan, tmp_path / "checkpoint")
+    content = load_checkpoint(folder).content
+    steps = content["metrics"]["steps"]
+    assert 10 < steps < 60 and content["training"]["max_minutes"] == 1
+    expected = [loop.warm_cosine(1.0, i / 2000) for i in range(steps)]  # not of the minutes
+    np.testing.assert_allclose(rates, expected, rtol=1e-12)
+    (said,) = (r.getMessage() for r in caplog.records if r.levelname == "WARNING")
+    assert said.startswith(f"The limit of 1 minutes ended the training after {steps} of 2,000 step")
+    assert "had not fallen yet" in said and "or lower member_steps so that" in said
+    assert pretrained.take(folder, tmp_path / "run").stopped_by == "minutes"
+
+
+def test_the_time_of_a_flow_is_foretold(trained, tmp_path, caplog):
+    patches, _ = trained
+    caplog.set_level("INFO")
+    for steps, said in ((60, []), (110, ["less than a minute for 110 steps on this machine"])):
+        train_flow(patches, TINY, FlowPlan(steps=steps, batch_size=4), tmp_path / f"{steps}")
+        assert [r.getMessage() for r in caplog.records] == said
 
 
 def test_a_flow_goes_below_zero(trained):

@@ -216,11 +216,11 @@ def test_the_clock_ends_a_run_and_says_what_is_lost(patches, tmp_path, monkeypat
 
 def test_the_sentence_tells_how_far_the_rate_had_fallen(patches):
     fabric = Fabric(accelerator="cpu", devices=1)
-    members = replace(TINY, noise=(3.0, 8.0))
-    settings = replace(SETTINGS, network=members, paired=True, max_steps=1000, max_minutes=90)
-    said = schedule.Schedule(fabric, settings, 28).lost(800)
-    assert "90 minutes ended the training after 800 of 1,000 steps" in said
-    assert "had fallen to 40% only" in said and "or lower member_steps so" in said
+    settings = replace(SETTINGS, max_steps=1000, max_minutes=90)
+    course = schedule.Schedule(fabric, settings, 28)
+    assert "90 minutes ended the training after 800 of 1,000 steps" in course.lost(800)
+    assert "had fallen to 40% only" in course.lost(800)
+    assert "had not fallen yet" in course.lost(501) and "or lower max_steps so" in course.lost(501)
 
 
 @pytest.mark.parametrize("first", [3, 12])
