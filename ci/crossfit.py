@@ -117,7 +117,8 @@ def packed_with(sky: Sky) -> Path:
                 return folder
     raise CoganError(
         f"No weights of a cross-fit came with the package for {', '.join(sky.inputs)} to "
-        f"{', '.join(sky.targets)}; choose other --inputs, or train some and name them by --weights."
+        f"{', '.join(sky.targets)}; choose other --inputs, or train some and name their folder by "
+        "--weights."
     )
 
 

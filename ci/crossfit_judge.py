@@ -2,9 +2,10 @@
 
     python ci/crossfit_judge.py SKY OUT.json pair=FOLDER tracers=FOLDER
 
-A FOLDER is what ``ci/crossfit.py sky`` has filled, with the weights that come with the package. Tiles are those of a grid in which the real CO
-is well above its noise, wherever they lie: no network has seen them. With every set of inputs stand
-a log-linear fit, cross-fitted on the same folds, and the targets that were set for this sky.
+A FOLDER is what ``ci/crossfit.py sky`` has filled, with the weights that come with the package.
+Tiles are those of a grid in which the real CO is well above its noise, wherever they lie: no
+network has seen them. With every set of inputs stand a log-linear fit, cross-fitted on the same
+folds, and the targets that were set for this sky.
 """
 
 from __future__ import annotations

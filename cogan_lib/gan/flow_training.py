@@ -188,10 +188,6 @@ def train_flow(
         "provenance": provenance(plan.seed),
         **content,
     }
-<<<<<<< HEAD
-    content["training"] = {k: None if v == math.inf else v for k, v in content["training"].items()}
-=======
->>>>>>> fix
     save_checkpoint(folder, average.cpu(), None, settings, meta, **content)
     with atomic_path(folder / LOG) as path, open(path, "w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, fieldnames=list(history[0]))
