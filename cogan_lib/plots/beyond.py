@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from .panels import sky_panels
-from .style import BASE, COLUMNS, GENERATED, REAL, VIOLET, colour_bar, column_norm
+from .style import BASE, COLUMNS, GENERATED, REAL, VIOLET, colour_bar, column_norm, sentence_figure
 
 GREEN = "#5f7f2f"
 ONE_LINE = "This sky has one CO line, so there is no line ratio to show."
@@ -213,7 +213,7 @@ def ratio_maps(ratios: Mapping[str, np.ndarray]) -> Figure:
     Figure
     """
     if not ratios:
-        return _sentence(ONE_LINE)
+        return sentence_figure(ONE_LINE)
     norm, label = colors.Normalize(0.2, 1.2), "$W_{21}/W_{10}$"
     names = dict.fromkeys(ratios, label)
     figure = sky_panels(ratios, "", norms=dict.fromkeys(ratios, norm), column_of=names)
@@ -237,7 +237,7 @@ def ratio_shares(ratios: Mapping[str, np.ndarray], weights: Mapping[str, np.ndar
     Figure
     """
     if not ratios:
-        return _sentence(ONE_LINE)
+        return sentence_figure(ONE_LINE)
     figure = Figure(figsize=(6.0, 3.4), layout="constrained")
     axes = figure.add_subplot()
     bins = np.linspace(0, 1.5, 46)
@@ -266,7 +266,7 @@ def verdict_power(cases: Mapping[str, Mapping]) -> Figure:
     Figure
     """
     if not cases:
-        return _sentence("The power of the verdict is not stored in this checkout.")
+        return sentence_figure("The power of the verdict is not stored in this checkout.")
     figure = Figure(figsize=(8.4, 3.6), layout="constrained")
     names = {"all": "all together", "paired_spectrum": "pairs' spectra", "spectrum": "spectrum"}
     names |= {"minkowski": "Minkowski", "pdf": "histogram", "classifier": "classifier"}
@@ -284,12 +284,4 @@ def verdict_power(cases: Mapping[str, Mapping]) -> Figure:
         axes.set(xlabel="times too bright", title=f"{title}, {case['blocks']} blocks")
     panels[0].set(ylabel="share that fails", ylim=(-0.02, 1.02))
     panels[0].legend(fontsize=8)
-    return figure
-
-
-def _sentence(text: str) -> Figure:
-    figure = Figure(figsize=(6.0, 1.0), layout="constrained")
-    axes = figure.add_subplot()  # a figure without axes is not shown
-    axes.axis("off")
-    axes.text(0.5, 0.5, text, ha="center", va="center")
     return figure

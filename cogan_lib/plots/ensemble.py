@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from .style import BASE, GENERATED, REAL, VIOLET
+from .style import BASE, GENERATED, REAL, VIOLET, sentence_figure
 from .validation import multipole_axis, ratio_axis
 
 TARGET = (0.75, 1.33)  # of the ratio by latitude, up to 45 deg
+NOTHING = "There is no ensemble to show."
 LOOKS = (("o", GENERATED), ("s", BASE), ("^", VIOLET), ("D", "0.45"))
 
 
@@ -23,7 +24,8 @@ def band_power(ensembles: Mapping[str, Mapping]) -> Figure:
 
     Thin lines are members, the band is their central 90 % (`numpy.quantile`, Weibull's positions),
     the thick line is their mean with its 95 % interval over blocks of sky. The real sky is the
-    line at 1, with a dot in each bin, filled where it lies within the band.
+    line at 1, with a dot in each bin, filled where it lies within the band. Without any ensemble
+    the figure says so, here and below.
 
     Parameters
     ----------
@@ -34,6 +36,8 @@ def band_power(ensembles: Mapping[str, Mapping]) -> Figure:
     -------
     Figure
     """
+    if not ensembles:
+        return sentence_figure(NOTHING)
     figure = Figure(figsize=(9.0, 3.7 * len(ensembles)), layout="constrained")
     grid = figure.subplots(len(ensembles), 2, squeeze=False, sharey="row")
     titles = {"power": "each tile weighs the same", "power_bright": "sum over tiles"}
@@ -75,6 +79,8 @@ def place_among_members(judged: Mapping) -> Figure:
     -------
     Figure
     """
+    if not judged:
+        return sentence_figure(NOTHING)
     pit, ell = np.array(judged["pit"]), judged["ell"]
     figure = Figure(figsize=(2.1 * len(ell) + 0.8, 2.8), layout="constrained")
     panels = figure.subplots(1, len(ell), sharey=True, squeeze=False)[0]
@@ -107,6 +113,8 @@ def latitude_panels(ratios: Mapping[str, Sequence[Mapping]]) -> Figure:
     -------
     Figure
     """
+    if not any(ratios.values()):
+        return sentence_figure(NOTHING)
     figure = Figure(figsize=(7.2, 3.9), layout="constrained")
     axes = figure.add_subplot()
     bands = sorted({tuple(row["b_deg"]) for rows in ratios.values() for row in rows})
@@ -128,4 +136,31 @@ def latitude_panels(ratios: Mapping[str, Sequence[Mapping]]) -> Figure:
     axes.set_xticks(range(len(bands)), labels=[f"{low}-{high}" for low, high in bands])
     ratio_axis(axes, np.concatenate(drawn))
     axes.legend(fontsize=9)
+    return figure
+
+
+def flow_path(path: Sequence[tuple[float, np.ndarray, np.ndarray]]) -> Figure:
+    """Pictures of one tile on its way from noise to CO, and of the mean still possible from there.
+
+    Parameters
+    ----------
+    path : sequence of (float, ndarray of shape (npix, npix), ndarray of that shape)
+        Time, x_t, and D, in scaled units.
+
+    Returns
+    -------
+    Figure
+    """
+    figure = Figure(figsize=(2.0 * len(path) + 1.0, 4.3), layout="constrained")
+    grid = figure.subplots(2, len(path), squeeze=False)
+    low, high = np.quantile([path[0][1], path[-1][1]], [0.005, 0.995])
+    for column, (t, *pictures) in zip(grid.T, path, strict=True):
+        for axes, picture in zip(column, pictures, strict=True):
+            image = axes.imshow(picture, cmap="inferno", vmin=low, vmax=high)
+            axes.set(xticks=[], yticks=[])
+            axes.grid(False)
+        column[0].set_title(f"t = {t:.2f}")
+    for axes, label in zip(grid[:, 0], ("on the way, $x_t$", "mean of its ends, $D$"), strict=True):
+        axes.set_ylabel(label)
+    figure.colorbar(image, ax=list(grid.ravel()), label="scaled CO", pad=0.01)
     return figure

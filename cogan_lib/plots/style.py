@@ -343,6 +343,24 @@ def cumulative(samples: Mapping[str, np.ndarray], limit: float, label: str) -> F
     return figure
 
 
+def sentence_figure(text: str) -> Figure:
+    """Write a sentence where there is nothing to draw.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    Figure
+    """
+    figure = Figure(figsize=(6.0, 1.0), layout="constrained")
+    axes = figure.add_subplot()  # a figure without axes is not shown
+    axes.axis("off")
+    axes.text(0.5, 0.5, text, ha="center", va="center")
+    return figure
+
+
 def html_table(header: Sequence[str], rows: Iterable[Sequence[str]]):
     """Make a small table for the end of a cell.
 

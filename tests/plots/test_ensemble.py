@@ -55,3 +55,19 @@ def test_ratios_stand_at_their_bands_and_negative_ones_do_no_harm():
     np.testing.assert_array_equal(found["before"], [2.3])
     low, high = axes.get_ylim()
     assert low < figures.TARGET[0] and high > 4.6
+
+
+def test_without_an_ensemble_the_figures_say_so():
+    for figure in (
+        figures.band_power({}), figures.place_among_members({}), figures.latitude_panels({"a": []})
+    ):  # fmt: skip
+        assert figure.axes[0].texts[0].get_text() == figures.NOTHING
+
+
+def test_a_path_has_a_column_per_time_on_one_scale():
+    tiles = np.arange(16.0).reshape(4, 4)
+    figure = figures.flow_path([(0.0, -tiles, tiles), (0.5, tiles, tiles), (1.0, tiles, tiles)])
+    figure.canvas.draw()
+    assert [axes.get_title() for axes in figure.axes[:3]] == ["t = 0.00", "t = 0.50", "t = 1.00"]
+    assert len({axes.images[0].get_clim() for axes in figure.axes[:6]}) == 1
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), -tiles)
