@@ -44,6 +44,8 @@ PART_SECONDS = 60.0
 TOGETHER = 8
 #: Spacing of the tiles, in sides of a training tile, for a generator trained with context.
 SPACING_WITH_CONTEXT = 2.0
+#: And no such tile is wider: a flat picture of more of the sphere is no longer like those it knows.
+WIDEST_DEG = 45.0
 
 
 def synthesis_grid(
@@ -58,7 +60,8 @@ def synthesis_grid(
     The grid of centres whose spacing is nearest to half a training tile, and the smallest tile
     that holds a centre's cell with its hand-over zone and a quarter of a training tile of context
     around it. A generator that was trained with context does not mind how large a tile is beside
-    it: then the spacing is two training tiles, for a third of the work.
+    it: then the spacing is two training tiles, for half of the work, and finer where the tile would
+    be wider than 45 degrees.
 
     Parameters
     ----------
@@ -82,10 +85,18 @@ def synthesis_grid(
     spacing = SPACING_WITH_CONTEXT if context else 0.5
     ideal = np.degrees(hp.nside2resol(1)) / (spacing * geometry.side_deg)
     centre_nside = 2 ** max(0, round(math.log2(ideal)))
+    while context and _grown_by(geometry, centre_nside, context)[1] > WIDEST_DEG:
+        centre_nside *= 2
+    grown = geometry.grown(_grown_by(geometry, centre_nside, context)[0])
+    return centre_nside, Joiner(grown, centre_nside, nside, nthreads, where)
+
+
+def _grown_by(geometry: Geometry, centre_nside: int, context: int) -> tuple[int, float]:
+    """Pixels around a training tile with which it holds a cell and its context; degrees of all."""
     needed = 2 * np.degrees(Joiner.reach(centre_nside)) * 60 / geometry.pixel_arcmin
     around = max(0, math.ceil((needed - geometry.npix) / 2)) + (context or geometry.npix // 4)
-    grown = geometry.grown(around + (-(geometry.npix + 2 * around) // 2) % 2)
-    return centre_nside, Joiner(grown, centre_nside, nside, nthreads, where)
+    around += (-(geometry.npix + 2 * around) // 2) % 2
+    return around, (geometry.npix + 2 * around) * geometry.pixel_arcmin / 60
 
 
 def synthesise(

@@ -88,7 +88,7 @@ def test_no_training_tile_shows_what_its_network_answers_for(fold):
 
 
 def test_each_network_answers_for_its_own_longitudes(sky, constants, monkeypatch):
-    monkeypatch.setattr(crossfit, "limit_to_beam", lambda values, fwhm_arcmin: values)
+    monkeypatch.setattr(crossfit, "limit_to_beam", lambda values, fwhm_arcmin, positive: values)
     joined = out_of_fold(sky, constants, **QUIET).maps[NAME]
     weights = fold_weights(NSIDE, REACH)
     np.testing.assert_allclose(joined, np.arange(1, 7) @ weights, rtol=1e-4)
