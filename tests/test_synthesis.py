@@ -5,6 +5,7 @@ import dataclasses
 import healpy as hp
 import numpy as np
 import pytest
+import torch
 
 from cogan_lib import synthesis
 from cogan_lib.base.files import CoganError
@@ -131,6 +132,51 @@ def test_enlarged_tiles_hold_their_cell_and_context(geometry):
     assert joiner.geometry.npix % 4 == 0
     spare = joiner.geometry.side_deg / 2 - np.degrees(joiner.reach(centre_nside))
     assert geometry.side_deg / 4 <= spare < geometry.side_deg
+
+
+@pytest.mark.parametrize("geometry", [Geometry(64, 7.5), Geometry(16, 30.0), Geometry(36, 7.5)])
+def test_a_generator_that_knows_context_gets_fewer_and_larger_tiles(geometry):
+    context = 2 * -(-geometry.npix // 8)
+    (coarse, large), (fine, small) = (synthesis_grid(geometry, NSIDE, context=c)
+                                      for c in (context, 0))  # fmt: skip
+    assert coarse == fine // 4 and len(large.centres) == len(small.centres) // 16
+    inner = large.geometry.npix - 2 * context
+    assert inner * geometry.pixel_arcmin / 60 >= 2 * np.degrees(large.reach(coarse)) - 1e-9
+    assert large.geometry.npix % 4 == 0 and large.geometry.npix > small.geometry.npix
+    pixels = [len(joiner.centres) * joiner.geometry.npix**2 for joiner in (large, small)]
+    assert pixels[0] < 0.6 * pixels[1]
+
+
+@pytest.mark.parametrize(
+    ("geometry", "context"), [(Geometry(32, 30.0), 8), (Geometry(24, 30.0), 6)]
+)
+def test_no_tile_of_a_sky_is_too_wide(geometry, context):
+    """Training tiles of 16 and 12 degrees: two of them apart, tiles would be 70 and 55 wide."""
+    centre_nside, joiner = synthesis_grid(geometry, NSIDE, context=context)
+    assert centre_nside == 4 and joiner.geometry.side_deg < synthesis.WIDEST_DEG
+
+
+def test_larger_tiles_give_the_same_sky(sky, tmp_path):
+    """A generator that acts on each pixel by itself does not mind where tiles end: what differs
+    is the cutting and joining alone, a thousandth of the CO's spread."""
+    trained, skies = untrained(tmp_path / "checkpoint", Geometry(16, 30.0), FWHM), {}
+
+    class Toy(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.none = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, x):
+            return torch.tanh(0.5 * x[:, :1] + 0.3 * x[:, 1:2]) + self.none
+
+    for context in (0, 4):
+        meta = trained.meta | ({"context": context} if context else {})
+        one = dataclasses.replace(trained, generator=Toy(), meta=meta)
+        skies[context] = synthesise(sky, one, progress=False).maps["W_CO21"]
+    fine, coarse = skies[0], skies[4]
+    assert np.abs(coarse - fine).max() > 0
+    assert np.std(coarse - fine) < 0.001 * fine.std()
+    assert np.abs(coarse - fine).max() < 0.02 * fine.std()
 
 
 def test_skies_that_do_not_fit_are_refused(sky, trained):

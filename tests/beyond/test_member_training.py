@@ -1,4 +1,4 @@
-"""What generators of members are trained on: context, poses and their guard, folds, surroundings."""
+"""What generators of members are trained on: context, poses and guard, folds, surroundings."""
 
 from dataclasses import replace
 
