@@ -139,21 +139,20 @@ def test_a_generator_that_knows_context_gets_fewer_and_larger_tiles(geometry):
     context = 2 * -(-geometry.npix // 8)
     (coarse, large), (fine, small) = (synthesis_grid(geometry, NSIDE, context=c)
                                       for c in (context, 0))  # fmt: skip
-    assert coarse == fine // 4 and len(large.centres) == len(small.centres) // 16
+    assert coarse == fine // 2 and len(large.centres) == len(small.centres) // 4
     inner = large.geometry.npix - 2 * context
     assert inner * geometry.pixel_arcmin / 60 >= 2 * np.degrees(large.reach(coarse)) - 1e-9
     assert large.geometry.npix % 4 == 0 and large.geometry.npix > small.geometry.npix
     pixels = [len(joiner.centres) * joiner.geometry.npix**2 for joiner in (large, small)]
-    assert pixels[0] < 0.6 * pixels[1]
+    assert pixels[0] < 0.7 * pixels[1]
 
 
-@pytest.mark.parametrize(
-    ("geometry", "context"), [(Geometry(32, 30.0), 8), (Geometry(24, 30.0), 6)]
-)
-def test_no_tile_of_a_sky_is_too_wide(geometry, context):
-    """Training tiles of 16 and 12 degrees: two of them apart, tiles would be 70 and 55 wide."""
+@pytest.mark.parametrize(("geometry", "context"), [(Geometry(64, 7.5), 16), (Geometry(32, 30.0), 8)])
+def test_no_tile_gives_anything_a_training_tile_away(geometry, context):
+    """So that what its network was trained on, a tile's side from its longitudes, stays out."""
     centre_nside, joiner = synthesis_grid(geometry, NSIDE, context=context)
-    assert centre_nside == 4 and joiner.geometry.side_deg < synthesis.WIDEST_DEG
+    assert np.degrees(joiner.reach(centre_nside)) < geometry.side_deg
+    assert np.degrees(joiner.reach(centre_nside // 2)) >= geometry.side_deg
 
 
 def test_larger_tiles_give_the_same_sky(sky, tmp_path):
