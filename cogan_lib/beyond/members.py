@@ -4,9 +4,9 @@ A single map cannot both have the right statistics and be the best guess: the be
 of all skies that are possible, lacks whatever the inputs leave open. So the generator is given
 noise (`noise`), each draw makes another *member* with the statistics of a real sky, and the mean
 and the standard deviation over members are the estimate and its uncertainty (`calibration` says
-what they are worth). The road's generator is a flow (`gan.flow`, `member_training`); whatever takes
-noise will do here, such as the ablation's, which is trained as the Cycle-GAN is with a proper score
-in place of the L1 term (`recipes.member_settings`).
+what they are worth). The road's generator of members is a flow (`gan.flow`, `member_training`); a
+Cycle-GAN with noise as a further input, trained with a proper score (`recipes.member_settings`,
+`losses.crps`), is one too, and stands in the ablation.
 
 Two trainings that differ by their seed differ in more than noise. So members of several trainings
 are taken in turns: their spread then holds what a training leaves to chance as well.

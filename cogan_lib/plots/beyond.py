@@ -182,10 +182,10 @@ def accuracy_and_power(points: Mapping[str, tuple[float, float]]) -> Figure:
     """
     figure = Figure(figsize=(6.8, 4.4), layout="constrained")
     axes = figure.add_subplot()
-    looks = zip("so^vDPX*", (BASE, VIOLET, GREEN, REAL) * 2, strict=True)
-    for (label, point), (marker, colour) in zip(points.items(), looks, strict=False):
-        if "member" in label:
-            marker, colour = ("*" if "mean" in label else "o"), GENERATED
+    others = iter(zip("so^vDPX*", (BASE, VIOLET, GREEN, REAL) * 2, strict=True))
+    ours = iter("o*h")
+    for label, point in points.items():
+        marker, colour = (next(ours), GENERATED) if "member" in label else next(others)
         axes.plot(*point, marker, color=colour, ms=10, label=label)
     axes.axhline(1, color="0.5", lw=0.8)
     low, high = (f(y for _, y in points.values()) for f in (min, max))

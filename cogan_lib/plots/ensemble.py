@@ -15,6 +15,7 @@ from .style import BASE, GENERATED, REAL, VIOLET, sentence_figure
 from .validation import multipole_axis, ratio_axis
 
 TARGET = (0.75, 1.33)  # of the ratio by latitude, up to 45 deg
+ENOUGH = 19  # members for a central interval of 90 %
 NOTHING = "There is no ensemble to show."
 LOOKS = (("o", GENERATED), ("s", BASE), ("^", VIOLET), ("D", "0.45"))
 
@@ -47,7 +48,8 @@ def band_power(ensembles: Mapping[str, Mapping]) -> Figure:
             section = judged[key]
             members = np.array(section["members"])
             low, high = np.quantile(members, [0.05, 0.95], axis=0, method="weibull")
-            axes.fill_between(ell, low, high, color=GENERATED, alpha=0.18, lw=0, label="90 %")
+            share = "90 %" if len(members) >= ENOUGH else f"range of {len(members)}"
+            axes.fill_between(ell, low, high, color=GENERATED, alpha=0.18, lw=0, label=share)
             axes.plot(ell, members.T, color=GENERATED, lw=0.5, alpha=0.5)
             axes.plot(ell, section["mean"], color=GENERATED, lw=2, label="mean of the members")
             axes.vlines(ell, *(section["mean_95"][end] for end in ("low", "high")), color=GENERATED)
@@ -91,7 +93,7 @@ def place_among_members(judged: Mapping) -> Figure:
     ):
         axes.stairs(row * row.size, edges, fill=True, color=GENERATED, alpha=0.75)
         axes.axhline(1, color=REAL, lw=1)
-        axes.plot(rank, 0.08, "^", color=REAL, ms=8, zorder=3)
+        axes.plot(rank, 0.08, "^", color=REAL, ms=8, zorder=3, clip_on=False)
         axes.set(xlim=(0, 1), xticks=[0, 0.5, 1], title=rf"$\ell$ = {x:.0f}")
         axes.set_xlabel(f"{share:.0%} in 68 %")
     panels[0].set(ylim=(0, max(2.0, 1.1 * (pit * pit.shape[1]).max())), ylabel="frequency")

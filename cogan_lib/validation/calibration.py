@@ -68,7 +68,7 @@ def within(values: np.ndarray, real: np.ndarray, level: float) -> np.ndarray:
 def fair_crps(values: np.ndarray, real: np.ndarray) -> np.ndarray:
     """Compute the continuous ranked probability score of each real value, fair for m members.
 
-    <|y_i - y|> - <|y_i - y_j|> / 2 over members i and couples of different members i, j (Ferro
+    ``<|y_i - y|> - <|y_i - y_j|> / 2`` over members i and couples of different members i, j (Ferro
     2014, QJRMS 140, 1917): in the mean lowest for members of the real values' distribution, for
     any number of members.
 
