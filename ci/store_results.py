@@ -23,11 +23,14 @@ import yaml
 from cogan_lib import road
 from cogan_lib.base.config import load_profile
 from cogan_lib.base.files import CoganError, read_json, write_bytes, write_json
+from cogan_lib.base.made_from import read_with_sum
+from cogan_lib.beyond.member_training import trained_on
 from cogan_lib.gan.checkpoint import save_half
 from cogan_lib.gan.pretrained import LOG, WEIGHTS
+from cogan_lib.sky.skyfile import read_sky
+from cogan_lib.tiles.split import FOLDS
 
 SHIPPED = WEIGHTS / "planck-hi4pi-nside256"
-MEMBER_SEEDS = (1, 2, 3)
 PARTS = ("real", "beyond")
 CHAPTERS = ("01", "02", "03", "04", "05", "06")
 
@@ -36,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; 0, or a `CoganError`."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("sky", type=Path, help="a sky file")
-    parser.add_argument("--train", action="store_true", help="train the weights anew (2 hours)")
+    parser.add_argument("--train", action="store_true", help="train the weights anew (hours)")
     options = parser.parse_args(arguments)
     profile = load_profile("real").model_copy(update={"sky_path": str(options.sky.resolve())})
     if options.train:
@@ -50,19 +53,24 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def train_all(profile, shipped: Path) -> None:
-    """Train the Cycle-GAN and the generators of members, and put them into the package."""
+    """Train the Cycle-GAN and the generators of members of all folds; put them into the package."""
     folder = Path(profile.run_dir) / "to-ship"
-    own = {"use_pretrained": False, "train_members": True}
-    for name, seed in [("cycle-gan", 1), *((f"members-{seed}", seed) for seed in MEMBER_SEEDS)]:
-        changes = own | {"seed": seed, "run_dir": str(folder / name)}
-        settings = profile.model_copy(update=changes)
-        if name == "cycle-gan":
-            trained = road.train_checkpoint(settings).checkpoint
-        else:
-            (trained,) = road.member_checkpoints(settings)
-        save_half(trained, shipped / name)
-        write_bytes(shipped / name / LOG, trained.with_name(LOG).read_bytes())
-        print(f"{shipped / name} is new; its README.md describes the old one.")
+    settings = profile.model_copy(update={"use_pretrained": False, "run_dir": str(folder)})
+    trained = road.train_checkpoint(settings).checkpoint
+    ship(trained, trained.with_name(LOG), shipped / "cycle-gan")
+    sky, found = read_with_sum(road.need(settings, "sky.fits"), read_sky)
+    made_from = {"settings": {}, "inputs": {"sky.fits": found}}
+    for fold in range(1, len(FOLDS) + 1):
+        name = f"fold-{fold}"
+        trained = trained_on(settings, sky, fold, folder / name, made_from)
+        ship(trained, trained / LOG, shipped / name)
+
+
+def ship(trained: Path, log: Path, place: Path) -> None:
+    """Put a checkpoint in half precision, and its log, into the package."""
+    save_half(trained, place)
+    write_bytes(place / LOG, log.read_bytes())
+    print(f"{place} is new; its README.md describes the old one.")
 
 
 def used_weights(run: Path) -> dict[str, str]:
@@ -73,10 +81,7 @@ def used_weights(run: Path) -> dict[str, str]:
     CoganError
         If one is not the package's.
     """
-    folders = {"cycle-gan": run / "checkpoint"}
-    members = sorted((run / "members").glob("checkpoint*"))
-    folders |= {f"members-{i}": folder for i, folder in enumerate(members, start=1)}
-    sums = {}
+    folders, sums = {"cycle-gan": run / "checkpoint", "fold-1": run / "members/checkpoint"}, {}
     for name, folder in folders.items():
         used, shipped = (
             read_json(path / "checkpoint.json")["weights_sha256"]["generator_ab"]

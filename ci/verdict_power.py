@@ -3,12 +3,12 @@
     python ci/verdict_power.py path/to/sky.fits book/results/real/verdict_power.json
 
 "Real" and generated are both drawn by the generator of members (the shipped one if it fits the sky,
-else one trained for a few minutes), each with a noise draw of the instrument. Two members of one
-training are exact draws from the null hypothesis, and one is then spoilt: brighter, blurred, or
-with random phases. Two cases: both show the *same places*, the test tiles of chapter 06; or one of
-a pair shows an *other place*, drawn from all blocks of sky, with nothing in common but the
-population. Stored is the share of trials that fail at p < 0.05, for the joint p-value and each
-test, with its 95 % interval after Wilson. About ten minutes of one core.
+else one trained here); they have the survey's noise, as the maps that it has learnt from. Two
+members of one training are exact draws from the null hypothesis, and one is then spoilt: brighter,
+blurred, or with random phases. Two cases: both show the *same places*, the test tiles of chapter
+06; or one of a pair shows an *other place*, drawn from all blocks of sky, with nothing in common
+but the population. Stored is the share of trials that fail at p < 0.05, for the joint p-value and
+each test, with its 95 % interval after Wilson.
 """
 
 from __future__ import annotations
@@ -28,14 +28,13 @@ from cogan_lib import road
 from cogan_lib.base.config import load_profile
 from cogan_lib.base.files import CoganError, provenance, sha256, write_json
 from cogan_lib.base.units import FWHM_PER_SIGMA
+from cogan_lib.beyond.member_training import context_of, surroundings
 from cogan_lib.gan.generate import generate
 from cogan_lib.gan.noise import noise_alm
-from cogan_lib.sky.harmonics import beam_lmax
 from cogan_lib.sky.skyfile import read_sky
 from cogan_lib.tiles.geometry import Geometry
-from cogan_lib.tiles.instrument import noise_map, noise_spectrum
-from cogan_lib.tiles.patches import Patches
-from cogan_lib.tiles.tiling import cut_tiles, map_to_alm
+from cogan_lib.tiles.patches import Patches, interior
+from cogan_lib.tiles.tiling import cut_tiles
 from cogan_lib.validation.blocks import separate_blocks
 from cogan_lib.validation.two_sample import ALPHA, TESTS, sharp_verdict
 
@@ -87,10 +86,10 @@ class Bench:
         self.weights = [t.content["weights_sha256"]["generator_ab"] for t in self.trainings]
         self.geometry = Geometry(**patches.meta["geometry"])
         self.fwhm_arcmin, self.target = patches.meta["fwhm_arcmin"], sorted(self.sky.targets)[-1]
-        self.inputs, self.lonlat = patches.inputs, patches.lonlat
-        self.error = self.sky.maps[f"{self.target}_ERR"]
-        lmax = beam_lmax(self.sky.nside, self.sky.fwhm_arcmin)
-        self.spectrum = noise_spectrum(self.sky.maps[self.target], self.error, lmax)
+        self.lonlat, self.context = patches.lonlat, context_of(self.geometry)
+        columns = self.trainings[0].meta["input_columns"]
+        shown = (self.sky, columns, self.geometry, self.lonlat, settings.thread_count)
+        self.inputs = surroundings(*shown)
         test = np.flatnonzero(np.isin(patches.split, patches.select("test").split))
         blocks = separate_blocks(self.lonlat[test], self.geometry.side_deg)
         self.test, self.blocks = test[blocks >= 0], blocks[blocks >= 0]
@@ -109,20 +108,16 @@ class Bench:
 
     def member(self, trained, tiles: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
         """A member with a sky of noise of its own, K km/s."""
+        whole = self.geometry.grown(self.context)
         widths = trained.settings.noise
         fields = [
             noise_alm(self.sky.nside, width * self.geometry.pixel_arcmin, (*seed, i))
             for i, width in enumerate(widths)
         ]
-        noise = [cut_tiles(field, self.geometry, self.lonlat[tiles]) for field in fields]
+        noise = np.stack([cut_tiles(x, whole, self.lonlat[tiles]) for x in fields], axis=1)
         channel = trained.meta["target_columns"].index(self.target)
-        return generate(trained, self.inputs[tiles], noise=np.stack(noise, axis=1))[:, channel]
-
-    def instrument(self, tiles: np.ndarray, seed: list[int]) -> np.ndarray:
-        """Noise as of `noise_tiles`, K km/s, but its spectrum is measured only once."""
-        drawn = noise_map(self.error, self.spectrum, seed)
-        alm = map_to_alm(drawn, self.spectrum.size - 1)
-        return cut_tiles(alm, self.geometry, self.lonlat[tiles])
+        made = generate(trained, self.inputs[tiles], noise=noise)
+        return interior(made, self.context)[:, channel]
 
     def trial(self, places, seed: tuple[int, int]) -> dict:
         """One pair of maps, all faults in turn: fault -> report of the verdict."""
@@ -133,11 +128,10 @@ class Bench:
             self.member(trained, tiles, (*seed, i)).astype(np.float64)
             for i, tiles in enumerate((one, other))
         )
-        noise = [self.instrument(tiles, [*seed, i, 353]) for i, tiles in enumerate((one, other))]
         given = {"pixel_arcmin": self.geometry.pixel_arcmin, "fwhm_arcmin": self.fwhm_arcmin}
-        given |= {"blocks": blocks, "seed": seed[1], "noise": noise[1], "draws": DRAWS}
+        given |= {"blocks": blocks, "seed": seed[1], "noise": None, "draws": DRAWS}
         return {
-            fault: sharp_verdict(first + noise[0], spoilt, **given)
+            fault: sharp_verdict(first, spoilt, **given)
             for fault, spoilt in self.spoilt(second, rng)
         }
 

@@ -4,8 +4,8 @@
 
 Several calls of run.py, in their order, become one record, ``book/results/gpu/gpu.json``: of each
 part the last one that worked, beside what is in the record already. Trained weights are compared
-with those that came with the package, by the score on validation tiles; those named with --weights
-take their place, in half precision.
+with those that came with the package, by the score on validation tiles, or by the loss of a flow;
+those named with --weights take their place, in half precision.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # not an installed library
 
 from cogan_lib.base.files import CoganError, read_json, write_bytes, write_json
-from cogan_lib.gan.checkpoint import load_checkpoint, save_checkpoint
+from cogan_lib.gan.checkpoint import save_half
 from cogan_lib.gan.pretrained import LOG, WEIGHTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,25 +78,25 @@ def compare(path: Path, wanted: list[str]) -> None:
             raise CoganError(f"{path} holds no weights {missing}; it has {', '.join(names)}.")
         for name in names:
             folder = Path(temporary) / name
-            new = best_score((folder / LOG).read_text("utf-8"))
+            kind, new = best_score((folder / LOG).read_text("utf-8"))
             shipped = ROOM / name / LOG
-            old = best_score(shipped.read_text("utf-8")) if shipped.exists() else None
-            print(f"{name}: score {new:.3f}, shipped {old if old is None else f'{old:.3f}'}")
+            old = best_score(shipped.read_text("utf-8"))[1] if shipped.exists() else None
+            print(f"{name}: {kind} {new:.3f}, shipped {old if old is None else f'{old:.3f}'}")
             if name in wanted:
                 take_over(folder, ROOM / name)
 
 
-def best_score(log: str) -> float:
-    """The lowest score in a training's log."""
-    return min(float(row["score"]) for row in csv.DictReader(io.StringIO(log)))
+def best_score(log: str) -> tuple[str, float]:
+    """The lowest score in a training's log; of a flow, which has none, the last loss."""
+    rows = list(csv.DictReader(io.StringIO(log)))
+    if "score" in rows[0]:
+        return "score", min(float(row["score"]) for row in rows)
+    return "loss", float(rows[-1]["loss"])
 
 
 def take_over(source: Path, target: Path) -> None:
     """Put a checkpoint in half precision, and its log, into a room of the package's weights."""
-    trained = load_checkpoint(source)
-    content = {key: trained.content[key] for key in ("metrics", "training", "provenance")}
-    networks = (trained.generator.half(), trained.reverse.half())
-    save_checkpoint(target, *networks, trained.settings, trained.content, **content)
+    save_half(source, target)
     write_bytes(target / LOG, (source / LOG).read_bytes())
     print(f"{target.name}: taken over; fill its row in {WEIGHTS / 'README.md'}")
 

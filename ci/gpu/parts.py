@@ -26,17 +26,21 @@ from torch.nn import functional
 from cogan_lib import synthesis
 from cogan_lib.base.files import CoganError, read_json
 from cogan_lib.base.threads import default_threads
+from cogan_lib.beyond.member_training import flow_network
 from cogan_lib.gan import generate as gan_generate
 from cogan_lib.gan.checkpoint import load_checkpoint
 from cogan_lib.gan.epoch_check import best_of
+from cogan_lib.gan.flow_training import FlowPlan, train_flow
 from cogan_lib.gan.training import train
 from cogan_lib.sky import read_sky, write_sky
+from cogan_lib.tiles.geometry import Geometry
 from cogan_lib.tiles.patches import Patches
 
 HERE = Path(__file__).resolve().parent
-#: Steps per second of an H100, by the stored gpu.json: of `paper_part`, and of `real_part`, where
-#: four trainings share the card.
-PACE = {"paper": 7.0, "cogan": 16.7, "cycle-gan": 22.4, "members": 13.9}
+#: Steps per second of an H100: of `paper_part` and, where several trainings share the card, of the
+#: Cycle-GAN of `real_part`, by the stored gpu.json; of a flow (32 tiles a step) by its checkpoint.
+PACE = {"paper": 7.0, "cogan": 16.7, "cycle-gan": 22.4, "fold-1": 21.0}
+FLOW_TILES = 32
 
 
 @dataclass
@@ -224,10 +228,11 @@ def coarse(values: np.ndarray) -> np.ndarray:
 
 
 def real_part(run: Run, asked: float = 100.0) -> dict:
-    """(e) The cogan preset and three generators of members on the real sky, side by side."""
-    run.prepared("real.npz", 120)
+    """(e) The cogan preset and a generator of members on the real sky, side by side."""
+    for name in ("real.npz", "members.npz"):
+        run.prepared(name, 240)
     seconds = 0.5 if run.tiny else max(30.0, min(asked, run.left() - 20))
-    names = ["cycle-gan", "members-1", "members-2", "members-3"][: 2 if run.tiny else 4]
+    names = ["cycle-gan", "fold-1"]
     command = [sys.executable, str(HERE / "parts.py"), str(run.work), f"{seconds}"]
     command += ["tiny"] if run.tiny else []
     started = [subprocess.Popen([*command, name], stdout=subprocess.DEVNULL) for name in names]
@@ -242,29 +247,39 @@ def real_part(run: Run, asked: float = 100.0) -> dict:
         for name in names:
             for path in sorted((run.work / name).glob("checkpoint*/*")):
                 archive.add(path, f"{name}/{path.name}")
-            archive.add(run.work / name / "training_log.csv", f"{name}/training_log.csv")
+            log = run.work / name / "training_log.csv"
+            if log.exists():  # a flow's is in its checkpoint
+                archive.add(log, f"{name}/training_log.csv")
     return {name: read_json(run.work / name / "summary.json") for name in names}
 
 
 def train_real(work: Path, seconds: float, name: str, tiny: bool) -> None:
     """One of the trainings of `real_part`, in a process of its own."""
-    from cogan_lib.gan.recipes import member_settings
-
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    patches, kind = Patches.load(work / "real.npz"), name.split("-")
-    seed = int(kind[1]) if kind[0] == "members" else 1
-    settings = preset_settings(
-        "cogan", patches.inputs.shape[1], patches.targets.shape[1], 8 if tiny else 16, tiny
+    limit = {"max_steps": steps_in(seconds, PACE[name]), "max_minutes": seconds / 60}
+    if name == "fold-1":
+        found = train_members(Patches.load(work / "members.npz"), work / name, device, tiny, limit)
+    else:
+        patches = Patches.load(work / "real.npz")
+        channels, batch = (patches.inputs.shape[1], patches.targets.shape[1]), 8 if tiny else 16
+        settings = preset_settings("cogan", *channels, batch, tiny)
+        settings = replace(settings, seed=1, device=device, **limit)
+        found = summary(train(patches, settings, work / name).history)
+    (work / name / "summary.json").write_text(json.dumps(found), "utf-8")
+
+
+def train_members(patches: Patches, folder: Path, device: str, tiny: bool, limit: dict) -> dict:
+    """The road's generator of members; its last row of the log."""
+    meta = patches.meta
+    network = flow_network(
+        Geometry(**meta["geometry"]), meta["fwhm_arcmin"], len(meta["target_columns"])
     )
-    if kind[0] == "members":
-        whole = member_settings(settings)
-        settings = replace(whole, network=replace(settings.network, noise=whole.network.noise))
-    steps = steps_in(seconds, PACE["members" if kind[0] == "members" else "cycle-gan"])
-    settings = replace(
-        settings, seed=seed, device=device, max_steps=steps, max_minutes=seconds / 60
-    )
-    result = train(patches, settings, work / name)
-    (work / name / "summary.json").write_text(json.dumps(summary(result.history)), "utf-8")
+    if tiny:
+        network = replace(network, features=4, blocks=1)
+    minutes = limit["max_minutes"]
+    plan = FlowPlan(limit["max_steps"], 8 if tiny else FLOW_TILES, 1, device, minutes)
+    made = train_flow(patches, network, plan, folder / "checkpoint", fold=1)
+    return load_checkpoint(made).metrics
 
 
 def processes_part(run: Run) -> dict:

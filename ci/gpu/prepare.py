@@ -2,8 +2,8 @@
 
     python ci/gpu/prepare.py PACK WORK [--tiny]
 
-Files appear whole: ``real.npz``, ``sky-2048.fits``, ``sky-2048.npz``; ``NAME.failed`` says why one
-does not.
+Files appear whole: ``real.npz``, ``members.npz``, ``sky-2048.fits``, ``sky-2048.npz``;
+``NAME.failed`` says why one does not.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from pack import unpack_sky
 
 from cogan_lib.base.threads import default_threads
+from cogan_lib.beyond import member_training
 from cogan_lib.sky import write_sky
 from cogan_lib.sky.embedded import make_sky
 from cogan_lib.tiles.cutting import make_patches
@@ -40,12 +41,22 @@ def main(arguments: list[str] | None = None) -> int:
         else {"real": REAL, "fine": FINE}
     )
 
+    if tiny:
+        member_training.POSES = 100
+
     def real() -> None:
         sky = unpack_sky(options.pack / "sky.npz")
         centres = 16 if tiny else 32
         make_patches(sky, geometry["real"], centres, nthreads=threads).save(
             options.work / "real.npz"
         )
+
+    def members() -> None:
+        sky = unpack_sky(options.pack / "sky.npz")
+        centres = 16 if tiny else 32
+        member_training.member_patches(
+            sky, geometry["real"], centres, fold=1, seed=1, nthreads=threads
+        ).save(options.work / "members.npz")
 
     def fine() -> None:
         sky = unpack_sky(options.pack / "sky.npz") if tiny else make_sky(2048, 15.0, 1)
@@ -57,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
 
     start, failed = time.monotonic(), 0
-    for name, work in (("real.npz", real), ("sky-2048.npz", fine)):
+    for name, work in (("real.npz", real), ("members.npz", members), ("sky-2048.npz", fine)):
         if (options.work / name).exists():
             continue
         try:

@@ -149,10 +149,13 @@ class Settings(Checked):
         False, description="take the package's trained weights, if they fit, and don't train"
     )
     train_members: bool = Field(
-        False, description="chapter 06: train even if the package has a generator of members"
+        False, description="chapter 06: train a generator of members even if the package has one"
     )
     member_steps: int = Field(
-        4000, ge=1, le=10_000_000, description="chapter 06: steps of that training"
+        4000,
+        ge=1,
+        le=10_000_000,
+        description="chapter 06: steps of that training (a flow), 8 tiles each or more",
     )
     members: int = Field(4, ge=2, le=10_000, description="CO skies that chapter 06 makes")
 

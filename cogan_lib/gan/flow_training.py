@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ..base.files import CoganError, atomic_path, provenance
 from ..learn.fit import Plan, fit, seeded, warm_cosine
@@ -163,7 +164,8 @@ def train_flow(
             log.info(said)
         memory = min(AVERAGE, steps / (steps + 9))
         with torch.no_grad():
-            torch._foreach_lerp_(list(average.parameters()), list(flow.parameters()), 1 - memory)
+            moved = get_ema_multi_avg_fn(memory)
+            moved(list(average.parameters()), list(flow.parameters()), None)
 
     batches = Draws(inputs, targets, plan, random)
     minutes = None if math.isinf(plan.max_minutes) else plan.max_minutes

@@ -70,7 +70,8 @@ def test_what_returns_is_small_and_plain(results):
 def test_the_record_keeps_what_worked(results, tmp_path, capsys):
     record = tmp_path / "gpu.json"
     assert collect.main([str(results), "--record", str(record), "--dry-run"]) == 0
-    assert not record.exists() and "cycle-gan: score" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert not record.exists() and "cycle-gan: score" in said and "fold-1: loss" in said
     collect.main([str(results), "--record", str(record)])
     later = tmp_path / "later"
     later.mkdir()
@@ -94,15 +95,19 @@ def test_a_tiny_run_is_no_measurement(results):
 
 def test_weights_are_taken_over_in_half_precision(results, tmp_path, monkeypatch):
     monkeypatch.setattr(collect, "ROOM", tmp_path)
-    collect.compare(results / "real.tar", ["members-1"])
-    taken = load_checkpoint(tmp_path / "members-1")
-    made = load_checkpoint(results / "work" / "members-1" / "checkpoint")
-    assert taken.meta == made.meta and (tmp_path / "members-1" / "training_log.csv").exists()
+    collect.compare(results / "real.tar", ["fold-1"])
+    taken = load_checkpoint(tmp_path / "fold-1")
+    made = load_checkpoint(results / "work" / "fold-1" / "checkpoint")
+    assert (
+        taken.meta == made.meta
+        and taken.content["fold"] == 1
+        and (tmp_path / "fold-1" / "training_log.csv").exists()
+    )
     pairs = zip(taken.generator.parameters(), made.generator.parameters(), strict=True)
     assert all((a - b).abs().max() <= 1e-3 * b.abs().max() for a, b in pairs)
-    assert sum(p.stat().st_size for p in (tmp_path / "members-1").glob("*.safetensors")) < 100_000
-    with pytest.raises(CoganError, match="holds no weights members-9"):
-        collect.compare(results / "real.tar", ["members-9"])
+    assert sum(p.stat().st_size for p in (tmp_path / "fold-1").glob("*.safetensors")) < 100_000
+    with pytest.raises(CoganError, match="holds no weights fold-9"):
+        collect.compare(results / "real.tar", ["fold-9"])
 
 
 def test_what_no_card_has_measured_comes_first(tmp_path, monkeypatch):

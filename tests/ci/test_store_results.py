@@ -3,6 +3,7 @@
 import base64
 import json
 import shutil
+from dataclasses import replace
 
 import beside
 import numpy as np
@@ -10,10 +11,14 @@ import pytest
 import store_results
 
 from cogan_lib.base.files import CoganError, read_json, write_json
+from cogan_lib.beyond import member_training
 from cogan_lib.gan.checkpoint import load_checkpoint, save_half
+from cogan_lib.gan.recipes import FLOW, PRESETS
+from cogan_lib.sky.skyfile import write_sky
+from tests.road import toy_settings
+from tests.toys import TINY
 
 BOOK = beside.ROOT / "book"
-MEMBERS = ("members-1", "members-2", "members-3")
 
 
 def shipped_sum(name):
@@ -21,7 +26,7 @@ def shipped_sum(name):
     return card["weights_sha256"]["generator_ab"]
 
 
-@pytest.mark.parametrize(("part", "names"), [("real", ("cycle-gan",)), ("beyond", MEMBERS)])
+@pytest.mark.parametrize(("part", "names"), [("real", ("cycle-gan",)), ("beyond", ("fold-1",))])
 def test_the_stored_reports_are_of_the_shipped_weights(part, names):
     stored = read_json(BOOK / "results" / part / "report.json")
     assert stored["weights"] == {name: shipped_sum(name) for name in names}
@@ -31,7 +36,7 @@ def test_the_stored_reports_are_of_the_shipped_weights(part, names):
 def run(tmp_path):
     """A run folder with the package's weights and a report, executed chapters, and results."""
     folder = tmp_path / "run"
-    for name, place in (("cycle-gan", "checkpoint"), ("members-1", "members/checkpoint")):
+    for name, place in (("cycle-gan", "checkpoint"), ("fold-1", "members/checkpoint")):
         shutil.copytree(store_results.SHIPPED / name, folder / place)
     parts = ("validation", "synthesis", "training", "beyond", "provenance")
     write_json(folder / "report.json", {part: {"x": part} for part in parts})
@@ -53,14 +58,14 @@ def test_reports_figures_and_the_weights_names_are_stored_together(run):
     assert real["validation"] == {"x": "validation"} and "beyond" not in real
     assert real["weights"] == {"cycle-gan": shipped_sum("cycle-gan")}
     assert set(beyond) == {"beyond", "provenance", "weights"}
-    assert beyond["weights"] == {"members-1": shipped_sum("members-1")}
+    assert beyond["weights"] == {"fold-1": shipped_sum("fold-1")}
     assert (run[2] / "beyond" / "a.png").read_bytes() == b"a picture"
 
 
 def test_a_run_of_other_weights_is_not_stored(run):
     folder, _, results = run
     shutil.rmtree(folder / "checkpoint")
-    shutil.copytree(store_results.SHIPPED / "members-2", folder / "checkpoint")
+    shutil.copytree(store_results.SHIPPED / "fold-2", folder / "checkpoint")
     with pytest.raises(CoganError, match="other weights than cycle-gan in the package"):
         store_results.store(*run)
     assert not (results / "real" / "report.json").exists()
@@ -75,6 +80,34 @@ def test_half_a_run_is_not_stored(run):
     with pytest.raises(CoganError, match="has no beyond, provenance, synthesis, training"):
         store_results.store(*run)
     assert not list(results.glob("*/report.json"))
+
+
+def test_members_of_other_weights_are_not_stored(run):
+    """Another fold has seen the test longitudes."""
+    folder, _, _ = run
+    shutil.rmtree(folder / "members")
+    shutil.copytree(store_results.SHIPPED / "fold-2", folder / "members/checkpoint")
+    with pytest.raises(CoganError, match="other weights than fold-1 in the package"):
+        store_results.store(*run)
+
+
+def test_all_folds_are_trained_and_shipped(tmp_path, sky64, monkeypatch):
+    """Each from the same sky file, in half precision, with its log."""
+    monkeypatch.setattr(member_training, "POSES", 100)
+    monkeypatch.setattr(member_training, "FLOW", replace(FLOW, features=4, blocks=1))
+    monkeypatch.setitem(PRESETS, "cogan", TINY)
+    write_sky(tmp_path / "mine.fits", sky64)
+    settings = toy_settings(
+        tmp_path / "run", sky_path=str(tmp_path / "mine.fits"), max_steps=2, member_steps=3
+    )
+    store_results.train_all(settings, tmp_path / "shipped")
+    for name in ("cycle-gan", *(f"fold-{k}" for k in range(1, 7))):
+        trained = load_checkpoint(tmp_path / "shipped" / name)
+        assert (tmp_path / "shipped" / name / "training_log.csv").exists()
+        assert trained.content.get("fold") == (int(name[-1]) if name != "cycle-gan" else None)
+        if name != "cycle-gan":
+            assert trained.content["made_from"]["inputs"].keys() == {"sky.fits"}
+            assert trained.metrics["steps"] == 3
 
 
 def test_weights_are_rounded_on_their_way_into_the_package(tmp_path):
