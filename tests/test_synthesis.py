@@ -147,7 +147,9 @@ def test_a_generator_that_knows_context_gets_fewer_and_larger_tiles(geometry):
     assert pixels[0] < 0.7 * pixels[1]
 
 
-@pytest.mark.parametrize(("geometry", "context"), [(Geometry(64, 7.5), 16), (Geometry(32, 30.0), 8)])
+@pytest.mark.parametrize(
+    ("geometry", "context"), [(Geometry(64, 7.5), 16), (Geometry(32, 30.0), 8)]
+)
 def test_no_tile_gives_anything_a_training_tile_away(geometry, context):
     """So that what its network was trained on, a tile's side from its longitudes, stays out."""
     centre_nside, joiner = synthesis_grid(geometry, NSIDE, context=context)
