@@ -64,12 +64,10 @@ def main(arguments: list[str] | None = None) -> int:
         maps = np.load(Path(folder) / "members.npy")
         sets[name] = judge_set(sky, maps[:, -1], cards)
         targets += compare(name, sets[name])
-    members = len(sets[name]["judge"]["power"]["members"])
     facts = {"sky_sha256": sha256(options.sky)}
     write_json(
         options.out,
-        {"members": members, "sets": sets, "targets": targets}
-        | {"provenance": provenance(SEED, **facts)},
+        {"sets": sets, "targets": targets, "provenance": provenance(SEED, **facts)},
     )
     for row in targets:
         print("{set:8s} {quantity:50s} asked {asked:28s} found {found}  {reached}".format(**row))
