@@ -10,6 +10,7 @@ import pytest
 from cogan_lib.base.files import CoganError, read_json, sha256
 from cogan_lib.beyond import member_training
 from cogan_lib.gan.recipes import FLOW
+from cogan_lib.sky.lines import TRACERS
 from cogan_lib.sky.skyfile import read_sky, write_sky
 from cogan_lib.tiles.geometry import Geometry
 from cogan_lib.tiles.map_scalings import map_scalings
@@ -34,7 +35,8 @@ def made(small, sky64, tmp_path_factory):
     path = write_sky(folder / "sky.fits", sky64)
     given = [str(path), str(folder), "--inputs", "DUST", "N_HI"]
     assert crossfit.main(["train", *given, "--steps", "4", "--seed", "3"]) == 0
-    assert crossfit.main(["sky", *given, "--members", "2", "--seed", "5"]) == 0
+    more = ["--weights", str(folder), "--members", "2", "--seed", "5"]
+    assert crossfit.main(["sky", *given, *more]) == 0
     return path, folder
 
 
@@ -74,6 +76,23 @@ def test_steps_can_be_asked_for_in_seconds(small, made, sky64, tmp_path, monkeyp
     steps = card["training"]["steps"]
     assert steps >= 3 and f"fold-2: {steps} steps in" in capsys.readouterr().out
     assert card["input_columns"] == sky64.inputs and os.listdir(tmp_path) == ["fold-2"]
+
+
+def test_weights_that_did_not_come_along_get_a_sentence(made, tmp_path):
+    path, _ = made
+    with pytest.raises(CoganError, match="No weights of a cross-fit came .* DUST, N_HI, DUST_353"):
+        crossfit.main(["sky", str(path), str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_package_has_a_cross_fit_for_two_tracers_and_for_four(sky64):
+    line = {"W_CO21": sky64.maps["W_CO21"]}
+    for names in (["DUST", "N_HI"], ["DUST", "N_HI", "DUST_353", "EBV_SFD"]):
+        maps = dict.fromkeys(names, sky64.maps["DUST"]) | line
+        units = {name: TRACERS.get(name, ("K km/s",))[0] for name in maps}
+        folds = crossfit.load_folds(crossfit.packed_with(replace(sky64, maps=maps, units=units)))
+        assert [one.content["fold"] for one in folds.values()] == [1, 2, 3, 4, 5, 6]
+        assert all(one.meta["input_columns"] == names for one in folds.values())
 
 
 def test_a_sky_with_some_of_its_tracers(sky64):
