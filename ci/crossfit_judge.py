@@ -150,8 +150,9 @@ def compare(name: str, found: dict) -> list[dict]:
     """The targets of one set, a row each."""
     judged, asked, rows = found["judge"], ASKED[name], []
 
-    def row(quantity: str, wanted: str, values: list[float], reached: bool) -> None:
-        said = " ".join(f"{value:.2f}" for value in values)
+    def row(quantity: str, wanted: str, values: list, reached: bool) -> None:
+        said = [("no", "yes")[v] if isinstance(v, bool) else f"{v:.2f}" for v in values]
+        said = " ".join(said)
         rows.append({"quantity": quantity, "set": name, "asked": wanted, "found": said})
         rows[-1]["reached"] = bool(reached)
 
@@ -166,7 +167,7 @@ def compare(name: str, found: dict) -> list[dict]:
     power = judged["power"]["mean"]
     row("power of members, bin by bin", "{} to {}".format(*POWER), power, within(power, *POWER))
     inside = judged["power"]["within_90"]
-    row("real power in the members' central 90 %", "every bin", map(float, inside), all(inside))
+    row("real power in the members' central 90 %", "every bin", inside, all(inside))
     peaks = [judged["peaks"][which]["mean"] for which in ("V1", "V2")]
     row("peaks of V1, V2", "{} to {}".format(*PEAKS), peaks, within(peaks, *PEAKS))
     cover = judged["calibration"]["coverage"]["0.68"]
