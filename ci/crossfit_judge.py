@@ -164,10 +164,11 @@ def compare(name: str, found: dict) -> list[dict]:
     rho = [f"{value:.2f}" for value in asked["rho"]]
     above = all(a >= b for a, b in zip(best["rho"], asked["rho"], strict=True))
     row("rho of the mean, bin by bin", " ".join(rho), best["rho"], above)
-    power = judged["power"]["mean"]
-    row("power of members, bin by bin", "{} to {}".format(*POWER), power, within(power, *POWER))
-    inside = judged["power"]["within_90"]
-    row("real power in the members' central 90 %", "every bin", inside, all(inside))
+    for words, of in (("noise added", judged), ("as made", found["judge_as_made"])):
+        power, inside = of["power"]["mean"], of["power"]["within_90"]
+        wanted = "{} to {}".format(*POWER)
+        row(f"power of members, bin by bin, {words}", wanted, power, within(power, *POWER))
+        row(f"real power in the central 90 %, {words}", "every bin", inside, all(inside))
     peaks = [judged["peaks"][which]["mean"] for which in ("V1", "V2")]
     row("peaks of V1, V2", "{} to {}".format(*PEAKS), peaks, within(peaks, *PEAKS))
     cover = judged["calibration"]["coverage"]["0.68"]
