@@ -53,7 +53,7 @@ def spoilt(array, value=NAN):
 
 @cache
 def trained():
-    return load_checkpoint(sorted(pretrained.WEIGHTS.glob("*/cycle-gan"))[0])
+    return load_checkpoint(sorted(pretrained.WEIGHTS.glob("*/cycle-gan"))[-1])
 
 
 def some_patches():
@@ -240,17 +240,19 @@ TABLE = {
     ),
     "synthesis of another unit": (
         lambda: synthesis.synthesise(
-            Sky({"DUST": MAP, "N_HI": MAP}, UNITS | {"DUST": "mag"}, 20.0), trained()
+            Sky({"DUST": MAP, "N_HI": MAP}, UNITS | {"DUST": "MJy/sr"}, 20.0), trained()
         ),
-        "the sky has it in mag",
+        "the sky has it in MJy/sr",
     ),
     "synthesis of another beam": (
-        lambda: synthesis.synthesise(SKY, trained()),
+        lambda: synthesis.synthesise(
+            Sky({"DUST": MAP, "N_HI": MAP}, UNITS | {"DUST": "mag"}, 600.0), trained()
+        ),
         "trained at a beam of 20 arcmin",
     ),
     "synthesis in batches of none": (
         lambda: synthesis.synthesise(
-            Sky({"DUST": MAP, "N_HI": MAP}, UNITS, 20.0), trained(), batch_size=0
+            Sky({"DUST": MAP, "N_HI": MAP}, UNITS | {"DUST": "mag"}, 20.0), trained(), batch_size=0
         ),
         "batch_size is 0",
     ),

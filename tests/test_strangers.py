@@ -30,7 +30,7 @@ from tests.forks import run
 from tests.toys import file_size_limit
 
 ROOT = Path(__file__).resolve().parents[1]
-WEIGHTS = sorted(pretrained.WEIGHTS.glob("*/cycle-gan"))[0]
+WEIGHTS = sorted(pretrained.WEIGHTS.glob("*/cycle-gan"))[-1]
 NSIDE = 8
 UNITS = {"DUST": "MJy/sr", "W_CO21": "K km/s"}
 
