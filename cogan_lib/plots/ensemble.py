@@ -57,7 +57,7 @@ def band_power(ensembles: Mapping[str, Mapping]) -> Figure:
             for x, inside in zip(ell, section["within_90"], strict=True):
                 axes.plot(x, 1, "o", color=REAL, mfc=REAL if inside else "white", ms=6, zorder=3)
             multipole_axis(axes, judged)
-            axes.set(yscale="log", title=f"{label}: {title}" if label else title)
+            axes.set(yscale="log", title=f"{label}\n{title}" if label else title)
             drawn += [members.ravel(), *section["mean_95"].values()]
         ratio_axis(line[0], np.concatenate(drawn))
         line[1].yaxis.minorticks_off()
@@ -137,7 +137,7 @@ def latitude_panels(ratios: Mapping[str, Sequence[Mapping]]) -> Figure:
     axes.set(yscale="log", ylabel="mean W, generated / real", xlabel="Galactic latitude |b| [deg]")
     axes.set_xticks(range(len(bands)), labels=[f"{low}-{high}" for low, high in bands])
     ratio_axis(axes, np.concatenate(drawn))
-    axes.legend(fontsize=9)
+    axes.legend(fontsize=9, loc="lower left")
     return figure
 
 
