@@ -13,7 +13,7 @@ from ..sky.harmonics import beam_lmax
 from . import tiling
 from .patches import Patches
 from .poses import border_of, draw_poses
-from .scaling import PatchMinMax, Scaling
+from .scaling import PatchMinMax, Scaling, tracer_scaling
 from .split import SPLITS, TRAIN, UNUSED, VALIDATION, Blocks, assign_split, blocks_of_fold
 
 log = logging.getLogger(__name__)
@@ -133,9 +133,7 @@ def make_patches(
         elif name in sky.targets:
             used[name] = Scaling.fit(target_scaling, values[train], CO_SOFTENING)
         else:
-            # a floor far below the sky: harmonic sums may ring below zero beside bright points
-            floor = float(np.percentile(sky.maps[name], 0.1))
-            used[name] = Scaling.fit("log", values[train], floor if floor > 0 else None)
+            used[name] = tracer_scaling(values[train], sky.maps[name])
     meta = describe(sky, geometry, used, context)
     meta["selection"] = {"snr_min": snr_min, "min_share": min_share, "centre_nside": centre_nside}
     meta["provenance"] = provenance(None, **inputs)

@@ -14,7 +14,7 @@ import numpy as np
 from ..base.units import CO_SOFTENING
 from ..sky.skyfile import Sky
 from .poses import HIGHEST_DEG
-from .scaling import Scaling
+from .scaling import Scaling, tracer_scaling
 from .split import distance_to_block
 
 #: Mean and standard deviation are those within so many degrees of the plane, where CO is.
@@ -54,9 +54,7 @@ def map_scalings(
         if name in sky.targets:
             scaling = Scaling.fit("asinh", values[bright], CO_SOFTENING)
         else:
-            # a floor far below the sky: harmonic sums may ring below zero beside bright points
-            floor = float(np.percentile(values, 0.1))
-            scaling = Scaling.fit("log", values[bright], floor if floor > 0 else None)
+            scaling = tracer_scaling(values[bright], values)
         ends = float(values[seen].min()), float(values[seen].max())
         scalings[name] = replace(scaling, low=ends[0], high=ends[1])
     return scalings

@@ -207,6 +207,27 @@ class Scaling:
         return asdict(self)
 
 
+def tracer_scaling(values: np.ndarray, whole: np.ndarray) -> Scaling:
+    """Fit the logarithm to a tracer, with a floor far below its sky.
+
+    Harmonic sums may ring below zero beside bright points; what is below the lowest thousandth of
+    the whole map counts as that.
+
+    Parameters
+    ----------
+    values : ndarray
+        That the scaling is fitted to.
+    whole : ndarray
+        The whole map.
+
+    Returns
+    -------
+    Scaling
+    """
+    floor = float(np.percentile(whole, 0.1))
+    return Scaling.fit("log", values, floor if floor > 0 else None)
+
+
 @dataclass(frozen=True)
 class PatchMinMax:
     """The paper's scaling: each patch and channel from its own [min, max] to [-1, 1].
