@@ -1,6 +1,6 @@
-"""Judge the skies of a cross-fit against the real one, all longitudes of it, and store the numbers.
+"""Compare the skies of a cross-fit with the real one, all longitudes of it, and store the numbers.
 
-    python ci/crossfit_judge.py SKY OUT.json pair=FOLDER tracers=FOLDER
+    python ci/crossfit_compare.py SKY OUT.json pair=FOLDER tracers=FOLDER
 
 A FOLDER is what ``ci/crossfit.py sky`` has filled, with the weights that come with the package.
 Tiles are those of a grid in which the real CO is well above its noise, wherever they lie: no
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         if used != [card["weights_sha256"]["generator_ab"] for card in cards]:
             raise CoganError(f"{folder} was made with other weights than the package's.")
         maps = np.load(Path(folder) / "members.npy")
-        sets[name] = judge_set(sky, maps[:, -1], cards)
+        sets[name] = compare_set(sky, maps[:, -1], cards)
         targets += compare(name, sets[name])
     facts = {"sky_sha256": sha256(options.sky)}
     write_json(
@@ -85,7 +85,7 @@ def strong_places(sky: Sky, line: str) -> np.ndarray:
     return centres[np.concatenate(share) >= MIN_SHARE]
 
 
-def judge_set(sky: Sky, maps: np.ndarray, cards: list[dict]) -> dict:
+def compare_set(sky: Sky, maps: np.ndarray, cards: list[dict]) -> dict:
     """Everything about the members of one set of inputs, `maps` of shape (m, 12 nside^2)."""
     start, line = time.monotonic(), sky.targets[-1]
     lonlat, threads = strong_places(sky, line), default_threads()
@@ -105,8 +105,8 @@ def judge_set(sky: Sky, maps: np.ndarray, cards: list[dict]) -> dict:
         "training": {key: [card["training"][key] for card in cards] for key in ("steps", "seed")}
         | {"batch_size": cards[0]["training"]["batch_size"]},
         "weights": [card["weights_sha256"]["generator_ab"] for card in cards],
-        "judge": judge_tiles(real, members, lonlat, noise=noise, **facts),
-        "judge_as_made": judge_tiles(real, members, lonlat, noise=np.zeros_like(noise), **facts),
+        "noise_added": judge_tiles(real, members, lonlat, noise=noise, **facts),
+        "as_made": judge_tiles(real, members, lonlat, noise=np.zeros_like(noise), **facts),
         "latitude": latitude_ratios(sky.maps[line], maps.mean(axis=0), seed=SEED, members=maps),
         "verdicts": verdicts(real, members, noise, lonlat, **facts),
         "verdicts_as_made": verdicts(real, members, np.zeros_like(noise), lonlat, **facts),
@@ -148,7 +148,7 @@ def by_fold(real, members, noise, inputs, lonlat, fwhm_arcmin) -> list[dict]:
 
 def compare(name: str, found: dict) -> list[dict]:
     """The targets of one set, a row each."""
-    judged, asked, rows = found["judge"], ASKED[name], []
+    judged, asked, rows = found["noise_added"], ASKED[name], []
 
     def row(quantity: str, wanted: str, values: list, reached: bool) -> None:
         said = [("no", "yes")[v] if isinstance(v, bool) else f"{v:.2f}" for v in values]
@@ -164,7 +164,7 @@ def compare(name: str, found: dict) -> list[dict]:
     rho = [f"{value:.2f}" for value in asked["rho"]]
     above = all(a >= b for a, b in zip(best["rho"], asked["rho"], strict=True))
     row("rho of the mean, bin by bin", " ".join(rho), best["rho"], above)
-    for words, of in (("noise added", judged), ("as made", found["judge_as_made"])):
+    for words, of in (("noise added", judged), ("as made", found["as_made"])):
         power, inside = of["power"]["mean"], of["power"]["within_90"]
         wanted = "{} to {}".format(*POWER)
         row(f"power of members, bin by bin, {words}", wanted, power, within(power, *POWER))
