@@ -105,7 +105,8 @@ def unmeasured_first() -> list[str]:
     """All parts in order of their value; those that no card has measured yet go first."""
     record = ROOT / "book" / "results" / "gpu" / "gpu.json"
     parts = json.loads(record.read_text("utf-8"))["parts"] if record.exists() else {}
-    done = {name for name in PARTS if "numbers" in parts.get(name, {})}
+    # one that failed once does not stand in the others' way again
+    done = {name for name in PARTS if {"numbers", "failed"} & set(parts.get(name, {}))}
     skies = parts.get("synthesis", {}).get("numbers", {}).values()
     if not all(isinstance(sky, dict) for sky in skies):  # a preset had no time
         done.discard("synthesis")

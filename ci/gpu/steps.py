@@ -233,4 +233,4 @@ def without(model: CycleGan, way: str) -> None:
                 group["fused"], group["foreach"] = False, False
     elif way == "compiled":
         for network in model.networks.values():
-            network.compile()
+            network.compile(dynamic=False)  # else shapes are solved for again and again
