@@ -20,7 +20,7 @@ from companion_settings import companion_of, companion_settings
 
 from cogan_lib.base.config import Checked, Settings
 
-MAX_LINES = 40
+MAX_LINES = 45
 BADGES = "<!-- badges -->"
 ABSOLUTE_PATH = re.compile(
     r"""(?:^|[\s"'`(=])(?:/(?:home|Users|root|work|tmp|mnt|data|opt)/|[A-Z]:\\)"""
