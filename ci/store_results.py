@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.train:
         train_all(profile, SHIPPED)
     run_all = [sys.executable, str(beside.ROOT / "ci/run_notebooks.py"), "--profile", "real"]
-    run_all += ["--sky", str(options.sky), "-p", "use_pretrained", "true", "--only", *CHAPTERS]
+    run_all += ["--sky", str(options.sky), "-p", "pretrained", "always", "--only", *CHAPTERS]
     if subprocess.run(run_all, check=False).returncode:
         raise CoganError("A chapter has failed, see above; the stored results are as they were.")
     store(Path(profile.run_dir), beside.ROOT / "_build/executed/real", beside.ROOT / "book/results")
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
 def train_all(profile, shipped: Path) -> None:
     """Train the Cycle-GAN and the generators of members of all folds; put them into the package."""
     folder = Path(profile.run_dir) / "to-ship"
-    settings = profile.model_copy(update={"use_pretrained": False, "run_dir": str(folder)})
+    settings = profile.model_copy(update={"pretrained": "never", "run_dir": str(folder)})
     trained = road.train_checkpoint(settings).checkpoint
     ship(trained, trained.with_name(LOG), shipped / "cycle-gan")
     sky, found = read_with_sum(road.need(settings, "sky.fits"), read_sky)
@@ -90,7 +90,7 @@ def used_weights(run: Path) -> dict[str, str]:
         if used != shipped:
             raise CoganError(
                 f"{folder} holds other weights than {name} in the package; the stored results are "
-                "those of the package's weights, so run with -p use_pretrained true."
+                "those of the package's weights, so run with -p pretrained always."
             )
         sums[name] = used
     return sums

@@ -154,22 +154,26 @@ def patches_file(settings: Settings) -> Path:
 @STEPS.step(
     "checkpoint",
     "03 (training)",
-    settings=("preset", "paired", "use_pretrained", "max_steps", *_TRAINING),
+    settings=("preset", "paired", "pretrained", "max_steps", *_TRAINING),
     inputs=("patches.npz",),
     whole="checkpoint/checkpoint.json",
     dear=True,
+    unasked={"alone": True},
 )
-def train_checkpoint(settings: Settings, resume: bool = False) -> TrainingResult:
+def train_checkpoint(
+    settings: Settings, resume: bool = False, alone: bool = False
+) -> TrainingResult:
     """Train on ``patches.npz`` and leave ``checkpoint/``.
 
-    With `use_pretrained`, take weights that came with the package if some were trained on such
-    tiles; no ``state.pt`` belongs to those.
+    Or take weights that came with the package, if `pretrained` wants them and some fit the tiles.
 
     Parameters
     ----------
     settings : Settings
     resume : bool
         Go on from ``state.pt`` if there is one.
+    alone : bool
+        Whether a later chapter asks, in whose run folder nothing has been trained.
 
     Returns
     -------
@@ -184,14 +188,12 @@ def train_checkpoint(settings: Settings, resume: bool = False) -> TrainingResult
     patches = Patches.load(need(settings, "patches.npz"))
     chosen = training_settings(settings, patches.inputs.shape[1], patches.targets.shape[1])
     made_from = STEPS.record(settings, "checkpoint", **{"patches.npz": patches.checksum()})
-    if settings.use_pretrained:
-        if found := pretrained.fitting(patches.meta, chosen.network, chosen.paired):
-            (run / "state.pt").unlink(missing_ok=True)
-            kept = STEPS.asked(settings, "patches.npz")  # no budget, no seed: nothing was trained
-            kept |= {name: getattr(settings, name) for name in ("preset", "paired")}
-            made_from["settings"] = kept | {"use_pretrained": True}
-            return pretrained.take(found[0], run, made_from=made_from)
-        log.info("None of the weights that came with the package fit these tiles: training.")
+    if settings.pretrained == "always" or (alone and settings.pretrained == "alone"):
+        kept = STEPS.asked(settings, "patches.npz")  # no budget, no seed: nothing was trained
+        kept |= {"preset": settings.preset, "paired": settings.paired, "pretrained": "always"}
+        if taken := pretrained.take_fitting(patches, chosen, run, made_from | {"settings": kept}):
+            return taken
+    made_from["settings"]["pretrained"] = "never"
     return train(patches, chosen, run, resume=resume, made_from=made_from)
 
 

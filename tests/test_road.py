@@ -122,6 +122,7 @@ def test_every_artefact_says_what_it_was_made_from(run):
         asked = road.STEPS.asked(settings, name)
         if name == "checkpoint":  # no limit has ended the training
             del asked["max_minutes"]
+            asked["pretrained"] = "never"
         assert record["settings"] == asked
         assert set(record["inputs"]) == set(road.STEPS[name].inputs)
     assert record["inputs"] == {"patches.npz": of_patches(run)}
@@ -347,15 +348,41 @@ def test_weights_that_came_along_are_taken_up_again(run, tmp_path, monkeypatch):
     shutil.copytree(run / "checkpoint", along)
     shutil.copy(run / "training_log.csv", along)
     monkeypatch.setattr(pretrained, "WEIGHTS", tmp_path / "weights")
-    taking = settings_of(run, use_pretrained=True)
-    with pytest.raises(CoganError, match="use_pretrained was false, now it is true"):
+    taking = settings_of(run, pretrained="always")
+    with pytest.raises(CoganError, match='pretrained was "never", now it is "always"'):
         road.need(taking, "checkpoint")
     road.train_checkpoint(taking)
     road.need(taking.model_copy(update={"max_minutes": 9.0, "batch_size": 8}), "co.fits")
-    with pytest.raises(CoganError, match="use_pretrained was true, now it is false"):
-        road.need(settings_of(run), "co.fits")
+    road.need(settings_of(run), "co.fits")  # "alone" leaves it open
+    with pytest.raises(CoganError, match='pretrained was "always", now it is "never"'):
+        road.need(settings_of(run, pretrained="never"), "checkpoint")
     with pytest.raises(CoganError, match="snr_min was 8"):
         road.need(taking.model_copy(update={"snr_min": 5.0}), "co.fits")
+
+
+def test_a_chapter_opened_alone_takes_weights_that_came_along(run, tmp_path, monkeypatch, caplog):
+    along = tmp_path / "weights" / "toy" / "cycle-gan"
+    shutil.copytree(run / "checkpoint", along)
+    shutil.copy(run / "training_log.csv", along)
+    monkeypatch.setattr(pretrained, "WEIGHTS", tmp_path / "weights")
+
+    def weights():
+        return read_json(run / "checkpoint" / "checkpoint.json")["weights_sha256"]
+
+    theirs = weights()
+    shutil.rmtree(run / "checkpoint")
+    with caplog.at_level("INFO", "cogan_lib"):
+        road.need(settings_of(run, batch_size=9), "checkpoint")  # would train other weights
+    assert "Weights toy/cycle-gan came with the package" in caplog.text
+    assert weights() == theirs
+    shutil.rmtree(run / "checkpoint")
+    road.need(settings_of(run, pretrained="never", max_steps=2), "checkpoint")
+    assert weights() != theirs
+    road.train_checkpoint(settings_of(run, max_steps=2))  # chapter 03 itself trains
+    assert (
+        read_json(run / "checkpoint" / "checkpoint.json")["made_from"]["settings"]["pretrained"]
+        == "never"
+    )
 
 
 # ---------------------------------------------------------------- two drivers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .config import Settings
@@ -36,6 +36,8 @@ class Step:
         Whether making it costs more than a minute, so that it is not replaced unasked.
     sum_of : callable
         Takes the checksum of its content from the path of `whole`.
+    unasked : dict
+        What `make` is called with, beside the settings, by a chapter that finds it missing.
     """
 
     make: Callable
@@ -45,6 +47,7 @@ class Step:
     whole: str
     dear: bool = False
     sum_of: Callable[[Path], str] = sha256
+    unasked: dict = field(default_factory=dict)
 
 
 class Artefacts(dict):
@@ -124,7 +127,7 @@ class Artefacts(dict):
         else:
             misfit = "is missing"
         log.info("NOTE: %s %s; making it here, as chapter %s would.", path, misfit, step.chapter)
-        step.make(settings)
+        step.make(settings, **step.unasked)
         return path
 
     def _misfit(self, settings: Settings, name: str) -> str:
@@ -150,7 +153,8 @@ class Artefacts(dict):
         """Collect all settings that an artefact depends on, its inputs' included.
 
         Of a sky file the content counts: its checksum stands in the place of `sky_path`, and what
-        describes the embedded sky is left out.
+        describes the embedded sky is left out. So is `pretrained` while it leaves open where
+        weights come from.
 
         Parameters
         ----------
@@ -172,7 +176,8 @@ class Artefacts(dict):
                 return {"sky_path": checksum(settings.sky_path)}
         for other in step.inputs:
             found |= self.asked(settings, other)
-        return found | {field: getattr(settings, field) for field in step.settings}
+        values = {name: getattr(settings, name) for name in step.settings}
+        return found | {k: v for k, v in values.items() if (k, v) != ("pretrained", "alone")}
 
     def checksum(self, settings: Settings, name: str) -> str:
         """Take the checksum of an artefact's content, and keep it in `taken`.

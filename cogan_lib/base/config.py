@@ -145,8 +145,10 @@ class Settings(Checked):
     )
     precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="number format")
 
-    use_pretrained: bool = Field(
-        False, description="take the package's trained weights, if they fit, and don't train"
+    pretrained: Literal["alone", "always", "never"] = Field(
+        "alone",
+        description="whether the package's trained weights are taken, where they fit, instead of "
+        "a training: by a chapter that is opened alone, by chapter 03 too, or by none",
     )
     train_members: bool = Field(
         False, description="chapter 06: train a generator of members even if the package has one"

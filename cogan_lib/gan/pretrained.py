@@ -16,9 +16,11 @@ from pathlib import Path
 
 from ..base.files import CoganError, read_json, write_bytes
 from ..learn.weights import weights_file, write_weights
+from ..tiles.patches import Patches
 from .checkpoint import check_matches, load_checkpoint
 from .epoch_check import best_of
 from .networks import NetworkSettings
+from .recipes import TrainingSettings
 from .training import TrainingResult
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,35 @@ def fitting(meta: dict, network: NetworkSettings, paired: bool = True) -> list[P
             continue
         found.append(folder)
     return found
+
+
+def take_fitting(
+    patches: Patches, asked: TrainingSettings, run_dir: str | Path, made_from: dict
+) -> TrainingResult | None:
+    """Take weights as `take` does, if some of this network were trained on such tiles.
+
+    Parameters
+    ----------
+    patches : Patches
+    asked : TrainingSettings
+    run_dir : path
+        No ``state.pt`` stays in it.
+    made_from : dict
+        As for `take`.
+
+    Returns
+    -------
+    TrainingResult or None
+        None if no weights fit; the log says in one line which were taken, or that none fit.
+    """
+    found = fitting(patches.meta, asked.network, asked.paired)
+    if not found:
+        log.info("None of the weights that came with the package fit these tiles: training.")
+        return None
+    name = "/".join(found[0].parts[-2:])
+    log.info('Weights %s came with the package; pretrained = "never" trains instead.', name)
+    (Path(run_dir) / "state.pt").unlink(missing_ok=True)
+    return take(found[0], run_dir, made_from=made_from)
 
 
 def take(

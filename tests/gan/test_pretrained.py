@@ -96,7 +96,7 @@ def without_record(trained):
 @pytest.mark.parametrize("folder", GANS, ids=name_of)
 def test_a_cycle_gan_is_taken_where_it_fits(folder, tmp_path):
     patches_for(folder).save(tmp_path / "patches.npz")
-    settings = Settings.check(run_dir=str(tmp_path), device="cpu", use_pretrained=True)
+    settings = Settings.check(run_dir=str(tmp_path), device="cpu", pretrained="always")
     result = road.train_checkpoint(settings)
     trained = load_checkpoint(result.checkpoint)
     assert without_record(trained) == load_checkpoint(folder).content
@@ -184,7 +184,7 @@ def test_weights_of_another_kind_are_left_alone(tmp_path, monkeypatch):
     other.save(tmp_path / "patches.npz")
     asked = []
     monkeypatch.setattr(road, "train", lambda *given, **_: asked.append(given[1]) or _Result(given))
-    settings = Settings.check(run_dir=str(tmp_path), device="cpu", use_pretrained=True)
+    settings = Settings.check(run_dir=str(tmp_path), device="cpu", pretrained="always")
     road.train_checkpoint(settings)
     assert asked[0].network == PRESETS["cogan"] and asked[0].max_steps == settings.max_steps
 
