@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import warnings
 from pathlib import Path
 
 import nbformat
@@ -61,9 +62,11 @@ def check_made(notebook: dict, flavour: str, solutions: list[str]) -> list[str]:
     """What one made notebook has that it should not have, or lacks."""
     problems = []
     try:
-        nbformat.validate(notebook)
-    except nbformat.ValidationError as error:
-        problems.append(f"The notebook is not valid: {error.message}.")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # about ids that are there twice
+            nbformat.validate(notebook)
+    except (nbformat.ValidationError, Warning) as error:
+        problems.append(f"The notebook is not valid: {getattr(error, 'message', error)}.")
     if sum("parameters" in tags(cell) for cell in notebook["cells"]) != 1:
         problems.append("There is not exactly one cell tagged 'parameters'.")
     for cell in notebook["cells"]:
@@ -105,7 +108,7 @@ def glued(source: str) -> list[str]:
     """Names of the numbers that ``session.glue`` is called with; `ANY` for what is filled in."""
     names = []
     for node in ast.walk(ast.parse(source)):
-        if not (isinstance(node, ast.Call) and ast.unparse(node.func) == "session.glue"):
+        if not (isinstance(node, ast.Call) and ast.unparse(node.func) in ("session.glue", "glue")):
             continue
         first = node.args[0]
         pieces = first.values if isinstance(first, ast.JoinedStr) else [first]

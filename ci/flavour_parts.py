@@ -90,13 +90,15 @@ class Exercise:
 
         `text` is that of the exercise; `earlier` are the names that cells before it define.
         """
-        found = []
-        for place, cell in enumerate(self.cells):
-            last = place == len(self.cells) - 1
-            ends = {0: "-solution-start", len(self.cells) - 1: "-solution-end"}
-            wanted = self.name + (ends.get(place) or "-solution")
-            if not (cell["id"] == wanted if place == 0 or last else cell["id"].startswith(wanted)):
-                found.append(f"The cell {cell['id']!r} should be called {wanted!r}.")
+        found, names = [], [cell["id"] for cell in self.cells]
+        wanted = f"{self.name}-solution"
+        if (names[0], names[-1]) != (f"{wanted}-start", f"{wanted}-end") or not all(
+            name == wanted or name.startswith(f"{wanted}-") for name in names
+        ):
+            found.append(
+                f"Its cells {', '.join(dict.fromkeys(names))} should be called {wanted}-start, "
+                f"{wanted} (or {wanted}-...) and {wanted}-end."
+            )
         checks, stubs = self.checks(), self.stubs()
         if not checks:
             return [*found, "The solution has no line check_NAME(answer)."]
@@ -134,9 +136,10 @@ def parts(book: Book, cells: list[dict]) -> Iterator[dict | Exercise]:
                 piece = markdown(cell["id"], text if kind == "text" else "")
             if kind == "start":
                 exercise = Exercise(text, book.targets[text].name)
-            if exercise is None:
+            if kind == "text":
                 piece["id"] += "-rest" * (piece["id"] in used)
                 used.add(piece["id"])
+            if exercise is None:
                 yield piece
             else:
                 exercise.cells.append(piece)

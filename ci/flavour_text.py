@@ -95,6 +95,8 @@ class Words:
                 first, end = token.map
                 indent = re.match(r"[ ]*", lines[first]).group()
                 new = new.replace("\n", f"\n{indent}")
+                if not new and end < len(lines) and not lines[end].strip():
+                    end += 1  # one empty line goes with it
                 whole = starts[first] + len(indent) * bool(new), starts[end] - bool(new)
                 edits.append((*whole, new))
         for start, end, new in sorted(edits, reverse=True):
