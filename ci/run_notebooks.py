@@ -34,7 +34,7 @@ from ipykernel.kernelspec import get_kernel_dict
 from cogan_lib.base.config import Settings, from_command_line
 from cogan_lib.base.files import CoganError, git_commit, provenance, read_json, sha256, write_json
 from cogan_lib.base.made_from import alone
-from cogan_lib.base.session import REPORT
+from cogan_lib.base.session import BOOK_RUN, REPORT
 
 STATUS = "status.json"
 
@@ -256,6 +256,7 @@ def kernel_environment(build: Path) -> dict[str, str]:
         "MALLOC_MMAP_THRESHOLD_": str(2**30),
         "MALLOC_TRIM_THRESHOLD_": str(2**30),
         **os.environ,
+        BOOK_RUN: "1",  # numbers go into the pages, not under the cells
         "JUPYTER_PATH": os.pathsep.join(filter(None, jupyter)),
         "PYTHONPATH": os.pathsep.join(filter(None, library)),
     }

@@ -17,6 +17,7 @@ from .files import CoganError, check_name, provenance, read_json, write_json
 from .threads import settle
 
 REPORT = "report.json"
+BOOK_RUN = "COGAN_BOOK"  # set for the kernels of the run that makes the book's pages
 
 log = logging.getLogger(__name__)
 
@@ -110,22 +111,52 @@ def device(settings: Settings) -> str:
 
 
 def glue(name: str, value: object, fmt: str = "") -> None:
-    """Keep a number for the book's prose, where ``{glue:text}`name``` prints it.
+    """Give a number to the prose, where ``{glue:text}`name``` stands for it.
+
+    In the book's own run (`BOOK_RUN` is set) the page is made from it. A reader who has opened the
+    notebook sees it, under the label that the prose of the distributed notebooks has in its place.
 
     Parameters
     ----------
     name : str
-        Unique over the whole book.
+        Unique over the whole book; its first word is the chapter's.
     value : object
         What to print.
     fmt : str, optional
         Format specification, for example ``".1%"``.
     """
-    try:
+    text = format(value, fmt)
+    if os.environ.get(BOOK_RUN):
         from myst_nb import glue as keep
-    except ImportError:  # outside the book's environment, on Colab for example, nothing reads it
+
+        keep(name, text, display=False)
         return
-    keep(name, format(value, fmt), display=False)
+    from IPython.display import display
+
+    label = glue_label(name)
+    shown = {"text/markdown": f"**[{label}]** = {text}", "text/plain": f"{label} = {text}"}
+    display(shown, raw=True)
+
+
+def glue_label(name: str) -> str:
+    """How a glued number is called in a notebook outside the book.
+
+    Parameters
+    ----------
+    name : str
+        As `glue` takes it.
+
+    Returns
+    -------
+    str
+        Without the chapter's word, with spaces.
+
+    Examples
+    --------
+    >>> glue_label("gan-paper-generator")
+    'paper generator'
+    """
+    return name.partition("-")[2].replace("-", " ") or name
 
 
 def add_to_report(run_dir: str | Path, section: str, content: dict) -> Path:
