@@ -1,6 +1,7 @@
 """Make the folder that a bare GPU machine needs beside the checkout: packages, a sky, checksums.
 
     python ci/gpu/pack.py OUT --sky path/to/sky.fits
+    python ci/gpu/pack.py OUT --chapters             # for ci/gpu/chapters.py: the notebooks run there
 
 That machine has PyTorch, NumPy, SciPy and no network. So the pack holds the packages that it lacks,
 as the wheels of its Python, unpacked, without their tests and symbols; and a sky, from which its
@@ -39,6 +40,18 @@ PACKAGES = (
         "lightning-fabric",
     ),
 )
+#: What runs a notebook and draws its figures, beside those. PySM is too large to travel: without it
+#: one section of chapter 04 says that it is skipped.
+OF_CHAPTERS = """
+matplotlib contourpy cycler kiwisolver packaging pillow pyparsing python-dateutil six scikit-image
+lazy-loader filelock requests charset-normalizer idna urllib3 certifi safetensors pyyaml tqdm
+ipykernel comm ipython ipython-pygments-lexers matplotlib-inline pexpect ptyprocess prompt-toolkit
+wcwidth pygments stack-data asttokens executing pure-eval traitlets jupyter-client jupyter-core
+psutil pyzmq tornado papermill nbclient nbformat fastjsonschema jsonschema jsonschema-specifications
+referencing rpds-py attrs click entrypoints tenacity ipywidgets
+""".split()
+#: What is left out of those: formats and fonts that no figure uses, pictures to try things on.
+LEFT_OUT = ("nbextension", "avif", "sample_data", "skimage/data/", "/afm/", "/pdfcorefonts/")
 PYTHON = "3.12"
 #: pip takes a wheel of exactly these: all glibc versions up to that of the machine.
 PLATFORMS = [f"manylinux_2_{n}_x86_64" for n in range(5, 40)] + [
@@ -53,15 +66,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path, help="folder to make; an older pack in it is replaced")
     parser.add_argument("--sky", type=Path, help="sky file; default: the embedded sky, NSIDE 256")
     parser.add_argument("--tiny", action="store_true", help="a toy sky and no packages: no network")
+    parser.add_argument("--chapters", action="store_true", help="notebooks in place of a sky")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.chapters:
+        pack_site(options.out / "site.tar.xz", (*PACKAGES, *OF_CHAPTERS))
+        pack_notebooks(options.out / "colab.zip")
+        return report(write_manifest(options.out))
     if options.tiny:
         sky = make_sky(64, 90.0, 1)
     else:
         sky = read_sky(options.sky) if options.sky else make_sky(256, 20.0, 1)
         pack_site(options.out / "site.tar.xz")
     pack_sky(options.out / "sky.npz", sky)
-    manifest = write_manifest(options.out)
+    return report(write_manifest(options.out))
+
+
+def report(manifest: dict) -> int:
+    """Print what there is, and how large it is."""
     for name, entry in manifest["files"].items():
         print(f"{entry['bytes'] / 2**20:8.1f} MiB  {name}")
     print(f"{manifest['checkout_mib']:8.1f} MiB  the checkout's tracked files")
@@ -69,13 +91,15 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def pack_site(path: Path) -> None:
+def pack_site(path: Path, packages: tuple[str, ...] = PACKAGES) -> None:
     """Fetch the wheels that constraints.txt names for the machine's Python, and pack what is in
     them but tests, type stubs and the libraries' symbols."""
     pins = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
-    wanted = [pin for pin in pins if pin.split("==")[0] in PACKAGES]
-    if len(wanted) != len(PACKAGES):
-        raise CoganError(f"constraints.txt pins {len(wanted)} of {', '.join(PACKAGES)}.")
+    pinned = {pin.split("==")[0].lower().replace("_", "-"): pin for pin in pins if "==" in pin}
+    names = [name.replace("_", "-") for name in packages]
+    if missing := [name for name in names if name not in pinned]:
+        raise CoganError(f"constraints.txt does not pin {', '.join(missing)}.")
+    wanted = [pinned[name] for name in names]
     with tempfile.TemporaryDirectory() as folder:
         wheels, site = Path(folder) / "wheels", Path(folder) / "site"
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
@@ -92,12 +116,23 @@ def pack_site(path: Path) -> None:
                     folders = member.split("/")[:-1]
                     # astropy runs code of astropy/tests, the rest are tests
                     tests = "test" in folders or "tests" in folders[2:]
-                    if not tests and not member.endswith((".pyi", ".pyx")):
+                    left = tests or any(part in member for part in LEFT_OUT)
+                    if not left and not member.endswith((".pyi", ".pyx", ".map")):
                         content.extract(member, site)
         for library in site.rglob("*.so*"):  # a third of the bytes; without `strip` they stay
             subprocess.run(["strip", "--strip-unneeded", library], capture_output=True)
         with tarfile.open(path, "w:xz") as archive:
             archive.add(site, "site")
+
+
+def pack_notebooks(path: Path) -> None:
+    """The notebooks as Colab gets them."""
+    sys.path.insert(0, str(ROOT / "ci"))
+    from flavours import make_flavours
+
+    with tempfile.TemporaryDirectory() as folder:
+        make_flavours(ROOT / "book", Path(folder), "")
+        path.write_bytes((Path(folder) / path.name).read_bytes())
 
 
 def pack_sky(path: Path, sky: Sky) -> None:
