@@ -47,7 +47,7 @@ def chapter():
         cell("n-glue", 'session.glue("two-n", n)', tags=["remove-input"]),
         markdown("checks-text", "There are {glue:text}`two-n`."),
         cell("checks", "def check_twice(twice, to): ...", tags=["hide-input"]),
-        markdown("exercise-1", "```{exercise} Twice\n:label: ex-1\n\nWrite `twice(x)`.\n```"),
+        markdown("exercise-1", "```{exercise} Twice\n:label: ex-1\n\nWrite `twice(x)` and `limit`.\n```"),
         markdown("exercise-1-solution-start", "```{solution-start} ex-1\n:class: dropdown\n```"),
         cell(
             "exercise-1-solution",
