@@ -9,7 +9,7 @@ import flavours
 import pytest
 from flavour_labels import Book, numbers_on_site
 from flavour_parts import Exercise, code, markdown
-from flavour_runs import alone_environment, displayed
+from flavour_runs import alone_environment, displayed, stub_is_seen
 from flavour_text import Words, left_raw, roles, split_solutions
 
 from cogan_lib.base.files import CoganError
@@ -27,6 +27,7 @@ WORKS = """
 """
 GLOSSARY = "# Glossary\n\n```{glossary}\nPower spectrum\n  How much.\n\nK km/s\n  A unit.\n```\n"
 TITLE = "# Two\n\nA promise.\n\n<!-- badges -->\n\n| a |\n|---|\n| b |"
+EXERCISE = "```{exercise} Twice\n:label: ex-1\n\nWrite `twice(x)` and `limit`.\n```"
 FIGURE = {
     "figure": {"name": "fig-one", "caption": "Of {eq}`eq-one`\n$x_1$."},
     "image": {"alt": "-"},
@@ -47,7 +48,9 @@ def chapter():
         cell("n-glue", 'session.glue("two-n", n)', tags=["remove-input"]),
         markdown("checks-text", "There are {glue:text}`two-n`."),
         cell("checks", "def check_twice(twice, to): ...", tags=["hide-input"]),
-        markdown("exercise-1", "```{exercise} Twice\n:label: ex-1\n\nWrite `twice(x)` and `limit`.\n```"),
+        markdown(
+            "exercise-1", "```{exercise} Twice\n:label: ex-1\n\nWrite `twice(x)` and `limit`.\n```"
+        ),
         markdown("exercise-1-solution-start", "```{solution-start} ex-1\n:class: dropdown\n```"),
         cell(
             "exercise-1-solution",
@@ -107,8 +110,9 @@ PLANCK = "[Planck Collaboration 2014"
         ("{ref}`own`", '"Your own maps" (the book\'s page "The data")',
          f"[Your own maps]({SITE}data.html#own)"),
         ("{ref}`ex-1`", "Exercise 2.1", None),
-        ("{doc}`02-two` of {doc}`data`", 'chapter 2, Two of the book\'s page "The data"',
-         f"[chapter 2, Two]({SITE}02-two.html) of [The data]({SITE}data.html)"),
+        ("Go to {doc}`02-two`. {doc}`data` is a page.",
+         'Go to chapter 2 ("Two"). The book\'s page "The data" is a page.',
+         f"Go to [Two]({SITE}02-two.html). [The data]({SITE}data.html) is a page."),
         ("x {cite}`zhu2017,\n  ade2014b`, y",
          f"x [[Zhu et al. 2017]({ARXIV}); {PLANCK}]({DOI}/b)], y", None),
         ("{cite:t}`zhu2017` says", f"[Zhu et al. (2017)]({ARXIV}) says", None),
@@ -315,3 +319,10 @@ def test_a_reader_runs_no_book_and_sees_its_numbers(tmp_path, monkeypatch):
     shown = {"data": {"text/markdown": "**[twice without]** = 1.97"}}
     other = {"data": {"text/markdown": ["| a |\n", "|---|"]}}
     assert displayed([{"outputs": [shown, other]}, {}]) == {"twice without"}
+
+
+def test_an_empty_answer_cell_has_to_say_so():
+    answer = {"id": "exercise-1-answer", "outputs": [{"text": ["No answer ", "yet.\n"]}]}
+    assert stub_is_seen(answer) and stub_is_seen({"id": "title"})
+    assert not stub_is_seen({**answer, "outputs": []})
+    assert not stub_is_seen({**answer, "outputs": [{"text": "Your answer raised TypeError: x\n"}]})
