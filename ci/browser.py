@@ -5,8 +5,8 @@
 
 The distribution's Chromium does it (Playwright drives it and downloads none): accessibility by
 axe-core in light and dark, no request to another host, no error in the console, code that fits its
-box at 1280 px and pages that fit a phone of 390 px, images that load and have alt text, sliders that
-answer keys, a search that finds. Where there is no Chromium this says so and checks nothing.
+box at 1280 px and pages that fit a phone of 390 px, images that load and have alt text, sliders
+that answer keys, a search that finds. Where there is no Chromium this says so and checks nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import argparse
 import functools
 import http.server
 import importlib.util
-import json
 import re
 import shutil
 import sys
@@ -34,12 +33,11 @@ BROWSERS = "chromium", "chromium-browser", "google-chrome"
 WIDE, NARROW, HEIGHT = 1280, 390, 900  # px: a laptop, a phone
 MAX_PICTURE = 20_000  # px: a longer page's screenshot ends there
 WORD = "Minkowski"  # what the search must find
-SHOWN = 3  # details that a report keeps of each check
+SHOWN = 5  # details that a report keeps of each check
 SLOW = 30_000  # ms: longest wait for a page or a result
 BAD = "serious", "critical"  # impacts of axe that fail a page; lesser ones are listed
-CHECKS = (
-    "axe light", "axe dark", "hosts", "console", "code width", "phone", "images", "widgets", "search"
-)  # fmt: skip
+CHECKS = ("axe light", "axe dark", "hosts", "console", "code width", "phone", "images", "widgets",
+          "search")  # fmt: skip
 
 #: What folds is unfolded first: a reader will do it, and what is folded has no width.
 UNFOLD = """() => {
@@ -47,6 +45,7 @@ UNFOLD = """() => {
     document.querySelectorAll('.toggle-hidden').forEach(e => e.classList.remove('toggle-hidden'));
     document.querySelectorAll('img[loading=lazy]').forEach(e => { e.loading = 'eager'; });
 }"""
+STILL = "*, *::before, *::after { transition: none !important; animation: none !important; }"
 READY = """async () => {
     await document.fonts.ready;
     if (window.MathJax && MathJax.startup) await MathJax.startup.promise;
@@ -55,13 +54,44 @@ READY = """async () => {
 }"""
 #: The pydata theme follows the system, if its reader has not chosen; pages without it follow CSS.
 THEME = "name => { document.documentElement.dataset.theme = name; }"
-AXE = """async () => (await axe.run(document, {resultTypes: ['violations'], iframes: false}))
-    .violations.map(v => [v.impact, v.id, v.help, v.nodes.map(n => n.target.join(' '))])"""
+#: All of axe's rules. That of contrast would look at each token of code and take ten times as long
+#: as all others: it gets the first text of each colour, background, size and weight.
+AXE = """async () => {
+    const grounds = new Map();
+    const ground = e => {
+        if (!e) return '';
+        if (!grounds.has(e)) {
+            const s = getComputedStyle(e);
+            const own = [s.backgroundColor, s.backgroundImage, s.opacity].join();
+            grounds.set(e, own === 'rgba(0, 0, 0, 0),none,1' ? ground(e.parentElement)
+                : /^rgb\\(.*,none,1$/.test(own) ? own : own + ground(e.parentElement));
+        }
+        return grounds.get(e);
+    };
+    const texts = new Map();
+    for (const e of document.body.querySelectorAll('*')) {
+        if (!e.checkVisibility({visibilityProperty: true})) continue;
+        if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())) continue;
+        const s = getComputedStyle(e);
+        const look = [s.color, s.fontSize, s.fontWeight, ground(e)].join();
+        if (!texts.has(look)) texts.set(look, e);
+    }
+    const run = (where, rules) => axe.run(
+        where, {resultTypes: ['violations'], iframes: false, ...rules});
+    const found = [
+        await run(document, {rules: {'color-contrast': {enabled: false}}}),
+        await run({include: [...texts.values()]},
+            {runOnly: {type: 'rule', values: ['color-contrast']}})];
+    return found.flatMap(r => r.violations).map(v => [v.impact, v.id, v.help,
+        v.nodes.map(n => n.target.join(' ') + (v.id === 'color-contrast'
+            ? ' (' + n.any[0].data.fgColor + ' on ' + n.any[0].data.bgColor + ')' : ''))]);
+}"""
 CODE = """() => [...document.querySelectorAll('main pre, article pre')]
     .filter(e => e.scrollWidth > e.clientWidth + 1)
     .map(e => [e.scrollWidth - e.clientWidth,
         e.innerText.split('\\n').reduce((a, b) => a.length < b.length ? b : a, '')])"""
-#: How far the page goes beyond the screen, and what does; children of a box that scrolls do not.
+#: How far the page goes beyond the screen and what does, the widest first; what stands in a box
+#: that scrolls does not.
 PHONE = """width => {
     const beyond = document.documentElement.scrollWidth - width;
     if (beyond <= 0) return [0, []];
@@ -70,8 +100,9 @@ PHONE = """width => {
     const wide = [...document.body.querySelectorAll('*')].filter(
         e => e.getBoundingClientRect().right > width + 1 && !held(e));
     const last = wide.filter(e => !wide.some(c => c !== e && e.contains(c)));
-    return [beyond, last.map(e => e.tagName.toLowerCase() + (e.id ? '#' + e.id : '')
-        + [...e.classList].map(c => '.' + c).join('') + ' ' + e.innerText.slice(0, 40))];
+    last.sort((a, b) => b.getBoundingClientRect().right - a.getBoundingClientRect().right);
+    return [beyond, last.slice(0, 3).map(e => e.tagName.toLowerCase() + (e.id ? '#' + e.id : '')
+        + [...e.classList].map(c => '.' + c).join('') + ' ' + e.innerText.slice(0, 40).trim())];
 }"""
 IMAGES = """() => [...document.images].map(e => [
     (e.getAttribute('src') || '').slice(0, 80), e.naturalWidth > 0,
@@ -82,8 +113,8 @@ SEEN = """e => { const box = e.closest('.cogan-slider, figure, .cell_output') ||
     return box.innerText + [...box.querySelectorAll('img')].map(i => i.hidden ? '0' : '1').join('')
         + [...box.querySelectorAll('output')].map(o => o.value).join('|'); }"""
 NAMELESS = "a widget without a name"
-KERNEL = """() => document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')
-    .length"""
+KERNEL = """() => document.querySelectorAll(
+    'script[type="application/vnd.jupyter.widget-view+json"]').length"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -106,7 +137,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.report:
         write_json(options.report, report)
     print(table(report))
-    return int(any(found["problems"] for page in report["pages"].values() for found in page.values()))
+    return int(
+        any(found["problems"] for page in report["pages"].values() for found in page.values())
+    )
 
 
 def lacks() -> str | None:
@@ -124,7 +157,7 @@ def _browser() -> str | None:
 def page_names(site: Path, beginnings: list[str]) -> list[str]:
     """Names of the site's pages that begin so, the search page last."""
     names = [path.relative_to(site).as_posix() for path in sorted(site.rglob("*.html"))]
-    names = [name for name in names if name.startswith(tuple(beginnings))]
+    names = [name for name in names if name.startswith(tuple(beginnings)) and name[0] != "_"]
     if not names:
         raise CoganError(f"{site} has no such page; run `make book` first, or name another folder.")
     return sorted(names, key="search.html".__eq__)
@@ -167,10 +200,10 @@ class Tab:
         self.errors: list[str] = []
         self.context = browser.new_context(
             viewport={"width": WIDE, "height": HEIGHT},
-            reduced_motion="reduce",  # else a colour is looked at on its way
             service_workers="block",
         )
         self.context.route(re.compile(f"^(?!{re.escape(address)})"), self._foreign)
+        self.context.add_init_script("localStorage.clear()")  # each page is the reader's first
         self.page = self.context.new_page()
         self.page.set_default_timeout(SLOW)
         self.page.on("console", self._said)
@@ -181,16 +214,18 @@ class Tab:
         route.abort()
 
     def _said(self, message) -> None:
-        foreign = not message.location.get("url", self.address).startswith((self.address, "about:"))
+        url = message.location.get("url", "")
+        foreign = url.startswith("http") and not url.startswith(self.address)  # `hosts` has it
         if message.type == "error" and not (foreign and "Failed to load" in message.text):
-            self.errors.append(_line(message.text))
+            self.errors.append(_line(f"{message.text} {url.removeprefix(self.address)}"))
 
     def open(self, name: str) -> None:
         """Open a page of the site, in light, on a wide screen, all unfolded."""
         self.hosts, self.errors = [], []
-        self.theme("light")
+        self.page.emulate_media(color_scheme="light")
         self.page.set_viewport_size({"width": WIDE, "height": HEIGHT})
         self.page.goto(self.address + name)
+        self.page.add_style_tag(content=STILL)
         self.page.evaluate(UNFOLD)
         self.page.evaluate(READY)
         self.theme("light")
@@ -228,7 +263,9 @@ def check_page(tab: Tab, name: str, axe: str, word: str) -> dict[str, dict]:
     """The problems of one page: for each check their number and the first of them."""
     tab.open(name)
     page, found = tab.page, {}
-    found["code width"] = [f"{over} px too wide: {line[:100]}" for over, line in page.evaluate(CODE)]
+    found["code width"] = [
+        f"{over} px too wide: {line[:100]}" for over, line in page.evaluate(CODE)
+    ]
     found["images"] = _images(page)
     found["widgets"] = _widgets(page)
     page.evaluate(axe)
@@ -237,8 +274,8 @@ def check_page(tab: Tab, name: str, axe: str, word: str) -> dict[str, dict]:
     results["axe dark"] = page.evaluate(AXE)
     page.set_viewport_size({"width": NARROW, "height": HEIGHT})
     beyond, wide = page.evaluate(PHONE, NARROW)
-    found["phone"] = [f"{beyond} px too wide: {_line(what)}" for what in wide or [""]] * bool(beyond)
-    found["hosts"], found["console"] = list(dict.fromkeys(tab.hosts)), list(tab.errors)
+    found["phone"] = [_line(f"{beyond} px too wide: {'; '.join(wide)}")] * (beyond > 0)
+    found["hosts"], found["console"] = _distinct(tab.hosts), _distinct(tab.errors)
     if name == "search.html":
         found["search"] = _search(tab, word)
     return {c: _axe(results[c]) if c in results else _counted(found[c])
@@ -250,7 +287,7 @@ def _axe(violations: list) -> dict:
 
     def lines(bad: bool) -> list[str]:
         return [
-            f"{rule} ({impact}, {len(where)}): {text}: {'; '.join(where[:SHOWN])}"
+            f"{rule} ({impact}, {len(where)}): {text}: {'; '.join(where[:3])}"
             for impact, rule, text, where in violations
             if (impact in BAD) == bad
         ]
@@ -266,7 +303,9 @@ def _counted(problems: list[str]) -> dict:
 def _images(page) -> list[str]:
     problems = []
     for source, loaded, named in page.evaluate(IMAGES):
-        problems += [f"{source} is not there"] * (not loaded) + [f"{source} has no alt text"] * (not named)
+        problems += [f"{source} is not there"] * (not loaded) + [f"{source} has no alt text"] * (
+            not named
+        )
     return problems
 
 
@@ -306,6 +345,10 @@ def _search(tab: Tab, word: str) -> list[str]:
     return [f"{tab.page.url.removeprefix(tab.address)} is found for {word}, which it has not"]
 
 
+def _distinct(lines: list[str]) -> list[str]:
+    return list(dict.fromkeys(lines))
+
+
 def _line(text: object) -> str:
     return " ".join(str(text).split())[:200]
 
@@ -317,16 +360,22 @@ def table(report: dict) -> str:
     lines = [" " * width + "".join(f"  {check}" for check in CHECKS)]
     for name, found in pages.items():
         cells = [str(found[c]["problems"] or "ok") if c in found else "" for c in CHECKS]
-        lines.append(name.ljust(width) + "".join(f"  {x:>{len(c)}}" for x, c in zip(cells, CHECKS, strict=True)))
-    lines.append("")
-    for kind in ("details", "minor"):
-        for name, found in pages.items():
-            for check_name, result in found.items():
-                head = f"{name}, {check_name}" + ", not counted" * (kind == "minor")
-                lines += [f"{head}: {text}" for text in result.get(kind, [])]
+        lines.append(
+            name.ljust(width)
+            + "".join(f"  {x:>{len(c)}}" for x, c in zip(cells, CHECKS, strict=True))
+        )
+    where: dict[str, list[str]] = {}  # the pages that share a problem
+    for name, found in pages.items():
+        for check, result in found.items():
+            for text in _distinct(result["details"]):
+                where.setdefault(f"{check}: {text}", []).append(name)
+            for text in result.get("minor", []):
+                where.setdefault(f"not counted, {check}: {text}", []).append(name)
+    for text, names in sorted(where.items()):
+        lines += ["", text, "    " + (", ".join(names) if len(names) < len(pages) else "all pages")]
     number = sum(result["problems"] for found in pages.values() for result in found.values())
     lines.append(
-        f"{len(pages)} pages, {number} problems in {report['seconds']:.0f} s "
+        f"\n{len(pages)} pages, {number} problems in {report['seconds']:.0f} s "
         f"({report['browser']}, axe-core {report['axe']})"
     )
     return "\n".join(lines)
