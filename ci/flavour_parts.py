@@ -184,3 +184,9 @@ def tags(cell: dict) -> list[str]:
 def markdown(name: str, text: str) -> dict:
     source = text.splitlines(keepends=True)
     return {"cell_type": "markdown", "id": name, "metadata": {}, "source": source}
+
+
+def code(name: str, text: str) -> dict:
+    source = text.splitlines(keepends=True)
+    empty = {"execution_count": None, "metadata": {}, "outputs": []}
+    return {"cell_type": "code", "id": name, **empty, "source": source}

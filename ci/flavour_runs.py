@@ -18,6 +18,7 @@ from cogan_lib.base.files import CoganError, write_json
 from cogan_lib.base.session import BOOK_RUN
 
 LOG = "flavours-log"
+UNANSWERED = "No answer yet."
 
 
 def run_alone(
@@ -77,7 +78,16 @@ def run_one(chapter: Chapter, python: str | None) -> dict:
         if missing:
             words = ", ".join(f"[{label}]" for label in sorted(missing))
             return row | {"outcome": "failed", "error": f"no cell has displayed {words}"}
+        wrong = [cell["id"] for cell in notebook["cells"] if not stub_is_seen(cell)]
+        if wrong:
+            return row | {"outcome": "failed", "error": f"{', '.join(wrong)}: not {UNANSWERED!r}"}
         return row
+
+
+def stub_is_seen(cell: dict) -> bool:
+    """Whether an empty answer cell, if this is one, has said that there is no answer yet."""
+    texts = ["".join(output.get("text", "")) for output in cell.get("outputs", [])]
+    return not cell["id"].endswith("-answer") or "".join(texts).strip() == UNANSWERED
 
 
 def alone_environment(build: Path, python: str | None) -> dict[str, str]:
@@ -85,7 +95,7 @@ def alone_environment(build: Path, python: str | None) -> dict[str, str]:
     environment = kernel_environment(build) | {"OMP_NUM_THREADS": "1"}
     del environment[BOOK_RUN]
     if python:
-        path = Path(shutil.which(python) or python)
+        path = Path(shutil.which(python) or python).absolute()
         if not path.exists():
             raise CoganError(f"There is no Python {python}.")
         spec = build / "jupyter" / "kernels" / "python3" / "kernel.json"

@@ -159,19 +159,20 @@ class Words:
             new = ""
             if child.type == "myst_role":
                 first, end = child.meta["span"]
-                around = f" {token.content} "[first] + f"{token.content} "[end]
+                around = token.content[:first], token.content[end:]
                 new = self._role(child.meta["name"], child.content, around)
             edits.append((*ends, new))
         return edits
 
-    def _role(self, role: str, content: str, around: str) -> str:
-        """What takes the place of a role; `around` are the characters before and after it."""
+    def _role(self, role: str, content: str, around: tuple[str, str]) -> str:
+        """What takes the place of a role; `around` is the text before and after it."""
         if role in ("cite", "cite:p", "cite:t"):
             return self._cite(_keys(content), textual=role == "cite:t")
         if role == "glue:text":
             label = glue_label(content.partition(":")[0])
             # Markdown's ** makes nothing bold between a bracket and a letter or sign
-            bold = all(c.isspace() or unicodedata.category(c).startswith("P") for c in around)
+            beside = f" {around[0]}"[-1], f"{around[1]} "[0]
+            bold = all(c.isspace() or unicodedata.category(c).startswith("P") for c in beside)
             return f"**[{label}]**" if bold else f"<b>[{label}]</b>"
         shown, target = _shown(content)
         if role == "term":
@@ -180,7 +181,9 @@ class Words:
                 raise CoganError(f"{self.page}: the glossary has no term {target or content!r}.")
             return self._link(shown or content, f"glossary.html#{anchor}")
         if role == "doc":
-            return self._doc(shown, (target or content).strip("/"))
+            name = self._doc(shown, (target or content).strip("/"))
+            first = re.search(r"(^|[.!?]\s+|^[-*]\s+)$", around[0])  # of a sentence
+            return re.sub("^(chapter|the) ", lambda m: m[0].capitalize(), name) if first else name
         place = self.book.targets.get(target or content)
         if place is None:
             raise CoganError(f"{self.page}: nothing has the label {target or content!r}.")
@@ -206,9 +209,10 @@ class Words:
             raise CoganError(f"{self.page}: there is no page {page!r}.")
         number = chapter_number(page)
         if self.site:
-            name = f"chapter {number}, {title}" if number else title
-            return self._link(shown or name, f"{page}.html")
-        return shown or (f"chapter {number}, {title}" if number else f'the book\'s page "{title}"')
+            return self._link(shown or title, f"{page}.html")
+        return shown or (
+            f'chapter {number} ("{title}")' if number else f'the book\'s page "{title}"'
+        )
 
     def _ref(self, shown: str, place: Target, label: str) -> str:
         name = self.plain(place.name)

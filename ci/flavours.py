@@ -22,7 +22,7 @@ import yaml
 from beside import ROOT
 from flavour_check import check, compare
 from flavour_labels import Book, figure_of
-from flavour_parts import Exercise, markdown, parts, tags
+from flavour_parts import Exercise, code, markdown, parts, tags
 from flavour_runs import run_alone
 from flavour_text import Words
 
@@ -176,12 +176,6 @@ class Chapter:
                 new = [markdown(cell["id"], f"<details>{summary}\n\n{text}\n\n</details>")]
             made += new
         return made
-
-
-def code(name: str, text: str) -> dict:
-    source = text.splitlines(keepends=True)
-    empty = {"execution_count": None, "metadata": {}, "outputs": []}
-    return {"cell_type": "code", "id": name, **empty, "source": source}
 
 
 def fold_title(cell: dict) -> str:

@@ -85,9 +85,20 @@ def test_the_report_takes_finite_numbers_only(tmp_path, content, words):
     assert not list(tmp_path.iterdir())
 
 
-def test_glue_keeps_formatted_text(monkeypatch):
+def test_glue_keeps_formatted_text_for_the_pages_in_the_books_own_run(monkeypatch, capsys):
     kept = {}
+    monkeypatch.setenv(session.BOOK_RUN, "1")
     monkeypatch.setattr("myst_nb.glue", lambda name, value, display: kept.update({name: value}))
     session.glue("share", 0.1234, ".1%")
     session.glue("count", np.int64(3))
     assert kept == {"share": "12.3%", "count": "3"}
+    assert capsys.readouterr().out == ""
+
+
+def test_a_reader_sees_glued_numbers_under_their_labels(monkeypatch):
+    shown = []
+    monkeypatch.delenv(session.BOOK_RUN, raising=False)
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    session.glue("gan-paper-generator", 11371777, ",")
+    assert shown[0]["text/markdown"] == "**[paper generator]** = 11,371,777"
+    assert shown[0]["text/plain"] == "paper generator = 11,371,777"
