@@ -21,6 +21,7 @@ from companion_settings import companion_of, companion_settings
 from cogan_lib.base.config import Checked, Settings
 
 MAX_LINES = 45
+MAX_FOLDED = 70  # of a cell whose code is folded away
 BADGES = "<!-- badges -->"
 ABSOLUTE_PATH = re.compile(
     r"""(?:^|[\s"'`(=])(?:/(?:home|Users|root|work|tmp|mnt|data|opt)/|[A-Z]:\\)"""
@@ -127,8 +128,9 @@ def _check_cell(cell: dict) -> list[str]:
         return problems
     if cell.get("outputs") or cell.get("execution_count"):
         problems.append("Its outputs are not stripped.")
-    if len(source.splitlines()) > MAX_LINES:
-        problems.append(f"It is longer than {MAX_LINES} lines.")
+    most = MAX_FOLDED if "hide-input" in _tags(cell) else MAX_LINES
+    if len(source.splitlines()) > most:
+        problems.append(f"It is longer than {most} lines.")
     if "setup" in _tags(cell):
         return problems
     if re.search(r"^\s*[!%]\s*pip", source, re.MULTILINE):

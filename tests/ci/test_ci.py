@@ -333,7 +333,7 @@ def breakages():
         (cell(4, execution_count=3), "outputs are not stripped"),
         (cell(4, id="start"), "is there more than once"),
         (cell(4, id="1b9d6bcd"), "lower-case words"),
-        (cell(4, source="x = 1\n" * 41), "longer than 40 lines"),
+        (cell(4, source="x = 1\n" * 46), "longer than 45 lines"),
         (cell(4, source="path = '/home/me/sky.fits'"), "absolute path"),
         (cell(4, source="!pip install x"), "only the set-up cell may"),
         (cell(4, source="try:\n    x = 1\nexcept:\n    x = 2"), "bare except"),
