@@ -23,15 +23,17 @@ from pathlib import Path
 import yaml
 from beside import ROOT
 from book_tables import write_tables
+from flavours import make_flavours
 from growth_figure import draw_growth
 from pages import write_pages
+from release import COLAB, make_wheel, notebooks_tag, read_config, repository, site
 
 from cogan_lib.base.files import CoganError, read_json, sha256, write_json
 
 BADGES = "<!-- badges -->"
 ADDRESS = "REPOSITORY_URL"
 NO_ADDRESS = "ADDRESS-OF-THE-REPOSITORY"  # plain in prose, code and shell lines
-COLAB = "https://colab.research.google.com"
+BINDER = "https://mybinder.org"
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
@@ -43,7 +45,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     executed = build / "executed" / Path(options.profile).stem
     try:
         status = check_run(root / "book", executed)
-        config = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
+        config = read_config(root)
         stage(root / "book", executed, build / "stage", config, status)
         (build / "stage" / "status.md").write_text(status_page(status), "utf-8")
         staged_config = build / "stage-config.yml"
@@ -68,6 +70,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONUTF8": "1"}
     if subprocess.run(command, cwd=root, env=environment, check=False).returncode:
         return 1
+    write_downloads(root, executed, build / "html" / "downloads", config)
     write_json(record, {"key": key, "site": tree(build / "html")})
     return 0
 
@@ -115,9 +118,8 @@ def stage(book: Path, executed: Path, target: Path, config: dict, status: dict) 
         write_tables(target)
         write_pages(target, status)
         draw_growth(target)
-    repository = config.get("repository") or {}
     for page in sorted(target.rglob("*.md")):
-        page.write_text(fill_address(page.read_text("utf-8"), page.stem, repository), "utf-8")
+        page.write_text(fill_address(page.read_text("utf-8"), page.stem, config), "utf-8")
     for page in sorted(target.glob("*.ipynb")):
         run = executed / page.name
         notebook = json.loads((run if run.exists() else page).read_text("utf-8"))
@@ -125,36 +127,66 @@ def stage(book: Path, executed: Path, target: Path, config: dict, status: dict) 
         for cell in notebook["cells"]:
             cell["metadata"].pop("papermill", None)
             if cell["cell_type"] == "markdown":
-                cell["source"] = fill_address("".join(cell["source"]), page.stem, repository)
+                cell["source"] = fill_address("".join(cell["source"]), page.stem, config)
         page.write_text(json.dumps(notebook, indent=1) + "\n", "utf-8")
 
 
-def fill_address(text: str, page: str, repository: dict) -> str:
-    """`text` with the line of badges and the word REPOSITORY_URL filled in, or taken out."""
-    url = (repository.get("url") or "").rstrip("/")
-    badges = ""
+def fill_address(text: str, page: str, config: dict) -> str:
+    """`text` with the line of badges and the word REPOSITORY_URL filled in."""
+    url = repository(config)[0]
+    filled = [badges(page, config) if x.strip() == BADGES else x for x in text.split("\n")]
+    return "\n".join(filled).replace(ADDRESS, url or NO_ADDRESS)
+
+
+def badges(page: str, config: dict) -> str:
+    """Where a chapter can be opened, and what of it can be taken along; one line of HTML."""
+    url, tag = repository(config)
+    opened, owner = {}, url.removeprefix("https://github.com/")
+    if owner != url:
+        # not the source, which needs MyST: what the publishing workflow has put beside the tag
+        place = f"blob/{notebooks_tag(tag)}/colab/{page}.ipynb"
+        opened["Open in Colab"] = f"{COLAB}/github/{owner}/{place}"
+        opened["Open in Binder"] = f"{BINDER}/v2/gh/{owner}/{tag}?labpath=book/{page}.ipynb"
     if url:
-        branch = repository.get("branch") or "main"
-        place = f"{branch}/{repository.get('path_to_book') or 'book'}/{page}.ipynb"
-        links = [f"[Source]({url}/blob/{place})"]
-        if url.startswith("https://github.com/"):
-            colab = url.replace("https://github.com", f"{COLAB}/github")
-            links = [f"[Open in Colab]({colab}/blob/{place})", *links]
-        badges = " · ".join(links)
-    lines = [badges if line.strip() == BADGES else line for line in text.split("\n")]
-    return "\n".join(lines).replace(ADDRESS, url or NO_ADDRESS)
+        opened["Source"] = f"{url}/blob/{tag}/book/{page}.ipynb"
+    flavours = {
+        "for Colab": "colab",
+        "for students": "student",
+        "with solutions": "solved",
+        "as it ran": "executed",
+    }
+    links = [f'<a href="{link}">{name}</a>' for name, link in opened.items()]
+    taken = [
+        f'<a href="downloads/{folder}/{page}.ipynb" download>{name}</a>'
+        for name, folder in flavours.items()
+    ]
+    line = " · ".join([*links, f"Download: {', '.join(taken)}"])
+    return f'<p class="badges">{line}; <a href="downloads.html">all files</a></p>'
+
+
+def write_downloads(root: Path, executed: Path, target: Path, config: dict) -> None:
+    """What the page Downloads offers: notebooks in their flavours and as they ran, the wheel."""
+    make_flavours(root / "book", target, site(config))
+    (target / "executed").mkdir(exist_ok=True)
+    for notebook in sorted(executed.glob("*.ipynb")):
+        shutil.copy(notebook, target / "executed")
+    make_wheel(root, target)
 
 
 def site_config(config: dict, status: dict) -> dict:
     """Jupyter Book's settings: no execution, no button to nowhere, the run in the footer."""
     config = {**config, "execute": {"execute_notebooks": "off"}}
-    has_address = bool((config.get("repository") or {}).get("url"))
+    url, tag = repository(config)
+    has_address = bool(url)
     buttons = {"use_repository_button": has_address, "use_issues_button": has_address}
     config["html"] = {**config.get("html", {}), **buttons}
-    if has_address and not config["html"].get("baseurl"):
-        config["html"]["baseurl"] = pages_address(config["repository"]["url"])
-    config["launch_buttons"] = {"colab_url": COLAB if has_address else ""}
-    if not has_address:
+    config["html"]["baseurl"] = site(config)
+    config["launch_buttons"] = {}
+    if has_address:
+        config["repository"] = {**config["repository"], "branch": tag}
+        # no button for Colab: it would open the source, which needs MyST (see `badges`)
+        config["launch_buttons"] = {"binderhub_url": BINDER, "notebook_interface": "jupyterlab"}
+    else:
         config.pop("repository", None)
     commits = {short_commit(record) for record in status["chapters"].values()}
     made = max(record["date"] for record in status["chapters"].values())
@@ -163,13 +195,6 @@ def site_config(config: dict, status: dict) -> dict:
         f"{status['profile']}, commit {', '.join(sorted(commits))}, {made[:10]}.</p>\n"
     )
     return config
-
-
-def pages_address(url: str) -> str:
-    """Where GitHub Pages shows the site of a repository; the repository itself for other hosts."""
-    host, _, path = url.rstrip("/").removeprefix("https://").partition("/")
-    owner, _, name = path.partition("/")
-    return f"https://{owner}.github.io/{name}/" if host == "github.com" else url
 
 
 def short_commit(record: dict) -> str:

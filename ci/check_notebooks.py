@@ -14,9 +14,9 @@ import re
 import sys
 from pathlib import Path
 
-import yaml
 from beside import ROOT
 from companion_settings import companion_of, companion_settings
+from release import read_config, repository, site, wheel_name
 
 from cogan_lib.base.config import Checked, Settings
 
@@ -28,19 +28,52 @@ ABSOLUTE_PATH = re.compile(
 )
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
-SETUP_CELL = '''\
-# On Colab: install what is missing, leaving numpy and torch alone. Elsewhere: nothing to do.
+SETUP_CELL = """\
+# Installs cogan where it is missing; numpy and torch stay as they are.
+import importlib
+import os
+import subprocess
 import sys
+from glob import glob
 from importlib.metadata import version
 from importlib.util import find_spec
 
-REPOSITORY = "{address}"  # filled in from _config.yml by `make address`
-if "google.colab" in sys.modules and find_spec("cogan_lib") is None:
-    if not REPOSITORY:
-        raise RuntimeError("This copy does not know its public address; see 'How to publish'.")
+WHEEL = "{wheel}"
+SITE = "{site}"  # `make address` writes these, from _config.yml
+REPOSITORY = "{repository}"
+FOLDERS = (".", "/content", "/content/drive/MyDrive")  # uploaded, on a Drive
+
+
+def install(source):
+    pip = [sys.executable, "-m", "pip", "install", "-q", "-c", "keep.txt"]
+    run = [*pip, f"cogan @ {source}"]
+    done = subprocess.run(run, capture_output=True, text=True)
+    if done.returncode:
+        print(f"{source}: {done.stderr.strip()[-300:]}")
+    return done.returncode == 0
+
+
+if find_spec("cogan_lib") is None:
+    kept = [name for name in ("numpy", "torch") if find_spec(name)]
     with open("keep.txt", "w") as keep:
-        keep.write(f"numpy=={version('numpy')}\\ntorch=={version('torch')}\\n")
-    %pip install --quiet --constraint keep.txt "cogan @ git+{REPOSITORY}"'''
+        keep.writelines(f"{name}=={version(name)}\\n" for name in kept)
+    beside = sorted(x for at in FOLDERS for x in glob(f"{at}/cogan-*.whl"))
+    sources = [f"file://{os.path.abspath(wheel)}" for wheel in beside[-1:]]
+    if "google.colab" in sys.modules:  # elsewhere nothing comes unasked
+        sources += [f"{SITE}downloads/{WHEEL}"] if SITE else []
+        sources += [f"git+{REPOSITORY}"] if REPOSITORY else []
+    found = next((source for source in sources if install(source)), None)
+    if found is None:
+        raise RuntimeError(
+            f"cogan is missing. Put {WHEEL}, from the book's page Downloads, "
+            "beside this notebook (Colab: Files, Upload), and run this again."
+        )
+    importlib.invalidate_caches()
+    print(f"cogan {version('cogan')}, installed from {found}")
+else:
+    from cogan_lib import __version__
+
+    print(f"cogan {__version__} is installed")"""
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
@@ -50,7 +83,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     parser.add_argument("--write-address", action="store_true", help="update the set-up cells")
     options = parser.parse_args(arguments)
     notebooks = options.notebooks or sorted((root / "book").glob("[0-9][0-9]-*.ipynb"))
-    address = public_address(root / "_config.yml")
+    address = setup_cell(read_config(root))
     problems = 0
     for path in notebooks:
         if options.write_address:
@@ -64,32 +97,26 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     return min(1, problems)
 
 
-def public_address(config: Path) -> str:
-    """What pip installs from (``url@branch``), or "" while _config.yml names no address."""
-    repository = (yaml.safe_load(config.read_text("utf-8")) if config.exists() else {}).get(
-        "repository"
-    )
-    url = ((repository or {}).get("url") or "").rstrip("/")
-    return f"{url}@{repository.get('branch') or 'main'}" if url else ""
-
-
-def setup_cell(address: str) -> str:
+def setup_cell(config: dict) -> str:
     """The source of the set-up cell, the same in every notebook."""
-    return SETUP_CELL.replace("{address}", address)
+    url, tag = repository(config)
+    cell = SETUP_CELL.replace("{wheel}", wheel_name()).replace("{site}", site(config))
+    return cell.replace("{repository}", f"{url}@{tag}" if url else "")
 
 
-def write_address(path: Path, address: str) -> None:
-    """Write the set-up cell with this address into a notebook that has one."""
+def write_address(path: Path, setup: str) -> None:
+    """Write this set-up cell into a notebook that has one."""
     notebook = json.loads(path.read_text("utf-8"))
     for cell in notebook["cells"]:
         if "setup" in _tags(cell):
-            cell["source"] = setup_cell(address).splitlines(keepends=True)
+            cell["source"] = setup.splitlines(keepends=True)
     path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
-def check_notebook(notebook: dict, address: str = "", companion: str = "") -> list[str]:
+def check_notebook(notebook: dict, setup: str = "", companion: str = "") -> list[str]:
     """What is wrong with a notebook, one sentence each; an empty list if nothing is.
 
+    `setup` is what the set-up cell should be, by default that of a book without an address;
     `companion` names the one whose parameters the notebook may have beside the road's.
     """
     problems = []
@@ -109,7 +136,7 @@ def check_notebook(notebook: dict, address: str = "", companion: str = "") -> li
         problems.append("The first cell must be Markdown and begin with the title ('# ...').")
     if BADGES not in first.splitlines():
         problems.append(f"The first cell needs the line {BADGES}.")
-    problems += _check_setup(cells, address)
+    problems += _check_setup(cells, setup or setup_cell({}))
     kinds = [Settings, *filter(None, [companion_settings().get(companion)])]
     problems += _check_parameters(cells, kinds)
     return problems
@@ -151,17 +178,22 @@ def _check_cell(cell: dict) -> list[str]:
     return problems
 
 
-def _check_setup(cells: list[dict], address: str) -> list[str]:
+def _check_setup(cells: list[dict], wanted: str) -> list[str]:
     code = [cell for cell in cells if cell["cell_type"] == "code"]
     tagged = [cell for cell in cells if "setup" in _tags(cell)]
     if len(tagged) != 1 or tagged[0] is not code[0]:
         return ["The first code cell, and no other, must be tagged 'setup'."]
     source = "".join(tagged[0]["source"])
-    if source == setup_cell(address):
+    if source == wanted:
         return []
-    if re.sub(r'REPOSITORY = ".*"', 'REPOSITORY = ""', source) == setup_cell(""):
-        return ["The set-up cell's address is not that of _config.yml; run `make address`."]
+    if without_address(source) == without_address(wanted):
+        return ["The set-up cell's version or address is an old one; run `make address`."]
     return ["The set-up cell differs from SETUP_CELL in ci/check_notebooks.py."]
+
+
+def without_address(source: str) -> str:
+    """A set-up cell with neither version nor address."""
+    return re.sub(r'^(WHEEL|SITE|REPOSITORY) = ".*?"', r'\1 = ""', source, flags=re.MULTILINE)
 
 
 def _check_parameters(cells: list[dict], kinds: list[type[Checked]]) -> list[str]:

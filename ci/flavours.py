@@ -18,13 +18,13 @@ import sys
 import zipfile
 from pathlib import Path
 
-import yaml
 from beside import ROOT
 from flavour_check import check, compare
 from flavour_labels import Book, figure_of
 from flavour_parts import Exercise, code, markdown, parts, tags
 from flavour_runs import run_alone
 from flavour_text import Words
+from release import read_config, site
 
 from cogan_lib.base.files import CoganError
 
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        make_flavours(root / "book", options.out, site_address(root / "_config.yml"))
+        make_flavours(root / "book", options.out, site(read_config(root)))
         problems = []
         if options.check:
             problems = [
@@ -65,18 +65,6 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     return int(bool(problems or failed))
-
-
-def site_address(config: Path) -> str:
-    """Where the built book can be read, with a slash at its end; "" if _config.yml doesn't say."""
-    from build_book import pages_address  # which calls this room
-
-    content = yaml.safe_load(config.read_text("utf-8"))
-    address = content.get("html", {}).get("baseurl") or ""
-    repository = (content.get("repository") or {}).get("url") or ""
-    if not address and repository.startswith("https://github.com/"):
-        address = pages_address(repository)
-    return f"{address.rstrip('/')}/" if address else ""
 
 
 def make_flavours(book: Path, out: Path, site: str) -> None:

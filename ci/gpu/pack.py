@@ -1,7 +1,7 @@
 """Make the folder that a bare GPU machine needs beside the checkout: packages, a sky, checksums.
 
     python ci/gpu/pack.py OUT --sky path/to/sky.fits
-    python ci/gpu/pack.py OUT --chapters             # for ci/gpu/chapters.py: the notebooks run there
+    python ci/gpu/pack.py OUT --chapters             # for ci/gpu/chapters.py
 
 That machine has PyTorch, NumPy, SciPy and no network. So the pack holds the packages that it lacks,
 as the wheels of its Python, unpacked, without their tests and symbols; and a sky, from which its
@@ -42,14 +42,17 @@ PACKAGES = (
 )
 #: What runs a notebook and draws its figures, beside those. PySM is too large to travel: without it
 #: one section of chapter 04 says that it is skipped.
-OF_CHAPTERS = """
-matplotlib contourpy cycler kiwisolver packaging pillow pyparsing python-dateutil six scikit-image
-lazy-loader filelock requests charset-normalizer idna urllib3 certifi safetensors pyyaml tqdm
-ipykernel comm ipython ipython-pygments-lexers matplotlib-inline pexpect ptyprocess prompt-toolkit
-wcwidth pygments stack-data asttokens executing pure-eval traitlets jupyter-client jupyter-core
-psutil pyzmq tornado papermill nbclient nbformat fastjsonschema jsonschema jsonschema-specifications
-referencing rpds-py attrs click entrypoints tenacity ipywidgets
-""".split()
+OF_CHAPTERS = (
+    "matplotlib", "contourpy", "cycler", "kiwisolver", "packaging", "pillow", "pyparsing",
+    "python-dateutil", "six", "scikit-image", "lazy-loader", "filelock", "requests",
+    "charset-normalizer", "idna", "urllib3", "certifi", "safetensors", "pyyaml", "tqdm",
+    "ipykernel", "comm", "ipython", "ipython-pygments-lexers", "matplotlib-inline", "pexpect",
+    "ptyprocess", "prompt-toolkit", "wcwidth", "pygments", "stack-data", "asttokens",
+    "executing", "pure-eval", "traitlets", "jupyter-client", "jupyter-core", "psutil", "pyzmq",
+    "tornado", "papermill", "nbclient", "nbformat", "fastjsonschema", "jsonschema",
+    "jsonschema-specifications", "referencing", "rpds-py", "attrs", "click", "entrypoints",
+    "tenacity", "ipywidgets",
+)  # fmt: skip
 #: What is left out of those: formats and fonts that no figure uses, pictures to try things on.
 LEFT_OUT = ("nbextension", "avif", "sample_data", "skimage/data/", "/afm/", "/pdfcorefonts/")
 PYTHON = "3.12"
