@@ -22,7 +22,7 @@ $(error Start make in the folder of its Makefile, or name that folder: make -C F
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book test bench lab lint licences address clean
+.PHONY: help book test browser bench lab lint licences address clean
 
 help:  ## show this list
 	@echo "cogan: one of"
@@ -39,6 +39,9 @@ CORES := import cogan_lib.base.threads as t; print(min(t.cores(), 4) if t.cores(
 
 test: $(INSTALLED)  ## run the tests
 	$(BIN)/python -m pytest -q -n $$($(BIN)/python -c "$(CORES)") --dist worksteal
+
+browser: $(INSTALLED)  ## open the built site's pages in Chromium and check what readers meet
+	$(BIN)/python ci/browser.py
 
 bench: $(INSTALLED)  ## measure speed and memory beside other libraries [BENCH=small]
 	$(BIN)/python -c "import pynkowski, pytest_benchmark" 2>/dev/null || { \

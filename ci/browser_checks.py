@@ -28,9 +28,11 @@ READY = """async () => {
 }"""
 #: The pydata theme follows the system, if its reader has not chosen; pages without it follow CSS.
 THEME = "name => { document.documentElement.dataset.theme = name; }"
-#: All of axe's rules. That of contrast would look at each token of code and take ten times as long
-#: as all others: it gets the first text of each colour, background, size and weight.
+#: All of axe's rules. Those of colour would look at each token of code and each link and take ten
+#: times as long as all others: they get the first text and the first link of each look (colour,
+#: background, size, weight, line, and the colour of the text around).
 AXE = """async () => {
+    const colour = ['color-contrast', 'link-in-text-block'];
     const grounds = new Map();
     const ground = e => {
         if (!e) return '';
@@ -45,17 +47,18 @@ AXE = """async () => {
     const texts = new Map();
     for (const e of document.body.querySelectorAll('*')) {
         if (!e.checkVisibility({visibilityProperty: true})) continue;
-        if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())) continue;
-        const s = getComputedStyle(e);
-        const look = [s.color, s.fontSize, s.fontWeight, ground(e)].join();
+        const link = e.matches('a[href]');
+        if (!link && ![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())) continue;
+        const s = getComputedStyle(e), around = getComputedStyle(e.parentElement).color;
+        const look = [link, s.color, s.fontSize, s.fontWeight, s.textDecorationLine, around,
+            ground(e)].join();
         if (!texts.has(look)) texts.set(look, e);
     }
     const run = (where, rules) => axe.run(
         where, {resultTypes: ['violations'], iframes: false, ...rules});
     const found = [
-        await run(document, {rules: {'color-contrast': {enabled: false}}}),
-        await run({include: [...texts.values()]},
-            {runOnly: {type: 'rule', values: ['color-contrast']}})];
+        await run(document, {rules: Object.fromEntries(colour.map(r => [r, {enabled: false}]))}),
+        await run({include: [...texts.values()]}, {runOnly: {type: 'rule', values: colour}})];
     return found.flatMap(r => r.violations).map(v => [v.impact, v.id, v.help,
         v.nodes.map(n => n.target.join(' ') + (v.id === 'color-contrast'
             ? ' (' + n.any[0].data.fgColor + ' on ' + n.any[0].data.bgColor + ')' : ''))]);

@@ -17,6 +17,7 @@ FREE = re.compile(
 )
 #: Licences that the packages' metadata do not say, or that are not free; looked up by hand.
 BY_HAND = {
+    "axe": "MIT; axe-core, which it carries, MPL-2.0",
     "nvidia": "NVIDIA's own; the CUDA libraries that torch brings on Linux",
     "cuda": "NVIDIA's own; the CUDA libraries that torch brings on Linux",
 }

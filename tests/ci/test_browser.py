@@ -40,6 +40,10 @@ FAULTS = {
     "pale": ('<p style="color: #ccc; background: #fff">pale in both</p>', {
         "axe light": "p (#cccccc on #ffffff)", "axe dark": "color-contrast (serious, 1)"}),
     "dark": ('<p style="color: #444">black on black</p>', {"axe dark": "p (#444444 on #222222)"}),
+    "link": ('<p>A sentence with <a href="#" style="color: #555; text-decoration: none">one '
+             "link</a> in it</p><style>body { color: #333 !important; background: #fff !important }"
+             "</style>", {"axe light": "link-in-text-block (serious, 1)",
+                          "axe dark": "link-in-text-block (serious, 1)"}),
     "slow": ('<p style="color: #eee; transition: color 9s" id="p">ends black</p>'
              "<script>p.offsetTop; p.style.color = '#111'</script>",
              {"axe dark": "#p (#111111 on #222222)"}),
