@@ -26,12 +26,13 @@ from book_tables import write_tables
 from flavours import make_flavours
 from growth_figure import draw_growth
 from pages import write_pages
-from release import COLAB, make_wheel, notebooks_tag, read_config, repository, site
+from release import COLAB, make_wheel, notebooks_tag, read_config, repository, site, wheel_name
 
 from cogan_lib.base.files import CoganError, read_json, sha256, write_json
 
 BADGES = "<!-- badges -->"
 ADDRESS = "REPOSITORY_URL"
+WHEEL = "WHEEL_NAME"
 NO_ADDRESS = "ADDRESS-OF-THE-REPOSITORY"  # plain in prose, code and shell lines
 BINDER = "https://mybinder.org"
 
@@ -135,7 +136,8 @@ def fill_address(text: str, page: str, config: dict) -> str:
     """`text` with the line of badges and the word REPOSITORY_URL filled in."""
     url = repository(config)[0]
     filled = [badges(page, config) if x.strip() == BADGES else x for x in text.split("\n")]
-    return "\n".join(filled).replace(ADDRESS, url or NO_ADDRESS)
+    filled = "\n".join(filled).replace(WHEEL, wheel_name())
+    return filled.replace(ADDRESS, url or NO_ADDRESS)
 
 
 def badges(page: str, config: dict) -> str:
@@ -170,7 +172,7 @@ def write_downloads(root: Path, executed: Path, target: Path, config: dict) -> N
     (target / "executed").mkdir(exist_ok=True)
     for notebook in sorted(executed.glob("*.ipynb")):
         shutil.copy(notebook, target / "executed")
-    make_wheel(root, target)
+    make_wheel(ROOT, target)
 
 
 def site_config(config: dict, status: dict) -> dict:

@@ -26,7 +26,7 @@ def notebook(title: str, parameters: str, *sources: str) -> dict:
     check = f"settings = Settings.check({', '.join(f'{name}={name}' for name in names)})"
     cells = [
         markdown("title", f"# {title}\n\nPromise.\n\n<!-- badges -->\n\nClone REPOSITORY_URL."),
-        code("setup", check_notebooks.setup_cell(""), "setup", "hide-input"),
+        code("setup", check_notebooks.setup_cell({}), "setup", "hide-input"),
         code("parameters", "\n".join(f"{line}  # why" for line in lines), "parameters"),
         code("start", f"from cogan_lib.base.config import Settings\n\n{check}"),
     ]

@@ -1,6 +1,7 @@
 """The environment is described in three files; they must say the same."""
 
 import importlib.metadata
+import json
 import os
 import re
 import shutil
@@ -139,27 +140,72 @@ def test_every_licence_is_known(capsys, monkeypatch):
     assert "strange" in capsys.readouterr().out
 
 
-def test_the_setup_cell_installs_beside_the_images_own_packages(tmp_path):
-    """As on Colab, but with a pip that only says what it was asked."""
-    code = (
-        "import importlib.util, sys, types, colab_setup\n"
-        "from IPython.core.interactiveshell import InteractiveShell\n"
-        "sys.modules['google.colab'] = types.ModuleType('google.colab')\n"
-        "importlib.util.find_spec = lambda name: None\n"
-        "shell = InteractiveShell.instance()\n"
-        "shell.register_magic_function(lambda line: print('pip', line), magic_name='pip')\n"
-        "shell.run_cell(colab_setup.cell('git+file:///somewhere')).raise_error()"
-    )
+SETUP = """
+import importlib.util, json, subprocess, sys, types, colab_setup
+from IPython.core.interactiveshell import InteractiveShell
+
+colab, site, repository, refused = json.loads(sys.argv[1])
+if colab:
+    sys.modules["google.colab"] = types.ModuleType("google.colab")
+real, asked = importlib.util.find_spec, []
+importlib.util.find_spec = lambda name: None if name == "cogan_lib" else real(name)
+
+
+def run(command, **options):
+    asked.append(command[-1].removeprefix("cogan @ "))
+    failed = any(asked[-1].startswith(word) for word in refused)
+    return types.SimpleNamespace(returncode=int(failed), stderr="no such thing")
+
+
+subprocess.run = run
+cell = colab_setup.cell(repository).replace('SITE = ""', f'SITE = "{site}"')
+result = InteractiveShell.instance().run_cell(cell)
+print(json.dumps({"asked": asked, "error": str(result.error_in_exec or "")}))
+"""
+
+
+def set_up(folder, colab, site="", repository="", refused=()):
+    """What the set-up cell asks pip for, in order, and what it prints and raises."""
+    given = json.dumps([colab, site, repository, list(refused)])
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "ci"), "IPYTHONDIR": str(tmp_path)},
+        [sys.executable, "-c", SETUP, given],
+        cwd=folder, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "ci"), "IPYTHONDIR": str(folder)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    wanted = 'pip install --quiet --constraint keep.txt "cogan @ git+file:///somewhere"'
-    assert wanted in done.stdout
+    return json.loads(done.stdout.splitlines()[-1]), done.stdout
+
+
+SITE, REPOSITORY = "https://us.example/cogan/", "https://git.example/us/cogan@v1"
+
+
+def test_the_setup_cell_takes_the_wheel_beside_the_notebook_first(tmp_path):
+    wheel = tmp_path / "cogan-0.0.9-py3-none-any.whl"
+    wheel.touch()
+    for colab in (True, False):
+        did, said = set_up(tmp_path, colab, SITE, REPOSITORY)
+        assert did == {"asked": [wheel.as_uri()], "error": ""}
+        assert f"installed from {wheel.as_uri()}" in said
     kept = (tmp_path / "keep.txt").read_text("utf-8")
     assert f"numpy=={importlib.metadata.version('numpy')}\n" in kept and "torch==" in kept
+
+
+def test_the_setup_cell_asks_site_and_tag_in_colab_alone(tmp_path):
+    did, _ = set_up(tmp_path, True, SITE, REPOSITORY)
+    wheel = f"{SITE}downloads/cogan-{PROJECT['version']}-py3-none-any.whl"
+    assert did["asked"] == [wheel]
+    did, said = set_up(tmp_path, True, SITE, REPOSITORY, refused=["https"])
+    assert did == {"asked": [wheel, f"git+{REPOSITORY}"], "error": ""}
+    assert f"{wheel}: no such thing" in said  # why it went on
+    did, _ = set_up(tmp_path, False, SITE, REPOSITORY)
+    assert did["asked"] == [] and "beside this notebook" in did["error"]
+
+
+def test_the_setup_cell_says_what_to_do_without_an_address(tmp_path):
+    did, _ = set_up(tmp_path, True)
+    assert did["asked"] == []
+    assert f"Put cogan-{PROJECT['version']}-py3-none-any.whl" in did["error"]
+    assert "run this again" in did["error"]
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

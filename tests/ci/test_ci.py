@@ -3,12 +3,14 @@
 import copy
 import json
 import subprocess
+import zipfile
 from pathlib import Path
 
 import build_book
 import check_notebooks
 import check_site
 import pytest
+import release
 import run_notebooks
 from companion_settings import companion_of
 
@@ -191,37 +193,64 @@ def test_real_kernels_and_what_a_failure_leaves(book, capfd):
 
 def test_the_address_is_filled_in_or_taken_out():
     text = "# T\n\n<!-- badges -->\n\ngit clone REPOSITORY_URL"
-    without = build_book.fill_address(text, "01-sky", {"url": ""})
-    assert "http" not in without and "badges" not in without
+    without = build_book.fill_address(text, "01-sky", {"repository": {"url": ""}})
+    assert "http" not in without and "badges -->" not in without
     assert without.endswith("git clone ADDRESS-OF-THE-REPOSITORY")
-    address = {"url": "https://github.com/us/cogan/", "branch": "trunk", "path_to_book": "book"}
-    with_it = build_book.fill_address(text, "01-sky", address)
-    page = "github.com/us/cogan/blob/trunk/book/01-sky.ipynb"
-    assert f"(https://{page})" in with_it
-    assert (
-        f"(https://colab.research.google.com/{page.removeprefix('github.com/')})".replace(
-            ".com/us", ".com/github/us"
-        )
-        in with_it
-    )
+    assert 'href="downloads/student/01-sky.ipynb"' in without
+    address = {"url": "https://github.com/us/cogan/", "branch": "", "path_to_book": "book"}
+    with_it = build_book.fill_address(text, "01-sky", {"repository": address})
+    tag = f"v{release.version()}"
+    assert f'"https://github.com/us/cogan/blob/{tag}/book/01-sky.ipynb"' in with_it
+    colab = "https://colab.research.google.com/github/us/cogan/blob"
+    assert f'"{colab}/notebooks-{tag}/colab/01-sky.ipynb"' in with_it
+    assert f'"https://mybinder.org/v2/gh/us/cogan/{tag}?labpath=book/01-sky.ipynb"' in with_it
     assert with_it.endswith("git clone https://github.com/us/cogan")
-    elsewhere = build_book.fill_address(text, "01-sky", {"url": "https://git.example.org/cogan"})
-    assert "colab" not in elsewhere
+    address["branch"] = "trunk"
+    assert "/blob/trunk/" in build_book.fill_address(text, "01-sky", {"repository": address})
+    elsewhere = {"repository": {"url": "https://git.example.org/cogan"}}
+    assert "colab.research" not in build_book.fill_address(text, "01-sky", elsewhere)
+
+
+def test_the_site_stands_where_the_repository_is_unless_it_says_otherwise():
+    github = {"repository": {"url": "https://github.com/us/cogan"}}
+    assert release.site(github) == "https://us.github.io/cogan/"
+    assert release.site({**github, "html": {"baseurl": "https://x.org/b"}}) == "https://x.org/b/"
+    assert release.site({"repository": {"url": "https://git.example.org/c"}}) == ""
+    assert release.site({}) == "" and release.repository({}) == ("", "")
+
+
+def test_the_wheel_of_a_checkout_leaves_no_trace(tmp_path):
+    before = {path.name for path in ROOT.iterdir()}
+    wheel = release.make_wheel(ROOT, tmp_path / "out")
+    assert wheel.name == f"cogan-{release.version()}-py3-none-any.whl" and wheel.exists()
+    assert {path.name for path in ROOT.iterdir()} == before
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert {"cogan_lib/road.py", "cogan_lib/base/profiles/laptop.yaml"} <= names
+    assert any(name.endswith("/generator_ab-83876ef5192a.safetensors") for name in names)
+    (tmp_path / "pyproject.toml").write_text("[project", "utf-8")
+    for name in ("README.md", "LICENSE"):
+        (tmp_path / name).touch()
+    (tmp_path / "cogan_lib").mkdir()
+    with pytest.raises(CoganError, match="The wheel could not be built"):
+        release.make_wheel(tmp_path, tmp_path / "out")
 
 
 def test_no_button_without_an_address(book, in_process):
     assert drive(book) == 0
     run = status(book)
-    config = {"repository": {"url": "", "branch": "main"}, "html": {"extra_footer": "<p>x</p>"}}
+    config = {"repository": {"url": "", "branch": ""}, "html": {"extra_footer": "<p>x</p>"}}
     built = build_book.site_config(config, run)
     assert "repository" not in built and not built["html"]["use_repository_button"]
-    assert not built["launch_buttons"]["colab_url"]
+    assert not built["launch_buttons"]
     assert built["execute"] == {"execute_notebooks": "off"}
     assert "<p>x</p>" in built["html"]["extra_footer"] and "toy" in built["html"]["extra_footer"]
     config["repository"]["url"] = "https://github.com/us/cogan"
     built = build_book.site_config(config, run)
     assert built["html"]["baseurl"] == "https://us.github.io/cogan/"
-    assert built["launch_buttons"]["colab_url"] and built["html"]["use_repository_button"]
+    assert built["launch_buttons"]["binderhub_url"] == "https://mybinder.org"
+    assert built["repository"]["branch"] == f"v{release.version()}"
+    assert built["html"]["use_repository_button"]
 
 
 def test_staging_takes_the_executed_notebooks(book, in_process):
@@ -260,6 +289,7 @@ def builds(book, in_process, monkeypatch):
         return subprocess.CompletedProcess(command, 1 if "fail" in built else 0)
 
     monkeypatch.setattr(build_book.subprocess, "run", jupyter_book)
+    monkeypatch.setattr(build_book, "make_wheel", lambda root, folder: folder / "a.whl")
     return built
 
 
@@ -304,10 +334,10 @@ def test_a_site_whose_build_failed_is_not_up_to_date(book, builds):
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_chapters_keep_the_contract(path):
-    address = check_notebooks.public_address(ROOT / "_config.yml")
+    setup = check_notebooks.setup_cell(release.read_config(ROOT))
     assert (
         check_notebooks.check_notebook(
-            json.loads(path.read_text("utf-8")), address, companion_of(path)
+            json.loads(path.read_text("utf-8")), setup, companion_of(path)
         )
         == []
     )
@@ -369,7 +399,7 @@ def test_the_address_is_written_into_the_set_up_cells(book):
     (book / "_config.yml").write_text("repository: {url: 'https://github.com/us/cogan'}\n", "utf-8")
     assert check_notebooks.main([], root=book) == 1, "the cells have no address yet"
     assert check_notebooks.main(["--write-address"], root=book) == 0
-    assert "us/cogan@main" in (book / "book" / "01-sky.ipynb").read_text("utf-8")
+    assert "us/cogan@v" in (book / "book" / "01-sky.ipynb").read_text("utf-8")
     (book / "_config.yml").write_text("repository: {url: ''}\n", "utf-8")
     assert check_notebooks.main(["--write-address"], root=book) == 0
     assert "us/cogan" not in (book / "book" / "01-sky.ipynb").read_text("utf-8")
