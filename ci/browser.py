@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BROWSERS = "chromium", "chromium-browser", "google-chrome"
 WORD = "Minkowski"  # what the search must find
 CHAPTER = re.compile(r"\d\d-")
-MAX_PICTURE = 16_000  # px: a longer page's picture ends there; Chromium paints no more
+MAX_PICTURE = 16_000  # px: a longer page takes several; Chromium paints no more at once
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -152,11 +152,14 @@ def picture(browser, address: str, names: list[str], folder: Path) -> int:
             for theme in ("light", "dark"):
                 tab.theme(theme)
                 height = tab.page.evaluate("document.documentElement.scrollHeight")
-                clip = {"x": 0, "y": 0, "width": width, "height": min(height, MAX_PICTURE)}
-                path = folder / f"{stem}-{width}-{theme}.png"
-                tab.page.screenshot(path=path, full_page=True, clip=clip)
-                print(path, f"{clip['height']} of {height} px")
+                for part, top in enumerate(range(0, height, MAX_PICTURE), 1):
+                    clip = {"x": 0, "y": top, "width": width}
+                    clip["height"] = min(height - top, MAX_PICTURE)
+                    path = folder / f"{stem}-{width}-{theme}-{part}.png"
+                    tab.page.screenshot(path=path, full_page=True, clip=clip)
+                    print(path)
         tab.theme("light")
+        tab.width(WIDE)
         tab.page.pdf(path=folder / f"{stem}.pdf", format="A4", print_background=True)
         print(folder / f"{stem}.pdf")
     tab.context.close()

@@ -30,7 +30,8 @@ READY = """async () => {
 THEME = "name => { document.documentElement.dataset.theme = name; }"
 #: All of axe's rules. Those of colour would look at each token of code and each link and take ten
 #: times as long as all others: they get the first text and the first link of each look (colour,
-#: background, size, weight, line, and the colour of the text around).
+#: background, size, weight, line, and the colour of the text around). Its preload would ask for the
+#: style sheets again, some by a wrong address.
 AXE = """async () => {
     const colour = ['color-contrast', 'link-in-text-block'];
     const grounds = new Map();
@@ -55,7 +56,7 @@ AXE = """async () => {
         if (!texts.has(look)) texts.set(look, e);
     }
     const run = (where, rules) => axe.run(
-        where, {resultTypes: ['violations'], iframes: false, ...rules});
+        where, {resultTypes: ['violations'], iframes: false, preload: false, ...rules});
     const found = [
         await run(document, {rules: Object.fromEntries(colour.map(r => [r, {enabled: false}]))}),
         await run({include: [...texts.values()]}, {runOnly: {type: 'rule', values: colour}})];

@@ -158,7 +158,7 @@ def test_pictures_of_a_chapter(command, site, tmp_path, capsys):
     folder = tmp_path / "pictures"
     assert command(site, "--pages", "05", "good", "--screenshots", folder) == 0
     (site / "05-good.html").unlink()
-    kinds = [f"{width}-{theme}.png" for width in (1280, 390) for theme in ("dark", "light")]
+    kinds = [f"{width}-{theme}-1.png" for width in (1280, 390) for theme in ("dark", "light")]
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         ["05-good.pdf", *(f"05-good-{kind}" for kind in kinds)]
     )
@@ -166,7 +166,7 @@ def test_pictures_of_a_chapter(command, site, tmp_path, capsys):
     assert {kind: int.from_bytes(width) for kind, width in sizes.items()} == {
         kind: int(kind.split("-")[0]) for kind in kinds
     }
-    assert "05-good-390-dark.png 900 of 900 px" in capsys.readouterr().out
+    assert f"{folder / '05-good-390-dark-1.png'}\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
