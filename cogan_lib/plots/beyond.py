@@ -12,7 +12,7 @@ from matplotlib import colors
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from .panels import sky_panels
+from .panels import scale_bar, sky_panels
 from .style import BASE, COLUMNS, GENERATED, REAL, VIOLET, colour_bar, column_norm, sentence_figure
 
 GREEN = "#5f7f2f"
@@ -96,7 +96,10 @@ def noise_tiles(
 
 
 def one_place(
-    pictures: Mapping[str, tuple[np.ndarray, str]], units: Mapping[str, str], columns: int = 4
+    pictures: Mapping[str, tuple[np.ndarray, str]],
+    units: Mapping[str, str],
+    pixel_arcmin: float,
+    columns: int = 4,
 ) -> Figure:
     """Pictures of one place; all of CO have the colour scale of the first of them.
 
@@ -104,6 +107,8 @@ def one_place(
     ----------
     pictures : dict of title to (ndarray of shape (npix, npix), column of the sky file)
     units : dict of column to str
+    pixel_arcmin : float
+        Size of a pixel, for a scale bar in the first one.
     columns : int
         Pictures in a row.
 
@@ -121,7 +126,8 @@ def one_place(
         axes.grid(False)
         bar = {"orientation": "horizontal", "shrink": 0.9, "pad": 0.02}
         colour_bar(figure, image, axes, column, units[column], **bar)
-        figure.axes[-1].tick_params(which="both", labelsize=7)  # narrow ranges have many
+        figure.axes[-1].tick_params(which="both", labelsize=7)
+    scale_bar(panels[0], len(next(iter(pictures.values()))[0]), pixel_arcmin)
     for axes in panels[len(pictures) :]:
         axes.axis("off")
     return figure

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from ..validation import morphology
 from ..validation.tiles import standardise
+from .panels import scale_bar
 from .style import (
     BASE,
     COLUMNS,
@@ -124,6 +125,7 @@ def excursion_sets(
     for axes in (first, *others):
         axes.set(xticks=[], yticks=[])
         axes.grid(False)
+    scale_bar(first, len(tile), pixel_arcmin)
     return figure
 
 

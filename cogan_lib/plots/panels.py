@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib import colors
+from matplotlib import colors, patheffects
 from matplotlib.figure import Figure
 
 from .style import COLUMNS, colour_bar, column_norm
+
+#: Around what is written on a picture, so that it can be read on dark and bright.
+RIM = (patheffects.withStroke(linewidth=1.6, foreground="k", alpha=0.6),)
 
 
 def sky_panels(
@@ -63,10 +66,50 @@ def sky_panels(
             rasterized=True,
         )
         axes.set_title(title)
-        axes.set(xticks=[], yticks=[])
-        axes.grid(False)
+        graticule(axes)
         colour_bar(figure, image, axes, name, unit, orientation="horizontal", shrink=0.7, pad=0.03)
     return figure
+
+
+def graticule(axes) -> None:
+    """Draw and label lines of Galactic coordinates on a Mollweide map, longitude to the left.
+
+    Parameters
+    ----------
+    axes : GeoAxes
+        Of the projection "mollweide".
+    """
+    lon, lat = np.arange(-120, 121, 60), np.arange(-60, 61, 30)
+    labels = [f"{b}°" for b in lat]
+    axes.set_yticks(np.radians(lat), labels, fontsize=7, color="0.35")
+    axes.set_xticks(np.radians(lon), [""] * len(lon))
+    axes.grid(True, color="w", alpha=0.35, lw=0.6)
+    for x in lon:  # far from the plane, where there is something to see
+        where = np.radians(x), np.radians(-67)
+        axes.annotate(f"{-x % 360}°", where, ha="center", fontsize=7, color="w", path_effects=RIM)
+
+
+def scale_bar(axes, npix: int, pixel_arcmin: float) -> None:
+    """Draw a bar of some round degrees into the lower left corner of a tile.
+
+    Parameters
+    ----------
+    axes : Axes
+        On which the tile's pixels are the units.
+    npix : int
+        Pixels along its side.
+    pixel_arcmin : float
+    """
+    most = 0.45 * npix * pixel_arcmin / 60
+    lengths = [step * 10.0**power for power in range(-3, 3) for step in (1, 2, 5)]
+    degrees = max(length for length in lengths if length <= most)
+    ends = np.array([0.06, 0.06]) * npix + np.array([0, degrees * 60 / pixel_arcmin])
+    axes.plot(ends, [0.07 * npix] * 2, color="w", lw=2, path_effects=RIM, solid_capstyle="butt")
+    label = f"{degrees:g}°" if degrees >= 1 else f"{60 * degrees:g}′"
+    axes.annotate(
+        label, (ends.mean(), 0.1 * npix), ha="center", fontsize=8, color="w", path_effects=RIM
+    )
+    axes.set(xlim=(-0.5, npix - 0.5), ylim=(-0.5, npix - 0.5))
 
 
 def tile_panels(
@@ -76,8 +119,9 @@ def tile_panels(
     column_of: Mapping[str, str] | None = None,
     units: Mapping[str, str] | str = "",
     shared: Sequence[str] = (),
+    pixel_arcmin: float = 0.0,
 ) -> Figure:
-    """Draw rows of tiles, one colour scale per row.
+    """Draw rows of tiles, one colour scale per row; Galactic longitude grows to the left.
 
     Parameters
     ----------
@@ -90,6 +134,8 @@ def tile_panels(
         Unit of each row.
     shared : sequence of str
         Labels of rows that share the colour scale of the first of them.
+    pixel_arcmin : float
+        Size of a pixel, for a scale bar in the first tile; 0 if they are no tiles of the sky.
 
     Returns
     -------
@@ -113,4 +159,7 @@ def tile_panels(
         colour_bar(figure, image, list(line), name, unit, pad=0.01)
     for axes, title in zip(grid[0], titles, strict=False):
         axes.set_title(title)
+    if pixel_arcmin:
+        scale_bar(grid[0][0], len(next(iter(rows.values()))[0]), pixel_arcmin)
+        grid[-1][0].set_xlabel("← longitude", fontsize=8)
     return figure

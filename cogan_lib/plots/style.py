@@ -16,6 +16,7 @@ import numpy as np
 from matplotlib import colors
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from ..base.files import CoganError
 from ..base.units import CO_SOFTENING
@@ -112,12 +113,70 @@ def colour_bar(figure: Figure, image, axes, name: str, unit: str, **options) -> 
         Passed to `Figure.colorbar`.
     """
     bar = figure.colorbar(image, ax=axes, **options)
-    if name.startswith("W_"):
-        top = image.norm.vmax
-        ticks = [tick for tick in (0, 1, 3, 10, 30, 100, 300) if tick <= top]
-        bar.set_ticks(ticks, labels=[str(tick) for tick in ticks])
+    norm = image.norm
+    if isinstance(norm, colors.AsinhNorm | colors.LogNorm):
+        ticks = few_ticks(norm)
+        bar.set_ticks(ticks, labels=[tick_label(tick) for tick in ticks])
         bar.ax.minorticks_off()
     bar.set_label(column_label(name, unit))
+
+
+def few_ticks(norm: colors.Normalize, apart: float = 0.14) -> list[float]:
+    """Choose round numbers that stand apart on a colour bar.
+
+    Parameters
+    ----------
+    norm : AsinhNorm or LogNorm
+    apart : float
+        Least distance of two, as a share of the bar.
+
+    Returns
+    -------
+    list of float
+        0 and powers of ten; where that is few, 2, 3 or 5 times them, too.
+
+    Examples
+    --------
+    >>> few_ticks(colors.LogNorm(0.8, 1200.0))
+    [1.0, 10.0, 100.0, 1000.0]
+    """
+    low, high = float(norm.vmin), float(norm.vmax)
+    tens = 10.0 ** np.arange(-12, 31)
+    chosen: list[float] = []
+    for numbers in ([0.0, *tens], 3 * tens, 2 * tens, 5 * tens):
+        for tick in numbers:
+            inside = low <= tick <= high and (tick > 0 or low < 0)
+            if inside and all(abs(norm(tick) - norm(other)) >= apart for other in chosen):
+                chosen.append(float(tick))
+        if len(chosen) >= 3:
+            break
+    if len(chosen) < 2:  # less than a factor of two
+        chosen = [float(x) for x in MaxNLocator(3).tick_values(low, high) if low <= x <= high]
+    return sorted(chosen)
+
+
+def tick_label(tick: float) -> str:
+    """Write a round number; as a power of ten where it has many digits.
+
+    Parameters
+    ----------
+    tick : float
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> tick_label(0.3), tick_label(200.0)
+    ('0.3', '200')
+    """
+    if tick == 0 or 1e-3 <= abs(tick) < 1e4:
+        return f"{tick:g}"
+    power = int(np.floor(np.log10(abs(tick)) + 1e-9))
+    factor = round(tick / 10.0**power)
+    lead = "" if factor == 1 else rf"{factor}\times"
+    return f"${lead}10^{{{power}}}$"
 
 
 def column_label(name: str, unit: str) -> str:
@@ -137,7 +196,7 @@ def column_label(name: str, unit: str) -> str:
 
 
 def column_title(target: str) -> str:
-    """Name a column in a title.
+    """Name a column in a title, a line of CO by its levels.
 
     Parameters
     ----------
@@ -147,7 +206,14 @@ def column_title(target: str) -> str:
     Returns
     -------
     str
+
+    Examples
+    --------
+    >>> column_title("W_CO21"), column_title("DUST")
+    ('CO(2-1)', 'dust')
     """
+    if target.startswith("W_CO") and target[4:].isdigit():
+        return f"CO({'-'.join(target[4:])})"
     return COLUMNS.get(target, ("", target))[1]
 
 
@@ -240,106 +306,6 @@ def picture_panels(
             figure.colorbar(image, ax=axes, shrink=0.75)
     if shared:
         figure.colorbar(image, ax=list(line), shrink=0.75, label=label)
-    return figure
-
-
-def curves(
-    x: np.ndarray,
-    lines: Mapping[str, np.ndarray],
-    labels: tuple[str, str],
-    *,
-    log: str = "",
-    rule: tuple[float, str] | None = None,
-) -> Figure:
-    """Draw a few lines over one x.
-
-    Parameters
-    ----------
-    x : ndarray, shape (n,)
-    lines : dict of label to ndarray, shape (n,)
-    labels : (str, str)
-        Of the two axes.
-    log : str
-        The logarithmic axes: "", "x", "y" or "xy".
-    rule : (float, str), optional
-        Height of a horizontal line, and what it is.
-
-    Returns
-    -------
-    Figure
-    """
-    figure = Figure(figsize=(6.6, 3.6), layout="constrained")
-    axes = figure.add_subplot()
-    for (name, y), style, colour in zip(lines.items(), LINES, COLOURS, strict=False):
-        axes.plot(x, y, ls=style, color=colour, label=name)
-    if rule:
-        axes.axhline(rule[0], color="0.5", lw=0.8)
-        axes.annotate(rule[1], (x[0], rule[0]), (2, 3), textcoords="offset points", color="0.35")
-    axes.set(xlabel=labels[0], ylabel=labels[1])
-    if "x" in log:
-        axes.set_xscale("log")
-    if "y" in log:
-        axes.set_yscale("log")
-    axes.legend(fontsize=9)
-    return figure
-
-
-def histories(found: Mapping[str, Sequence[Mapping[str, float]]], what: str) -> Figure:
-    """Draw loss and validation loss over the minutes, one panel per stage.
-
-    Parameters
-    ----------
-    found : dict of stage to list of dict
-        Rows of `learn.fit`, with a number ``validation``.
-    what : str
-        What the network learns from, for the legend.
-
-    Returns
-    -------
-    Figure
-    """
-    figure = Figure(figsize=(8.2, 3.2), layout="constrained")
-    for axes, (stage, rows) in zip(
-        figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True
-    ):
-        minutes = [row["seconds"] / 60 for row in rows]
-        for key, split, colour, style in (
-            ("loss", "training", BASE, "o-"),
-            ("validation", "validation", GENERATED, "s-"),
-        ):
-            values, label = [row[key] for row in rows], f"{split} {what}"
-            axes.plot(minutes, values, style, color=colour, ms=3, label=label)
-        axes.set(title=stage, xlabel="minutes", yscale="log")
-        axes.legend(fontsize=9)
-    figure.axes[0].set_ylabel("loss")
-    return figure
-
-
-def cumulative(samples: Mapping[str, np.ndarray], limit: float, label: str) -> Figure:
-    """Draw the share of the pictures whose error is at most x.
-
-    Parameters
-    ----------
-    samples : dict of label to ndarray, shape (n,)
-        Errors of the pictures.
-    limit : float
-        Where a vertical line stands.
-    label : str
-        Of the x axis.
-
-    Returns
-    -------
-    Figure
-    """
-    figure = Figure(figsize=(6.6, 3.7), layout="constrained")
-    axes = figure.add_subplot()
-    for (name, values), style, colour in zip(samples.items(), LINES, COLOURS, strict=False):
-        share = np.arange(1, len(values) + 1) / len(values)
-        axes.step(np.sort(values), share, where="post", color=colour, ls=style, label=name)
-    axes.axvline(limit, color="0.5", lw=0.8)
-    axes.set(xscale="log", xlabel=label, ylabel="share of the pictures", ylim=(0, 1.02))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.legend(fontsize=9, loc="lower right")
     return figure
 
 

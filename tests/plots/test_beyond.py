@@ -33,7 +33,7 @@ def test_noise_and_places_have_a_panel_each():
     drawn(figures.noise_tiles(noise, ["fine", "middle", "wide"], shared), 7)
     tile = np.exp(DRAW.standard_normal((8, 8)))
     pictures = {"dust": (tile, "DUST"), "CO": (tile, "W_CO21"), "mean": (tile, "W_CO21")}
-    figure = figures.one_place(pictures, {"DUST": "mag", "W_CO21": "K km/s"})
+    figure = figures.one_place(pictures, {"DUST": "mag", "W_CO21": "K km/s"}, 7.5)
     drawn(figure, 4 + 3)  # one place stays empty; a bar for each picture
 
 
