@@ -15,6 +15,7 @@ FIELDS = {
     "density": ("viridis", r"CO molecules [m$^{-3}$]"),
     "temperature": ("magma", "temperature [K]"),
     "velocity": ("RdBu_r", r"$v_z$ [km/s]"),
+    "depth": ("RdBu_r", r"$v_z$ [km/s]"),
 }
 
 
@@ -62,40 +63,87 @@ def ray(
 
 
 def wind_and_images(
-    slices: Mapping[str, np.ndarray], images: np.ndarray, channels_kms: Sequence[float]
+    slices: Mapping[str, np.ndarray],
+    images: np.ndarray,
+    channels_kms: Sequence[float],
+    half_au: float,
 ) -> Figure:
     """Slices through a wind above its images, channel by channel.
 
     Parameters
     ----------
-    slices : dict of field (density, temperature, velocity) to ndarray, shape (npix, npix)
-        In the plane of the sky through the star; velocity in km/s.
+    slices : dict of field (density, temperature, velocity, depth) to ndarray, shape (npix, npix)
+        In the plane of the sky through the star; "depth" is the velocity in the plane of x and
+        the line of sight; velocities in km/s.
     images : ndarray, shape (n_channels, npix, npix)
         Brightness temperature [K].
     channels_kms : sequence of float
         Velocities of the channels.
+    half_au : float
+        Half the side of slices and images.
 
     Returns
     -------
     Figure
     """
-    figure = Figure(figsize=(1.45 * len(images) + 0.7, 5.1), layout="constrained")
+    figure = Figure(figsize=(1.45 * len(images) + 0.7, 5.3), layout="constrained")
     upper, lower = figure.subfigures(2, 1, height_ratios=(1.7, 1))
+    box = {"extent": (-half_au, half_au, -half_au, half_au), "origin": "lower"}
     for axes, (name, values) in zip(
         upper.subplots(1, len(slices), squeeze=False)[0], slices.items(), strict=True
     ):
         cmap, label = FIELDS[name]
-        norm = colors.LogNorm() if name != "velocity" else colors.CenteredNorm()
-        image = axes.imshow(values, cmap=cmap, norm=norm)
-        _bare(axes)
-        upper.colorbar(image, ax=axes, label=label, shrink=0.85)
+        norm = colors.LogNorm() if cmap != "RdBu_r" else colors.CenteredNorm()
+        image = axes.imshow(values, cmap=cmap, norm=norm, **box)
+        axes.set(xticks=[-half_au, 0, half_au], yticks=[-half_au, 0, half_au], xlabel="x [au]")
+        axes.set_ylabel("z, away from us [au]" if name == "depth" else "y [au]", labelpad=-8)
+        axes.grid(False)
+        bar = upper.colorbar(image, ax=axes, label=label, orientation="horizontal", pad=0.02)
+        bar.ax.tick_params(labelsize=8)
     line = lower.subplots(1, len(images), squeeze=False)[0]
     norm = brightness_norm(images)
     for axes, picture, v in zip(line, images, channels_kms, strict=True):
-        shown = axes.imshow(picture, cmap="inferno", norm=norm)
+        shown = axes.imshow(picture, cmap="inferno", norm=norm, **box)
         axes.set_title(f"{v:+.0f} km/s", fontsize=9)
         _bare(axes)
     _kelvin_bar(lower, shown, line)
+    return figure
+
+
+def position_velocity(
+    cut: np.ndarray, velocities_kms: np.ndarray, half_au: float, speed_kms: float
+) -> Figure:
+    """Draw the brightness along a line through the star, velocity by velocity.
+
+    Parameters
+    ----------
+    cut : ndarray, shape (n_channels, npix)
+        Brightness temperature [K].
+    velocities_kms : ndarray, shape (n_channels,)
+        Evenly spaced.
+    half_au : float
+        Half the length of the line.
+    speed_kms : float
+        Of the wind far from the star; marked.
+
+    Returns
+    -------
+    Figure
+    """
+    figure = Figure(figsize=(5.6, 3.9), layout="constrained")
+    axes = figure.add_subplot()
+    step = (velocities_kms[1] - velocities_kms[0]) / 2
+    ends = velocities_kms[0] - step, velocities_kms[-1] + step
+    norm = brightness_norm(cut)
+    shown = axes.imshow(
+        np.maximum(cut, norm.vmin).T, cmap="inferno", norm=norm, origin="lower", aspect="auto",
+        extent=(*ends, -half_au, half_au),
+    )  # fmt: skip
+    for v in (-speed_kms, speed_kms):
+        axes.axvline(v, color="w", lw=0.8, ls=":")
+    axes.set(xlabel="velocity of the channel [km/s]", ylabel="x [au]", xlim=ends)
+    axes.grid(False)
+    _kelvin_bar(figure, shown, axes)
     return figure
 
 

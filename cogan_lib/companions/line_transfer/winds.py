@@ -183,6 +183,35 @@ def grid_au(npix: int) -> np.ndarray:
     return np.stack([x, y, z])
 
 
+def through_star(
+    wind: Wind, npix: int, rotation: Rotation, depth: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compute the fields in a plane through the star, between the planes of `seen_from`'s grid.
+
+    Parameters
+    ----------
+    wind : Wind
+    npix : int
+        Points along a side.
+    rotation : Rotation
+        R, from the wind's frame to that of the sky.
+    depth : bool
+        The plane y = 0, of x and the line of sight, instead of the sky's, z = 0.
+
+    Returns
+    -------
+    tuple of ndarray, shape (npix, npix)
+        v_z [m/s], T [K], n_CO [m^-3]; axes z (or y), x.
+    """
+    line = grid_au(npix)[0, 0, 0]
+    first, second = np.meshgrid(line, line, indexing="ij")
+    zero = np.zeros_like(first)
+    position = np.stack([second, zero, first] if depth else [second, first, zero])
+    matrix = rotation.as_matrix()
+    velocity, temperature, density = fields_at(wind, np.tensordot(matrix.T, position, 1))
+    return np.tensordot(matrix[2], velocity, 1), temperature, density
+
+
 def spacing_m(npix: int) -> float:
     """Compute the distance of neighbouring grid points.
 

@@ -188,3 +188,22 @@ def test_missing_and_damaged_data(tmp_path):
     (tmp_path / "data" / "images.npy").write_bytes(b"no array")
     with pytest.raises(CoganError, match="damaged"):
         line_data.read_data(tmp_path / "data")
+
+
+def test_the_plane_through_the_star_lies_between_two_of_the_grid():
+    """v of a point is minus that of the opposite one, and the grid's next planes stand around."""
+    rotation = Rotation.from_euler("xyz", [0.4, -0.8, 1.9])
+    smooth = winds.Wind(**{**vars(WIND), "contrast": 0.0, "clumps": 0.0})
+    cubes = winds.seen_from(smooth, 16, rotation)
+    for depth in (False, True):
+        v_z, kelvin, density = winds.through_star(smooth, 16, rotation, depth)
+        np.testing.assert_allclose(v_z, -v_z[::-1, ::-1], atol=1e-6)
+        axis = 1 if depth else 0
+        near = [np.take(cubes[0], i, axis) for i in (7, 8)]
+        far = np.hypot(*np.mgrid[-7.5:8, -7.5:8]) > 3  # the star's surroundings are curved
+        np.testing.assert_allclose(v_z[far], np.mean(near, axis=0)[far], atol=150.0)
+        assert (kelvin >= np.take(cubes[1], 7, axis) - 1e-9).all() and (density > 0).all()
+    v_z = winds.through_star(smooth, 16, rotation)[0]
+    assert np.abs(v_z).max() <= smooth.rotation, "nothing but the rotation has a part towards us"
+    v_z = winds.through_star(smooth, 16, rotation, depth=True)[0]
+    assert v_z[0].max() < 0 < v_z[-1].min(), "it comes in front and goes behind"
