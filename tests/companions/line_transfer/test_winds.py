@@ -202,7 +202,9 @@ def test_the_plane_through_the_star_lies_between_two_of_the_grid():
         near = [np.take(cubes[0], i, axis) for i in (7, 8)]
         far = np.hypot(*np.mgrid[-7.5:8, -7.5:8]) > 3  # the star's surroundings are curved
         np.testing.assert_allclose(v_z[far], np.mean(near, axis=0)[far], atol=150.0)
-        assert (kelvin >= np.take(cubes[1], 7, axis) - 1e-9).all() and (density > 0).all()
+        for field, cube in ((kelvin, cubes[1]), (density, cubes[2])):
+            between = np.mean([np.take(cube, i, axis) for i in (7, 8)], axis=0)
+            np.testing.assert_allclose(field[far], between[far], rtol=0.15)
     v_z = winds.through_star(smooth, 16, rotation)[0]
     assert np.abs(v_z).max() <= smooth.rotation, "nothing but the rotation has a part towards us"
     v_z = winds.through_star(smooth, 16, rotation, depth=True)[0]
