@@ -22,7 +22,7 @@ $(error Start make in the folder of its Makefile, or name that folder: make -C F
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book test browser bench lab lint licences address clean
+.PHONY: help book test browser notebooks bench lab lint licences address clean
 
 help:  ## show this list
 	@echo "cogan: one of"
@@ -42,6 +42,9 @@ test: $(INSTALLED)  ## run the tests
 
 browser: $(INSTALLED)  ## open the built site's pages in Chromium and check what readers meet
 	$(BIN)/python ci/browser.py
+
+notebooks: $(INSTALLED)  ## make the notebooks for Colab, students and solutions, and run each alone
+	$(BIN)/python ci/flavours.py _build/flavours --check --run "$(PROFILE)"
 
 bench: $(INSTALLED)  ## measure speed and memory beside other libraries [BENCH=small]
 	$(BIN)/python -c "import pynkowski, pytest_benchmark" 2>/dev/null || { \

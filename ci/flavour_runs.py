@@ -8,13 +8,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from companion_settings import read_parameters
-from flavour_check import labels_in
-from run_notebooks import Chapter, kernel_environment, select
+from run_notebooks import Chapter, kernel_environment, machine, select
 
-from cogan_lib.base.files import CoganError, write_json
+from cogan_lib.base.files import CoganError, provenance, write_json
 from cogan_lib.base.session import BOOK_RUN
 
 LOG = "flavours-log"
@@ -22,7 +22,12 @@ UNANSWERED = "No answer yet."
 
 
 def run_alone(
-    folders: list[Path], profile: str, only: list[str], out: Path, python: str | None = None
+    folders: list[Path],
+    profile: str,
+    only: list[str],
+    out: Path,
+    python: str | None = None,
+    labels_in: Callable[[list[dict]], set[str]] = lambda cells: set(),
 ) -> int:
     """Run the notebooks of these folders with a profile's parameters; how many failed.
 
@@ -39,23 +44,29 @@ def run_alone(
     python : str, optional
         The interpreter of another environment, in which the library is installed; by default
         this one, with the library of this checkout.
+    labels_in : callable, optional
+        Finds the labels in a notebook's text that stand for numbers (`flavour_check.labels_in`,
+        which needs a parser); a cell must have displayed each.
     """
     settings, dotted = read_parameters(profile, {})
-    rows = []
+    rows, facts = [], {"profile": profile, "machine": machine(settings)}
+    facts |= {"provenance": provenance(settings.seed)}
     for folder in folders:
         for chapter in select(folder, settings, dotted, only, given=set()):
             if only and not any(chapter.name.startswith(start) for start in only):
                 continue
-            row = {"notebook": chapter.name, "flavour": folder.name, **run_one(chapter, python)}
+            row = {"notebook": chapter.name, "flavour": folder.name}
+            row |= run_one(chapter, python, labels_in)
             rows.append(row)
             print(table_row(row), flush=True)
-            facts = {"profile": profile, "python": python or sys.executable, "runs": rows}
-            write_json(out / f"{LOG}.json", facts)
+            write_json(out / f"{LOG}.json", {**facts, "runs": rows})
             (out / f"{LOG}.txt").write_text("".join(f"{table_row(r)}\n" for r in rows), "utf-8")
     return sum(row["outcome"] != "ok" for row in rows)
 
 
-def run_one(chapter: Chapter, python: str | None) -> dict:
+def run_one(
+    chapter: Chapter, python: str | None, labels_in: Callable[[list[dict]], set[str]]
+) -> dict:
     """Seconds and outcome of one notebook, in a folder that holds nothing else."""
     with tempfile.TemporaryDirectory() as kernels, tempfile.TemporaryDirectory() as folder:
         environment = alone_environment(Path(kernels), python)
@@ -91,8 +102,8 @@ def stub_is_seen(cell: dict) -> bool:
 
 
 def alone_environment(build: Path, python: str | None) -> dict[str, str]:
-    """Environment of a reader's kernel: no run of the book, one thread."""
-    environment = kernel_environment(build) | {"OMP_NUM_THREADS": "1"}
+    """Environment of a reader's kernel: no run of the book."""
+    environment = kernel_environment(build)
     del environment[BOOK_RUN]
     if python:
         path = Path(shutil.which(python) or python).absolute()

@@ -19,7 +19,7 @@ import zipfile
 from pathlib import Path
 
 from beside import ROOT
-from flavour_check import check, compare
+from flavour_check import check, compare, labels_in
 from flavour_labels import Book, figure_of
 from flavour_parts import Exercise, code, markdown, parts, tags
 from flavour_runs import run_alone
@@ -60,7 +60,9 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         if options.run:
             flavours = [options.flavour] if options.flavour else FLAVOURS
             folders = [options.out / flavour for flavour in flavours]
-            failed = run_alone(folders, options.run, options.only, options.out, options.python)
+            failed = run_alone(
+                folders, options.run, options.only, options.out, options.python, labels_in
+            )
     except CoganError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
