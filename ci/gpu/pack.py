@@ -120,7 +120,8 @@ def pack_site(path: Path, packages: tuple[str, ...] = PACKAGES) -> None:
                     # astropy runs code of astropy/tests, the rest are tests
                     tests = "test" in folders or "tests" in folders[2:]
                     left = tests or any(part in member for part in LEFT_OUT)
-                    if not left and not member.endswith((".pyi", ".pyx", ".map")):
+                    stub = member.endswith(".pyi") and "skimage" not in member  # which reads them
+                    if not left and not stub and not member.endswith((".pyx", ".map")):
                         content.extract(member, site)
         for library in site.rglob("*.so*"):  # a third of the bytes; without `strip` they stay
             subprocess.run(["strip", "--strip-unneeded", library], capture_output=True)
