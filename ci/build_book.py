@@ -188,6 +188,11 @@ def site_config(config: dict, status: dict) -> dict:
     buttons = {"use_repository_button": has_address, "use_issues_button": has_address}
     config["html"] = {**config.get("html", {}), **buttons}
     config["html"]["baseurl"] = site(config)
+    options = dict((config.get("sphinx") or {}).get("config") or {})
+    # where the host shows any address that it does not know, links must be absolute
+    place = "/" + site(config).partition("://")[2].partition("/")[2]
+    options |= {"ogp_site_url": site(config), "notfound_urls_prefix": place}
+    config["sphinx"] = {**(config.get("sphinx") or {}), "config": options}
     config["launch_buttons"] = {}
     if has_address:
         config["repository"] = {**config["repository"], "branch": tag}
