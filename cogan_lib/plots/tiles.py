@@ -115,7 +115,7 @@ def ring_panels(tiles: Mapping[str, np.ndarray], name: str, unit: str) -> Figure
     figure = Figure(figsize=(3.3 * len(tiles) + 0.8, 3.4), layout="constrained")
     line = figure.subplots(1, len(tiles), squeeze=False)[0]
     norm = column_norm(name, list(tiles.values())[-1])
-    cmap = colormaps[COLUMNS[name][0]].with_extremes(bad="red")
+    cmap = colormaps[COLUMNS.get(name, ("inferno", ""))[0]].with_extremes(bad="red")
     for axes, (title, tile) in zip(line, tiles.items(), strict=True):
         image = axes.imshow(np.ma.masked_less(tile, 0), norm=norm, cmap=cmap)
         axes.set(title=title, xticks=[], yticks=[])
