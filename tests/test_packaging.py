@@ -180,13 +180,15 @@ SITE, REPOSITORY = "https://us.example/cogan/", "https://git.example/us/cogan@v1
 
 
 def test_the_setup_cell_takes_the_wheel_beside_the_notebook_first(tmp_path):
-    wheel = tmp_path / "cogan-0.0.9-py3-none-any.whl"
+    folder = tmp_path / "My notebooks"  # pip takes no address with a space in it
+    folder.mkdir()
+    wheel = folder / "cogan-0.0.9-py3-none-any.whl"
     wheel.touch()
     for colab in (True, False):
-        did, said = set_up(tmp_path, colab, SITE, REPOSITORY)
+        did, said = set_up(folder, colab, SITE, REPOSITORY)
         assert did == {"asked": [wheel.as_uri()], "error": ""}
         assert f"installed from {wheel.as_uri()}" in said
-    kept = (tmp_path / "keep.txt").read_text("utf-8")
+    kept = (folder / "keep.txt").read_text("utf-8")
     assert f"numpy=={importlib.metadata.version('numpy')}\n" in kept and "torch==" in kept
 
 
