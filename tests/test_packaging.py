@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,12 +46,20 @@ def test_environment_yml_names_the_same_packages_and_bounds():
     entries = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))["dependencies"]
     pip = next(entry["pip"] for entry in entries if isinstance(entry, dict))
     lines = [entry for entry in entries if isinstance(entry, str)]
+    (python,) = (line for line in lines if line.startswith("python="))
+    lines.remove(python)
     lines += [line for line in pip if not line.startswith("-")]
     conda = {CONDA_NAMES.get(name, name): bound for name, bound in _parsed(lines).items()}
-    assert conda.pop("python") == PROJECT["requires-python"]
     assert conda.pop("pip") == ""
     assert conda == _required("book", "dev")
+    # Binder: repo2docker reads the version of Python after "=" alone, takes 3.10 otherwise, and
+    # installs the library from the copy of the repository that the image has
+    assert re.fullmatch(r"python=3\.\d+", python)
+    assert SpecifierSet(PROJECT["requires-python"]).contains(python.removeprefix("python="))
     assert "--editable ." in pip
+    places = [ROOT, ROOT / "binder", ROOT / ".binder"]
+    others = ("requirements.txt", "postBuild", "apt.txt", "runtime.txt", "Dockerfile")
+    assert not [name for name in others for place in places if (place / name).exists()]
 
 
 def test_constraints_pin_all_that_is_required_and_nothing_local():
