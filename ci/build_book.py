@@ -23,6 +23,7 @@ from pathlib import Path
 import yaml
 from beside import ROOT
 from book_tables import write_tables
+from finish_site import finish
 from flavours import make_flavours
 from growth_figure import draw_growth
 from pages import write_pages
@@ -71,6 +72,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONUTF8": "1"}
     if subprocess.run(command, cwd=root, env=environment, check=False).returncode:
         return 1
+    finish(build / "html")
     write_downloads(root, executed, build / "html" / "downloads", config)
     write_json(record, {"key": key, "site": tree(build / "html")})
     return 0
@@ -171,7 +173,10 @@ def write_downloads(root: Path, executed: Path, target: Path, config: dict) -> N
     make_flavours(root / "book", target, site(config))
     (target / "executed").mkdir(exist_ok=True)
     for notebook in sorted(executed.glob("*.ipynb")):
-        shutil.copy(notebook, target / "executed")
+        content = json.loads(notebook.read_text("utf-8"))
+        for part in (content, *content["cells"]):
+            part["metadata"].pop("papermill", None)
+        (target / "executed" / notebook.name).write_text(json.dumps(content, indent=1), "utf-8")
     make_wheel(ROOT, target)
 
 
@@ -183,6 +188,11 @@ def site_config(config: dict, status: dict) -> dict:
     buttons = {"use_repository_button": has_address, "use_issues_button": has_address}
     config["html"] = {**config.get("html", {}), **buttons}
     config["html"]["baseurl"] = site(config)
+    options = dict((config.get("sphinx") or {}).get("config") or {})
+    # where the host shows any address that it does not know, links must be absolute
+    place = "/" + site(config).partition("://")[2].partition("/")[2]
+    options |= {"ogp_site_url": site(config), "notfound_urls_prefix": place}
+    config["sphinx"] = {**(config.get("sphinx") or {}), "config": options}
     config["launch_buttons"] = {}
     if has_address:
         config["repository"] = {**config["repository"], "branch": tag}

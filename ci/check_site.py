@@ -4,7 +4,8 @@
 
 Every page of the table of contents is there and not empty; no traceback, no directive or reference
 left raw; images have alt text and those that cells drew have a numbered caption; links inside the
-site resolve; no link is empty; pages and site are not too big.
+site resolve; no link is empty; no page loads anything from another host; pages and site are not
+too big.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 MIN_TEXT = 200
-MAX_PAGE_MB = 8
-MAX_SITE_MB = 80
+#: A page with its pictures; the one that holds all chapters to print may be larger.
+MAX_PAGE_MB = 2.5
+#: All that is read; what is taken along (downloads: the wheel with its weights) comes on top.
+MAX_SITE_MB = 20
+WHOLE_BOOK, DOWNLOADS = "print.html", "downloads"
 #: Signs of trouble, looked for in the running text (code and its output apart).
 RAW = {
     r"\{(glue|numref|ref|eq|cite|doc|term|download|math)[^}]*\}": "a role is left raw",
@@ -50,6 +54,7 @@ class Page(HTMLParser):
         self.problems: list[str] = []
         self.stack: list[tuple[str, str]] = []  # open elements: tag, classes
         self.figures: list[bool] = []  # open figures: has a number
+        self.images: set[str] = set()  # of this site
 
     def inside(self, *names: str) -> bool:
         return any(tag in names or set(names) & set(classes.split()) for tag, classes in self.stack)
@@ -60,6 +65,7 @@ class Page(HTMLParser):
         self.anchors.update(filter(None, (values.get("id"), values.get("name"))))
         if tag not in VOID:
             self.stack.append((tag, classes))
+        self._loads(tag, values)
         if not self.inside("article"):
             return
         if tag == "a":
@@ -75,6 +81,16 @@ class Page(HTMLParser):
                 self.problems.append(f"the image {source[:80]} that a cell drew has no caption")
         if "caption-number" in classes.split() and self.figures:
             self.figures[-1] = True
+
+    def _loads(self, tag: str, values: dict[str, str]) -> None:
+        """Note what the browser fetches for the page."""
+        fetched = values.get("src", "")
+        if tag == "link" and {"stylesheet", "preload"} & set(values.get("rel", "").split()):
+            fetched = values.get("href", "")
+        if urlsplit(fetched).netloc:
+            self.problems.append(f"it loads {fetched[:80]} from another host")
+        elif tag == "img" and not fetched.startswith("data:"):
+            self.images.add(fetched)
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "figure" and self.figures and not self.figures.pop():
@@ -133,7 +149,9 @@ def check_site(site: Path, names: list[str], has_address: bool) -> list[str]:
         name = path.relative_to(site).as_posix()
         found = [*page.problems, *_check_text(path, page), *_check_links(path, pages, has_address)]
         problems += [f"{name}: {text}" for text in dict.fromkeys(found)]
-    size = sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) / 1e6
+    files = [path for path in site.rglob("*") if path.is_file()]
+    read = [path for path in files if path.relative_to(site).parts[0] != DOWNLOADS]
+    size = sum(path.stat().st_size for path in read) / 1e6
     if size > MAX_SITE_MB:
         problems.append(f"the site takes {size:.0f} MB, more than {MAX_SITE_MB} MB")
     return problems
@@ -154,8 +172,10 @@ def _check_text(path: Path, page: Page) -> list[str]:
         if match := re.search(pattern, text, re.MULTILINE):
             problems.append(f"{meaning}: {match.group()!r}")
     problems += [meaning for pattern, meaning in TROUBLE.items() if re.search(pattern, html)]
-    if len(html) > MAX_PAGE_MB * 1e6:
-        problems.append(f"the page takes {len(html) / 1e6:.0f} MB, more than {MAX_PAGE_MB} MB")
+    images = [path.parent / unquote(urlsplit(image).path) for image in page.images]
+    size = len(html.encode()) + sum(image.stat().st_size for image in images if image.exists())
+    if size > MAX_PAGE_MB * 1e6 and path.name != WHOLE_BOOK:
+        problems.append(f"the page takes {size / 1e6:.1f} MB, more than {MAX_PAGE_MB} MB")
     return problems
 
 

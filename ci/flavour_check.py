@@ -131,11 +131,11 @@ def labels_in(cells: list[dict]) -> set[str]:
     return found
 
 
-def compare(site: Path) -> list[str]:
+def compare(site: Path, sources: Path) -> list[str]:
     """Where a built site numbers its figures, equations and exercises otherwise than we do."""
-    if not (site / "_sources").is_dir():
+    if not (site.is_dir() and sources.is_dir()):
         return []
-    book, problems = Book(site / "_sources"), []
+    book, problems = Book(sources), []
     for page in sorted(site.glob("[0-9][0-9]-*.html")):
         for label, number in numbers_on_site(page.read_text("utf-8")).items():
             ours = book.targets[label].name if label in book.targets else "none"

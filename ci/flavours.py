@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         if options.check:
             problems = [
                 *check(root / "book", options.out, FLAVOURS),
-                *compare(root / "_build" / "html"),
+                *compare(root / "_build" / "html", root / "_build" / "stage"),
             ]
             for problem in problems:
                 print(problem)

@@ -22,7 +22,12 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 CONDA_NAMES = {"pytorch": "torch"}
 #: Which package brings an extension that _config.yml asks for.
-EXTENSIONS = {"sphinx_exercise": "sphinx-exercise", "sphinx_proof": "sphinx-proof"}
+EXTENSIONS = {
+    "notfound.extension": "sphinx-notfound-page",
+    "sphinx_exercise": "sphinx-exercise",
+    "sphinx_proof": "sphinx-proof",
+    "sphinxext.opengraph": "sphinxext-opengraph",
+}
 
 
 def _parsed(lines: list[str]) -> dict[str, str]:

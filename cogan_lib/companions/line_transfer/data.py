@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from ...base.files import CoganError, provenance, reading, write_json
 from ...learn.dataset import Moments, Stream, fresh_folder

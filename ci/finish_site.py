@@ -1,0 +1,135 @@
+"""The last touch on a built site: what the theme and its tools leave for readers to stumble over.
+
+Called by ci/build_book.py. Live code by Thebe is switched off, which declares its address twice and
+would load a program from another host; lists get the structure that screen readers expect; pictures
+become WebP; one page to print holds all chapters.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+
+#: A picture below this is left as it is.
+SMALL_BYTES = 20_000
+#: In the middle between what can be seen in a map's fine structure and bytes.
+QUALITY = 88
+PRINT_PAGE = "print.html"
+ARTICLE = r'<article class="bd-article"[^>]*>(.*?)</article>'
+BOOK = html.escape("cogan: a CO sky from dust and hydrogen")
+
+
+def finish(site: Path) -> None:
+    """Change the pages of a site in place, and add the one to print."""
+    names = make_webp(site / "_images")
+    for page in sorted(site.glob("*.html")):
+        text = page.read_text("utf-8")
+        for change in CHANGES:
+            text = change(text)
+        for old, new in names.items():
+            text = text.replace(f"_images/{old}", f"_images/{new}")
+        page.write_text(text, "utf-8")
+    write_print_page(site)
+
+
+def without_thebe(text: str) -> str:
+    """A page without the scripts, styles and settings of Thebe."""
+    text = re.sub(r"<script>const THEBE_JS_URL.*?</script>\n?", "", text, flags=re.DOTALL)
+    text = re.sub(r'<script type="text/x-thebe-config">.*?</script>\n?', "", text, flags=re.DOTALL)
+    text = re.sub(r"<script[^>]*sphinx-thebe\.js[^>]*></script>\n?", "", text)
+    text = re.sub(r"<link[^>]*sphinx-thebe\.css[^>]*>\n?", "", text)
+    return re.sub(r"<script>kernelName = .*?</script>\n?", "", text)
+
+
+def signatures(text: str) -> str:
+    """A page whose long signatures are no lists of definitions without a term."""
+
+    def plain(found: re.Match) -> str:
+        inside = found.group(0).replace("<dl>", '<span class="sig-lines">')
+        inside = inside.replace("</dl>", "</span>").replace("<dd>", '<span class="sig-line">')
+        return inside.replace("</dd>", "</span>")
+
+    return re.sub(r'<dt class="sig .*?</dt>', plain, text, flags=re.DOTALL)
+
+
+def works(text: str) -> str:
+    """A page whose list of works has items."""
+    return text.replace('role="doc-biblioentry"', 'role="listitem"')
+
+
+def tables(text: str) -> str:
+    """A page whose tables name no column by nothing."""
+    return re.sub(r"<th([^>]*)>\s*(<p>\s*</p>)?\s*</th>", r"<td\1></td>", text)
+
+
+def scrolls(text: str) -> str:
+    """A page whose blocks of code and output can be scrolled with the keyboard."""
+    return text.replace("<pre><span></span>", '<pre tabindex="0"><span></span>')
+
+
+CHANGES: tuple[Callable[[str], str], ...] = (without_thebe, signatures, works, tables, scrolls)
+
+
+def make_webp(folder: Path) -> dict[str, str]:
+    """Turn the large PNG pictures of a folder into WebP; their old and new names."""
+    names = {}
+    for path in sorted(folder.glob("*.png")) if folder.is_dir() else []:
+        if path.stat().st_size < SMALL_BYTES:
+            continue
+        target = path.with_suffix(".webp")
+        with Image.open(path) as picture:
+            picture.save(target, quality=QUALITY, method=4)
+        if target.stat().st_size < path.stat().st_size:
+            path.unlink()
+            names[path.name] = target.name
+        else:
+            target.unlink()
+    return names
+
+
+def write_print_page(site: Path) -> None:
+    """All chapters, one after the other, in a page that a browser can print or save as PDF."""
+    chapters = sorted(site.glob("[0-9][0-9]-*.html"))
+    if not chapters:
+        return
+    frame = chapters[0].read_text("utf-8")
+    bodies = []
+    for page in chapters:
+        article = re.search(ARTICLE, page.read_text("utf-8"), re.DOTALL)
+        if article:
+            bodies.append(unique_ids(article.group(1), page.stem))
+    head = re.search(r"<head>.*?</head>", frame, re.DOTALL).group(0)
+    head = re.sub(r"<title>.*?</title>", "<title>All chapters</title>", head, flags=re.DOTALL)
+    # styles and formulas; the theme's own scripts want a page around them
+    head = re.sub(r"<script(?![^>]*mathjax)[^>]*src=[^>]*></script>\n?", "", head)
+    head = re.sub(r'<link rel="canonical"[^>]*>\n?|<meta property="og:[^>]*>\n?', "", head)
+    content = "\n".join(f'<section class="chapter">{body}</section>' for body in bodies)
+    (site / PRINT_PAGE).write_text(
+        f'<!DOCTYPE html>\n<html lang="en" data-content_root="./" data-theme="light">\n{head}\n'
+        f'<body class="print-page"><main class="bd-article">\n<h1 class="book">{BOOK}</h1>\n'
+        f'<p><a href="index.html">The book</a> on one page, to print or to save as PDF.</p>\n'
+        f"{content}\n</main></body>\n</html>\n",
+        "utf-8",
+    )
+
+
+def unique_ids(text: str, page: str) -> str:
+    """A chapter's body whose ids, and the links to them, carry the chapter's name."""
+    ids = set(re.findall(r'\bid="([^"]+)"', text))
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{page}-\1"', text)
+
+    def link(found: re.Match) -> str:
+        target, name = found.groups()
+        if not target and name in ids:
+            return f'href="#{page}-{name}"'
+        if re.fullmatch(r"[0-9][0-9]-[\w-]+\.html", target):
+            return f'href="#{target.removesuffix(".html")}-{name}"'
+        return found.group(0)
+
+    text = re.sub(r'href="([^"#]*)#([^"]*)"', link, text)
+    text = re.sub(r"<h1>", "<h2 class='chapter-title'>", text)
+    return text.replace("</h1>", "</h2>")
