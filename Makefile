@@ -64,7 +64,7 @@ lint: $(INSTALLED)  ## check style and the notebooks' contract
 licences: $(INSTALLED)  ## list the licences of all packages
 	$(BIN)/python ci/licences.py
 
-address: $(INSTALLED)  ## write the public address of _config.yml into the notebooks' set-up cells
+address: $(INSTALLED)  ## write the address of _config.yml, and what else they share, into the notebooks
 	$(BIN)/python ci/check_notebooks.py --write-address
 
 clean:  ## remove what the build made (_build); .venv and runs stay

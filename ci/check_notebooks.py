@@ -1,8 +1,9 @@
-"""Check the contract of the book's notebooks, and keep the public address in their set-up cells.
+"""Check the contract of the book's notebooks, and keep what is the same in all of them.
 
 python ci/check_notebooks.py                     all chapters
 python ci/check_notebooks.py book/03-x.ipynb     one of them
-python ci/check_notebooks.py --write-address     fill in the address from _config.yml
+python ci/check_notebooks.py --write-address     write set-up cells, with the address from
+                                                 _config.yml, and the notices about a GPU
 """
 
 from __future__ import annotations
@@ -31,12 +32,11 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 SETUP_CELL = """\
 # Installs cogan where it is missing; numpy and torch stay as they are.
 import importlib
-import os
 import subprocess
 import sys
-from glob import glob
 from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 
 WHEEL = "{wheel}"
 SITE = "{site}"  # `make address` writes these, from _config.yml
@@ -57,8 +57,8 @@ if find_spec("cogan_lib") is None:
     kept = [name for name in ("numpy", "torch") if find_spec(name)]
     with open("keep.txt", "w") as keep:
         keep.writelines(f"{name}=={version(name)}\\n" for name in kept)
-    beside = sorted(x for at in FOLDERS for x in glob(f"{at}/cogan-*.whl"))
-    sources = [f"file://{os.path.abspath(wheel)}" for wheel in beside[-1:]]
+    beside = [x for at in FOLDERS for x in Path(at).glob("cogan-*.whl")]
+    sources = [x.resolve().as_uri() for x in sorted(beside)[-1:]]
     if "google.colab" in sys.modules:  # elsewhere nothing comes unasked
         sources += [f"{SITE}downloads/{WHEEL}"] if SITE else []
         sources += [f"git+{REPOSITORY}"] if REPOSITORY else []
@@ -75,22 +75,31 @@ else:
 
     print(f"cogan {__version__} is installed")"""
 
+#: Chapters that a GPU shortens: 03 trains, 04 sends a whole sky through the generator, 06 draws
+#: many such skies, 07 computes and trains in three dimensions. The others wait for NumPy.
+GPU_CHAPTERS = ("03", "04", "06", "07")
+GPU = {"accelerator": "GPU", "colab": {"gpuType": "T4"}}  # what Colab then offers
+GPU_CELL = """\
+**A GPU shortens this chapter.** In Colab choose *Runtime*, *Change runtime type*, *T4 GPU* \
+before you run anything. Elsewhere a CUDA GPU is taken if PyTorch sees one. The cell below the \
+parameters then prints `device cuda`; with `device cpu` everything runs, too. What was measured: \
+{ref}`on-a-gpu`."""
+
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """Exit status: 0 if all is well, 1 if a notebook breaks the contract."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: all chapters in book/")
-    parser.add_argument("--write-address", action="store_true", help="update the set-up cells")
+    parser.add_argument("--write-address", action="store_true", help="write the shared cells")
     options = parser.parse_args(arguments)
     notebooks = options.notebooks or sorted((root / "book").glob("[0-9][0-9]-*.ipynb"))
     address = setup_cell(read_config(root))
     problems = 0
     for path in notebooks:
         if options.write_address:
-            write_address(path, address)
-        for problem in check_notebook(
-            json.loads(path.read_text("utf-8")), address, companion_of(path)
-        ):
+            write_shared(path, address)
+        notebook = json.loads(path.read_text("utf-8"))
+        for problem in check_notebook(notebook, address, companion_of(path), gains(path)):
             problems += 1
             print(f"{path.name}: {problem}")
     print(f"{len(notebooks)} notebooks, {problems} problems")
@@ -104,20 +113,36 @@ def setup_cell(config: dict) -> str:
     return cell.replace("{repository}", f"{url}@{tag}" if url else "")
 
 
-def write_address(path: Path, setup: str) -> None:
-    """Write this set-up cell into a notebook that has one."""
+def gains(path: Path) -> bool:
+    """Whether a GPU shortens this chapter."""
+    return path.name[:2] in GPU_CHAPTERS
+
+
+def write_shared(path: Path, setup: str) -> None:
+    """Write this set-up cell into a notebook that has one, and the notice where a GPU helps."""
     notebook = json.loads(path.read_text("utf-8"))
     for cell in notebook["cells"]:
         if "setup" in _tags(cell):
             cell["source"] = setup.splitlines(keepends=True)
+    metadata, cells = notebook["metadata"], notebook["cells"]
+    cells[:] = [cell for cell in cells if cell["id"] != "gpu"]
+    for name in GPU:
+        metadata.pop(name, None)
+    if gains(path):
+        notebook["metadata"] = GPU | metadata
+        source = GPU_CELL.splitlines(keepends=True)
+        cells.insert(1, {"cell_type": "markdown", "id": "gpu", "metadata": {}, "source": source})
     path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
-def check_notebook(notebook: dict, setup: str = "", companion: str = "") -> list[str]:
+def check_notebook(
+    notebook: dict, setup: str = "", companion: str = "", gpu: bool = False
+) -> list[str]:
     """What is wrong with a notebook, one sentence each; an empty list if nothing is.
 
     `setup` is what the set-up cell should be, by default that of a book without an address;
-    `companion` names the one whose parameters the notebook may have beside the road's.
+    `companion` names the one whose parameters the notebook may have beside the road's; `gpu` is
+    true of a chapter that a GPU shortens.
     """
     problems = []
     cells = notebook["cells"]
@@ -137,6 +162,7 @@ def check_notebook(notebook: dict, setup: str = "", companion: str = "") -> list
     if BADGES not in first.splitlines():
         problems.append(f"The first cell needs the line {BADGES}.")
     problems += _check_setup(cells, setup or setup_cell({}))
+    problems += _check_gpu(notebook, gpu)
     kinds = [Settings, *filter(None, [companion_settings().get(companion)])]
     problems += _check_parameters(cells, kinds)
     return problems
@@ -189,6 +215,19 @@ def _check_setup(cells: list[dict], wanted: str) -> list[str]:
     if without_address(source) == without_address(wanted):
         return ["The set-up cell's version or address is an old one; run `make address`."]
     return ["The set-up cell differs from SETUP_CELL in ci/check_notebooks.py."]
+
+
+def _check_gpu(notebook: dict, wanted: bool) -> list[str]:
+    asked = {name: notebook["metadata"][name] for name in GPU if name in notebook["metadata"]}
+    notices = {
+        place: "".join(cell["source"])
+        for place, cell in enumerate(notebook["cells"])
+        if cell.get("id") == "gpu"
+    }
+    if (asked, notices) == ((GPU, {1: GPU_CELL}) if wanted else ({}, {})):
+        return []
+    which = f"A chapter that a GPU shortens ({', '.join(GPU_CHAPTERS)}), and no other,"
+    return [f"{which} asks Colab for one and has GPU_CELL as its second cell; run `make address`."]
 
 
 def without_address(source: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,12 +51,20 @@ def test_environment_yml_names_the_same_packages_and_bounds():
     entries = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))["dependencies"]
     pip = next(entry["pip"] for entry in entries if isinstance(entry, dict))
     lines = [entry for entry in entries if isinstance(entry, str)]
+    (python,) = (line for line in lines if line.startswith("python="))
+    lines.remove(python)
     lines += [line for line in pip if not line.startswith("-")]
     conda = {CONDA_NAMES.get(name, name): bound for name, bound in _parsed(lines).items()}
-    assert conda.pop("python") == PROJECT["requires-python"]
     assert conda.pop("pip") == ""
     assert conda == _required("book", "dev")
+    # Binder: repo2docker reads the version of Python after "=" alone, takes 3.10 otherwise, and
+    # installs the library from the copy of the repository that the image has
+    assert re.fullmatch(r"python=3\.\d+", python)
+    assert SpecifierSet(PROJECT["requires-python"]).contains(python.removeprefix("python="))
     assert "--editable ." in pip
+    places = [ROOT, ROOT / "binder", ROOT / ".binder"]
+    others = ("requirements.txt", "postBuild", "apt.txt", "runtime.txt", "Dockerfile")
+    assert not [name for name in others for place in places if (place / name).exists()]
 
 
 def test_constraints_pin_all_that_is_required_and_nothing_local():
@@ -185,13 +194,15 @@ SITE, REPOSITORY = "https://us.example/cogan/", "https://git.example/us/cogan@v1
 
 
 def test_the_setup_cell_takes_the_wheel_beside_the_notebook_first(tmp_path):
-    wheel = tmp_path / "cogan-0.0.9-py3-none-any.whl"
+    folder = tmp_path / "My notebooks"  # pip takes no address with a space in it
+    folder.mkdir()
+    wheel = folder / "cogan-0.0.9-py3-none-any.whl"
     wheel.touch()
     for colab in (True, False):
-        did, said = set_up(tmp_path, colab, SITE, REPOSITORY)
+        did, said = set_up(folder, colab, SITE, REPOSITORY)
         assert did == {"asked": [wheel.as_uri()], "error": ""}
         assert f"installed from {wheel.as_uri()}" in said
-    kept = (tmp_path / "keep.txt").read_text("utf-8")
+    kept = (folder / "keep.txt").read_text("utf-8")
     assert f"numpy=={importlib.metadata.version('numpy')}\n" in kept and "torch==" in kept
 
 

@@ -337,7 +337,10 @@ def test_chapters_keep_the_contract(path):
     setup = check_notebooks.setup_cell(release.read_config(ROOT))
     assert (
         check_notebooks.check_notebook(
-            json.loads(path.read_text("utf-8")), setup, companion_of(path)
+            json.loads(path.read_text("utf-8")),
+            setup,
+            companion_of(path),
+            check_notebooks.gains(path),
         )
         == []
     )
@@ -403,6 +406,30 @@ def test_the_address_is_written_into_the_set_up_cells(book):
     (book / "_config.yml").write_text("repository: {url: ''}\n", "utf-8")
     assert check_notebooks.main(["--write-address"], root=book) == 0
     assert "us/cogan" not in (book / "book" / "01-sky.ipynb").read_text("utf-8")
+
+
+def test_the_notice_about_a_gpu_is_where_one_helps(book):
+    training = book / "book" / "03-more.ipynb"
+    training.write_text(json.dumps(SKY), "utf-8")
+    assert "asks Colab for one" in "".join(check_notebooks.check_notebook(SKY, gpu=True))
+    for _ in range(2):  # again is the same
+        check_notebooks.main(["--write-address"], root=book)
+        content = json.loads(training.read_text("utf-8"))
+        assert [cell["id"] for cell in content["cells"][:4]] == [
+            "title",
+            "gpu",
+            "setup",
+            "parameters",
+        ]
+        assert content["metadata"]["colab"] == {"gpuType": "T4"}
+        assert check_notebooks.main([], root=book) == 0
+    assert check_notebooks.check_notebook(content) != []
+    content["cells"][1]["source"] = "Buy a GPU."
+    assert check_notebooks.check_notebook(content, gpu=True) != []
+    training.rename(training.with_name("02-training.ipynb"))
+    check_notebooks.main(["--write-address"], root=book)
+    content = json.loads((book / "book" / "02-training.ipynb").read_text("utf-8"))
+    assert "accelerator" not in content["metadata"] and content["cells"][1]["id"] == "setup"
 
 
 # ---------------------------------------------------------------- the site
