@@ -66,6 +66,7 @@ licences: $(INSTALLED)  ## list the licences of all packages
 
 address: $(INSTALLED)  ## write the address of _config.yml, and what else they share, into the notebooks
 	$(BIN)/python ci/check_notebooks.py --write-address
+	$(BIN)/python ci/times.py write
 
 clean:  ## remove what the build made (_build); .venv and runs stay
 	rm -rf _build

@@ -1,10 +1,13 @@
 """Times of chapters come from runs, and a table that says so is written, not typed."""
 
+import json
+
 import pytest
 import times
 
 from cogan_lib.base.files import CoganError, read_json, write_json
 
+CHAPTERS = sorted((times.ROOT / "book").glob("[0-9][0-9]-*.ipynb"))
 FIRST = """# Title
 
 | whatever | needs | makes |
@@ -71,6 +74,14 @@ def test_reading_time_counts_words_and_lines_that_are_shown():
     assert times.reading_minutes(notebook_of(("m", "title"), ("m", words))) == 10
     assert times.reading_minutes(notebook_of(("m", "title"), ("m", words), ("c", lines))) == 20
     assert times.reading_minutes(notebook_of(("m", "title"), ("m", words), ("f", lines))) == 10
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_chapters_say_what_was_measured(path):
+    """`python ci/times.py write` brings the first cells up to date."""
+    notebook = json.loads(path.read_text("utf-8"))
+    first = "".join(notebook["cells"][0]["source"])
+    assert times.with_table(first, notebook, path.stem) == first
 
 
 def test_minutes_are_whole_and_never_none():
