@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib import colors
 from matplotlib.figure import Figure
 
-from ...plots.style import BASE, GENERATED, REAL
+from ...plots.panels import RIM
+from ...plots.style import BASE, GENERATED, REAL, few_ticks, tick_label
 
 #: Colour map and label of the fields of a wind.
 FIELDS = {
@@ -58,7 +59,7 @@ def ray(
     right.set_xticks(ticks, labels=ticks)
     right.minorticks_off()
     right.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
-    right.legend(fontsize=8)
+    right.legend(fontsize=8, loc="lower left")
     return figure
 
 
@@ -100,12 +101,17 @@ def wind_and_images(
         axes.grid(False)
         bar = upper.colorbar(image, ax=axes, label=label, orientation="horizontal", pad=0.02)
         bar.ax.tick_params(labelsize=8)
+        if name in ("density", "temperature"):
+            _round_ticks(bar)
     line = lower.subplots(1, len(images), squeeze=False)[0]
     norm = brightness_norm(images)
     for axes, picture, v in zip(line, images, channels_kms, strict=True):
         shown = axes.imshow(picture, cmap="inferno", norm=norm, **box)
-        axes.set_title(f"{v:+.0f} km/s", fontsize=9)
+        axes.set_title(_channel(v), fontsize=9)
         _bare(axes)
+    line[0].set(xticks=[-half_au, 0, half_au], yticks=[-half_au, 0, half_au], xlabel="x [au]")
+    line[0].tick_params(labelsize=8)
+    line[0].set_ylabel("y [au]", labelpad=-8)
     _kelvin_bar(lower, shown, line)
     return figure
 
@@ -164,7 +170,9 @@ def brightness_norm(images: np.ndarray) -> colors.Normalize:
 
 
 def cases(
-    pictures: Mapping[str, tuple[np.ndarray, np.ndarray]], channels_kms: Sequence[float]
+    pictures: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    channels_kms: Sequence[float],
+    half_au: float,
 ) -> Figure:
     """Draw real and generated images of a few winds, two rows and one colour scale per wind.
 
@@ -174,12 +182,15 @@ def cases(
         Each of shape (n_channels, npix, npix), brightness temperature [K].
     channels_kms : sequence of float
         Velocities of the channels.
+    half_au : float
+        Half the side of the images.
 
     Returns
     -------
     Figure
     """
     n = len(channels_kms)
+    box = {"extent": (-half_au, half_au, -half_au, half_au), "origin": "lower"}
     figure = Figure(figsize=(1.4 * n + 1.2, 2.95 * len(pictures)), layout="constrained")
     parts = np.atleast_1d(figure.subfigures(len(pictures), 1))
     for part, (title, pair) in zip(parts, pictures.items(), strict=True):
@@ -188,13 +199,19 @@ def cases(
         norm = brightness_norm(pair[0])
         for row, images, label in zip(grid, pair, ("solver", "network"), strict=True):
             for axes, picture in zip(row, images, strict=True):
-                shown = axes.imshow(np.maximum(picture, norm.vmin), cmap="inferno", norm=norm)
+                picture = np.maximum(picture, norm.vmin)
+                shown = axes.imshow(picture, cmap="inferno", norm=norm, **box)
                 _bare(axes)
             row[0].set_ylabel(label)
         for axes, v in zip(grid[0], channels_kms, strict=True):
-            axes.set_title(f"{v:+.0f} km/s", fontsize=9)
+            axes.set_title(_channel(v), fontsize=9)
         _kelvin_bar(part, shown, list(grid.ravel()))
+        _scale_bar(grid[0][0], half_au)
     return figure
+
+
+def _channel(kms: float) -> str:
+    return f"{kms:+.0f} km/s".replace("-", "−") if round(kms) else "0 km/s"
 
 
 def _bare(axes) -> None:
@@ -202,6 +219,19 @@ def _bare(axes) -> None:
     axes.grid(False)
 
 
+def _scale_bar(axes, half_au: float) -> None:
+    left, long, low = -0.9 * half_au, half_au / 2, -0.86 * half_au
+    axes.plot([left, left + long], [low, low], color="w", lw=2, path_effects=RIM)
+    where, shift = (left + long / 2, low), (0, 3)
+    text = {"ha": "center", "fontsize": 8, "color": "w", "path_effects": RIM}
+    axes.annotate(f"{long:g} au", where, shift, textcoords="offset points", **text)
+
+
 def _kelvin_bar(figure, image, axes) -> None:
-    bar = figure.colorbar(image, ax=axes, label="brightness [K]", pad=0.01)
-    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    _round_ticks(figure.colorbar(image, ax=axes, label="brightness [K]", pad=0.01))
+
+
+def _round_ticks(bar) -> None:
+    ticks = few_ticks(bar.norm, apart=0.2)
+    bar.set_ticks(ticks, labels=[tick_label(tick) for tick in ticks])
+    bar.ax.minorticks_off()
