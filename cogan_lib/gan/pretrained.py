@@ -32,7 +32,7 @@ LOG = "training_log.csv"
 def fitting(meta: dict, network: NetworkSettings, paired: bool = True) -> list[Path]:
     """Find the weights of this network that were trained on such tiles.
 
-    Such tiles: same columns, scalings, geometry and beam. Why a folder does not fit is logged.
+    Such tiles: same columns, scalings, geometry and beam. If none fit, the log says why.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def fitting(meta: dict, network: NetworkSettings, paired: bool = True) -> list[P
     list of Path
         Folders, in order of their names.
     """
-    found = []
+    found, misfits = [], []
     for folder in sorted(WEIGHTS.glob("*/*/")):
         trained = load_checkpoint(folder)
         if trained.settings != network or trained.content["training"]["paired"] != paired:
@@ -54,9 +54,11 @@ def fitting(meta: dict, network: NetworkSettings, paired: bool = True) -> list[P
         try:
             check_matches(trained, meta)
         except CoganError as misfit:
-            log.info("weights/%s/%s does not fit: %s", folder.parent.name, folder.name, misfit)
+            misfits.append(f"weights/{folder.parent.name}/{folder.name} does not fit: {misfit}")
             continue
         found.append(folder)
+    for misfit in () if found else misfits:
+        log.info(misfit)
     return found
 
 

@@ -53,6 +53,7 @@ def copy_library(folder: Path, *parts: str) -> Path:
     for part in ("cogan_lib", *parts):
         leave = shutil.ignore_patterns("__pycache__", "weights", "runs")
         shutil.copytree(ROOT / part, folder / part, ignore=leave)
+    shutil.copy(ROOT / "_config.yml", folder)  # the flavours read its extensions when imported
     return folder
 
 
