@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib import colors, patheffects
+from matplotlib import colors
 from matplotlib.figure import Figure
 
-from .style import COLUMNS, colour_bar, column_norm
-
-#: Around what is written on a picture, so that it can be read on dark and bright.
-RIM = (patheffects.withStroke(linewidth=1.6, foreground="k", alpha=0.6),)
+from .style import COLUMNS, RIM, colour_bar, column_norm
 
 
 def sky_panels(

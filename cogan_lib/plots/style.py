@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib import colors
+from matplotlib import colors, patheffects
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -27,6 +27,8 @@ SPLIT_COLOURS = {"train": BASE, "validation": VIOLET, "test": GENERATED}
 #: Of curves in one panel.
 LINES = ("-", "--", "-.", ":")
 COLOURS = (GENERATED, BASE, REAL, VIOLET)
+#: Around what is written on a picture, so that it can be read on dark and bright.
+RIM = (patheffects.withStroke(linewidth=1.6, foreground="k", alpha=0.6),)
 #: Colour map and label of each column.
 COLUMNS = {
     "DUST": ("cividis", "dust"),

@@ -8,8 +8,7 @@ import numpy as np
 from matplotlib import colors
 from matplotlib.figure import Figure
 
-from ...plots.panels import RIM
-from ...plots.style import BASE, GENERATED, REAL, few_ticks, tick_label
+from ...plots.style import BASE, GENERATED, REAL, RIM, few_ticks, tick_label
 
 #: Colour map and label of the fields of a wind.
 FIELDS = {
@@ -59,6 +58,8 @@ def ray(
     right.set_xticks(ticks, labels=ticks)
     right.minorticks_off()
     right.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+    lowest = min(min(found.values()) for found in errors.values())
+    right.set_ylim(bottom=lowest / 10)  # room for the legend under the curves
     right.legend(fontsize=8, loc="lower left")
     return figure
 

@@ -71,3 +71,25 @@ def test_pictures_of_a_case_stand_as_those_of_a_wind_do():
         assert axes.get_xlim() == axes.get_ylim() == (-200.0, 200.0)
     (bar,), (label,) = pictures[0].lines, pictures[0].texts
     assert np.ptp(bar.get_xdata()) == 100.0 and label.get_text() == "100 au"
+
+
+def test_the_legend_of_the_rules_covers_no_curve():
+    fine, coarse = np.linspace(0, 400, 200), np.linspace(0, 400, 9)
+    errors = {
+        f"{rule}, v_turb {v} km/s": {32: e, 64: e / 3, 128: e / 9, 256: 0.002}
+        for rule, v, e in (
+            ("exact between points", 1.5, 0.02),
+            ("trapezoid", 1.5, 0.05),
+            ("exact between points", 0.15, 0.03),
+            ("trapezoid", 0.15, 0.4),
+        )
+    }
+    figure = figures.ray(fine, np.exp(-fine), coarse, np.exp(-coarse), errors)
+    FigureCanvasAgg(figure).draw()
+    right = figure.axes[1]
+    box = right.get_legend().get_window_extent()
+    for line in right.lines:
+        points = right.transData.transform(line.get_xydata())
+        pairs = zip(points, points[1:], strict=False)
+        way = np.concatenate([np.linspace(a, b, 50) for a, b in pairs])
+        assert not box.count_contains(way), line.get_label()
