@@ -106,6 +106,8 @@ def write_print_page(site: Path) -> None:
     head = re.sub(r"<title>.*?</title>", "<title>All chapters</title>", head, flags=re.DOTALL)
     # styles and formulas; the theme's own scripts want a page around them
     head = re.sub(r"<script(?![^>]*mathjax)[^>]*src=[^>]*></script>\n?", "", head)
+    inline = r"<script[^>]*>(?!window\.MathJax)(?!</script>).*?</script>\n?"
+    head = re.sub(inline, "", head, flags=re.DOTALL)
     head = re.sub(r'<link rel="canonical"[^>]*>\n?|<meta property="og:[^>]*>\n?', "", head)
     content = "\n".join(f'<section class="chapter">{body}</section>' for body in bodies)
     (site / PRINT_PAGE).write_text(
