@@ -176,8 +176,8 @@ def tick_label(tick: float) -> str:
     if tick == 0 or 1e-3 <= abs(tick) < 1e4:
         return f"{tick:g}"
     power = int(np.floor(np.log10(abs(tick)) + 1e-9))
-    factor = round(tick / 10.0**power)
-    lead = "" if factor == 1 else rf"{factor}\times"
+    factor = f"{tick / 10.0**power:.3g}"
+    lead = "" if factor == "1" else rf"{factor}\times"
     return f"${lead}10^{{{power}}}$"
 
 

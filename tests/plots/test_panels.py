@@ -12,6 +12,7 @@ RANGES = [
     ("DUST", (2.1, 3.4)),  # less than a factor of two
     ("N_HI", (5e19, 2e22)),
     ("N_HI", (1.2e20, 1.5e20)),
+    ("N_HI", (1.4e21, 2.6e21)),
     ("W_CO10", (-0.5, 2.0)),
     ("W_CO21", (-0.5, 450.0)),
     ("EBV_SFD", (1e-4, 1e-2)),
@@ -52,6 +53,9 @@ def test_ticks_are_round_and_inside():
         ticks = style.few_ticks(colors.LogNorm(low, high))
         assert low <= ticks[0] and ticks[-1] <= high and len(ticks) >= 2
     assert style.few_ticks(colors.AsinhNorm(1.0, -1.0, 100.0))[0] == 0.0
+    narrow = [style.tick_label(tick) for tick in style.few_ticks(colors.LogNorm(1.4e21, 2.6e21))]
+    assert len(set(narrow)) == len(narrow) >= 2, "no two ticks are called the same"
+    assert style.tick_label(1.6e21) == "$1.6\\times10^{21}$"
     assert style.tick_label(2e20) == "$2\\times10^{20}$" and style.tick_label(1e21) == "$10^{21}$"
 
 
