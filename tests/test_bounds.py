@@ -176,6 +176,7 @@ WORDS = {
     "target_scaling": ("asinh", "log", "minmax"),
     "preset": ("cogan",),  # the paper's takes minutes here: its sides are tried above
     "precision": ("32-true", "bf16-mixed"),
+    "pretrained": ("alone", "always", "never"),
 }
 
 
