@@ -193,7 +193,8 @@ def train_checkpoint(
         kept |= {"preset": settings.preset, "paired": settings.paired, "pretrained": "always"}
         if taken := pretrained.take_fitting(patches, chosen, run, made_from | {"settings": kept}):
             return taken
-    made_from["settings"]["pretrained"] = "never"
+    if settings.pretrained == "alone":
+        made_from["settings"]["pretrained"] = "never"
     return train(patches, chosen, run, resume=resume, made_from=made_from)
 
 
