@@ -129,9 +129,16 @@ def stage(book: Path, executed: Path, target: Path, config: dict, status: dict) 
         notebook["metadata"].pop("papermill", None)
         for cell in notebook["cells"]:
             cell["metadata"].pop("papermill", None)
+            if "outputs" in cell:
+                cell["outputs"] = [output for output in cell["outputs"] if not is_bar(output)]
             if cell["cell_type"] == "markdown":
                 cell["source"] = fill_address("".join(cell["source"]), page.stem, config)
         page.write_text(json.dumps(notebook, indent=1) + "\n", "utf-8")
+
+
+def is_bar(output: dict) -> bool:
+    """Whether a cell's output is a progress bar, whose states would stand one below the other."""
+    return output.get("name") == "stderr" and "\r" in "".join(output.get("text", ""))
 
 
 def fill_address(text: str, page: str, config: dict) -> str:

@@ -257,12 +257,15 @@ def test_staging_takes_the_executed_notebooks(book, in_process):
     assert drive(book) == 0
     executed = book / "_build" / "executed" / "toy"
     run = json.loads((executed / "01-sky.ipynb").read_text("utf-8"))
-    run["cells"][-1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "ran"}]
+    stream = {"output_type": "stream", "name": "stdout", "text": "ran"}
+    bar = {"output_type": "stream", "name": "stderr", "text": ["\rsynthesis: 62%|██"]}
+    run["cells"][-1]["outputs"] = [stream, bar]
     (executed / "01-sky.ipynb").write_text(json.dumps(run), "utf-8")
     (book / "book" / "index.md").write_text("# Home\n\nREPOSITORY_URL\n", "utf-8")
     stage = book / "_build" / "stage"
     build_book.stage(book / "book", executed, stage, {}, status(book))
-    assert json.loads((stage / "01-sky.ipynb").read_text("utf-8"))["cells"][-1]["outputs"]
+    shown = json.loads((stage / "01-sky.ipynb").read_text("utf-8"))["cells"][-1]["outputs"]
+    assert shown == [stream], "a bar's states are no output"
     assert "REPOSITORY_URL" not in (stage / "index.md").read_text("utf-8")
     page = build_book.status_page(status(book))
     assert "[Training](02-training.ipynb) | 1 | 1 | 2026-01-01 00:00 | not a checkout |" in page
