@@ -18,6 +18,8 @@ from PIL import Image
 SMALL_BYTES = 20_000
 #: In the middle between what can be seen in a map's fine structure and bytes.
 QUALITY = 88
+#: What the theme brings and no reader's browser asks for: fonts in a second format, maps of scripts.
+UNREAD = ("*.ttf", "*.map")
 PRINT_PAGE = "print.html"
 ARTICLE = r'<article class="bd-article"[^>]*>(.*?)</article>'
 BOOK = html.escape("cogan: a CO sky from dust and hydrogen")
@@ -34,6 +36,9 @@ def finish(site: Path) -> None:
             text = text.replace(f"_images/{old}", f"_images/{new}")
         page.write_text(text, "utf-8")
     write_print_page(site)
+    for pattern in UNREAD:
+        for path in (site / "_static").rglob(pattern):
+            path.unlink()
 
 
 def without_thebe(text: str) -> str:

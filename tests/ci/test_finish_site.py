@@ -47,6 +47,10 @@ def test_empty_heads_of_tables_and_works():
 def test_a_site_is_finished(tmp_path):
     pictures = tmp_path / "_images"
     pictures.mkdir()
+    fonts = tmp_path / "_static" / "vendor"
+    fonts.mkdir(parents=True)
+    for name in ("a.ttf", "a.woff2", "a.js.map", "a.js"):
+        (fonts / name).touch()
     noise = np.random.default_rng(1).integers(0, 256, (200, 200, 3), dtype=np.uint8)
     Image.fromarray(noise).save(pictures / "map.png")
     Image.fromarray(noise[:8, :8]).save(pictures / "icon.png")
@@ -61,6 +65,7 @@ def test_a_site_is_finished(tmp_path):
     with Image.open(pictures / "map.webp") as picture:
         seen = np.asarray(picture.convert("RGB"), dtype=float)
     assert np.abs(seen.mean((0, 1)) - noise.mean((0, 1))).max() < 3
+    assert {path.name for path in fonts.iterdir()} == {"a.woff2", "a.js"}
     text = (tmp_path / "01-a.html").read_text("utf-8")
     assert 'src="_images/map.webp"' in text and 'src="_images/icon.png"' in text
     whole = (tmp_path / "print.html").read_text("utf-8")
