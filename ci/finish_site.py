@@ -18,7 +18,7 @@ from PIL import Image
 SMALL_BYTES = 20_000
 #: In the middle between what can be seen in a map's fine structure and bytes.
 QUALITY = 88
-#: What the theme brings and no reader's browser asks for: fonts in a second format, maps of scripts.
+#: What the theme brings and no reader's browser asks for: second formats of fonts, maps of scripts.
 UNREAD = ("*.ttf", "*.map")
 PRINT_PAGE = "print.html"
 ARTICLE = r'<article class="bd-article"[^>]*>(.*?)</article>'
