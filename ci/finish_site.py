@@ -51,14 +51,22 @@ def without_thebe(text: str) -> str:
 
 
 def signatures(text: str) -> str:
-    """A page whose long signatures are no lists of definitions without a term."""
+    """A page whose long signatures are no lists without a term, and break between names."""
 
     def plain(found: re.Match) -> str:
         inside = found.group(0).replace("<dl>", '<span class="sig-lines">')
         inside = inside.replace("</dl>", "</span>").replace("<dd>", '<span class="sig-line">')
-        return inside.replace("</dd>", "</span>")
+        inside = inside.replace("</dd>", "</span>")
+        inside = inside.replace(
+            '<span class="sig-paren">(</span>', '<span class="sig-paren">(</span><wbr>'
+        )
+        return re.sub(r'(?<=class="pre">)[\w.]+\.(?=</span>)', _breaks, inside)
 
     return re.sub(r'<dt class="sig .*?</dt>', plain, text, flags=re.DOTALL)
+
+
+def _breaks(found: re.Match) -> str:
+    return found.group(0).replace(".", ".<wbr>")
 
 
 def works(text: str) -> str:
@@ -76,7 +84,21 @@ def scrolls(text: str) -> str:
     return text.replace("<pre><span></span>", '<pre tabindex="0"><span></span>')
 
 
-CHANGES: tuple[Callable[[str], str], ...] = (without_thebe, signatures, works, tables, scrolls)
+def description(text: str) -> str:
+    """A page that is described by its first paragraph, not by what its first table holds."""
+    article = re.search(ARTICLE, text, re.DOTALL)
+    first = article and re.search(r"<p>(.*?)</p>", article.group(1), re.DOTALL)
+    if not first:
+        return text
+    words = " ".join(html.unescape(re.sub(r"<[^>]+>", "", first.group(1))).split())
+    said = html.escape(words[:200])
+    tags = r'(<meta (?:name="description"|property="og:description") content=")[^"]*(")'
+    return re.sub(tags, lambda found: f"{found.group(1)}{said}{found.group(2)}", text)
+
+
+CHANGES: tuple[Callable[[str], str], ...] = (
+    *(without_thebe, signatures, works, tables, scrolls, description),
+)
 
 
 def make_webp(folder: Path) -> dict[str, str]:
@@ -127,6 +149,8 @@ def write_print_page(site: Path) -> None:
 def unique_ids(text: str, page: str) -> str:
     """A chapter's body whose ids, and the links to them, carry the chapter's name."""
     ids = set(re.findall(r'\bid="([^"]+)"', text))
+    # every exercise's box has the same id, to which nothing links
+    text = re.sub(r' id="(exercise|solution)-content"', "", text)
     text = re.sub(r'\bid="([^"]+)"', rf'id="{page}-\1"', text)
 
     def link(found: re.Match) -> str:

@@ -39,6 +39,8 @@ FAULTS = {
         "images": "no.png is not there", "console": "(File not found) no.png"}),
     "pale": ('<p style="color: #ccc; background: #fff">pale in both</p>', {
         "axe light": "p (#cccccc on #ffffff)", "axe dark": "color-contrast (serious, 1)"}),
+    "unseen": ('<p style="color: #ddd; background: #ddd">its ground\'s colour</p>', {
+        "axe light": "p (#dddddd on #dddddd)", "axe dark": "color-contrast"}),
     "dark": ('<p style="color: #444">black on black</p>', {"axe dark": "p (#444444 on #222222)"}),
     "link": ('<p>A sentence with <a href="#" style="color: #555; text-decoration: none">one '
              "link</a> in it</p><style>body { color: #333 !important; background: #fff !important }"

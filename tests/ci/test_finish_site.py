@@ -44,6 +44,22 @@ def test_empty_heads_of_tables_and_works():
     assert finish_site.scrolls("<pre><span></span>x") == '<pre tabindex="0"><span></span>x'
 
 
+def test_a_page_is_described_by_its_first_paragraph():
+    metas = '<meta name="description" content="x,,,, y" />'
+    metas += '<meta property="og:description" content="x" />'
+    text = (
+        f'{metas}<article class="bd-article"><p class="badges">b</p><p>A &amp; <em>B</em>\n c.</p>'
+    )
+    found = finish_site.description(f"{text}<p>Second.</p></article>")
+    assert found.count('content="A &amp; B c."') == 2 and "x,,,," not in found
+    assert finish_site.description(metas) == metas
+
+
+def test_names_in_signatures_may_break_after_a_dot():
+    text = '<dt class="sig a" id="f"><span class="pre">cogan_lib.sky.</span></dt>'
+    assert "cogan_lib.<wbr>sky.<wbr></span>" in finish_site.signatures(text)
+
+
 def test_a_site_is_finished(tmp_path):
     pictures = tmp_path / "_images"
     pictures.mkdir()
