@@ -72,8 +72,12 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONUTF8": "1"}
     if subprocess.run(command, cwd=root, env=environment, check=False).returncode:
         return 1
-    finish(build / "html")
-    write_downloads(root, executed, build / "html" / "downloads", config)
+    try:
+        finish(build / "html", str(config.get("title", "")))
+        write_downloads(root, executed, build / "html" / "downloads", config)
+    except CoganError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
     write_json(record, {"key": key, "site": tree(build / "html")})
     return 0
 

@@ -22,11 +22,10 @@ QUALITY = 88
 UNREAD = ("*.ttf", "*.map")
 PRINT_PAGE = "print.html"
 ARTICLE = r'<article class="bd-article"[^>]*>(.*?)</article>'
-BOOK = html.escape("cogan: a CO sky from dust and hydrogen")
 
 
-def finish(site: Path) -> None:
-    """Change the pages of a site in place, and add the one to print."""
+def finish(site: Path, title: str) -> None:
+    """Change the pages of a site in place, and add the one to print, with the book's title."""
     names = make_webp(site / "_images")
     for page in sorted(site.glob("*.html")):
         text = page.read_text("utf-8")
@@ -35,7 +34,7 @@ def finish(site: Path) -> None:
         for old, new in names.items():
             text = text.replace(f"_images/{old}", f"_images/{new}")
         page.write_text(text, "utf-8")
-    write_print_page(site)
+    write_print_page(site, title)
     for pattern in UNREAD:
         for path in (site / "_static").rglob(pattern):
             path.unlink()
@@ -96,9 +95,8 @@ def description(text: str) -> str:
     return re.sub(tags, lambda found: f"{found.group(1)}{said}{found.group(2)}", text)
 
 
-CHANGES: tuple[Callable[[str], str], ...] = (
-    *(without_thebe, signatures, works, tables, scrolls, description),
-)
+CHANGES: tuple[Callable[[str], str], ...]
+CHANGES = (without_thebe, signatures, works, tables, scrolls, description)
 
 
 def make_webp(folder: Path) -> dict[str, str]:
@@ -118,7 +116,7 @@ def make_webp(folder: Path) -> dict[str, str]:
     return names
 
 
-def write_print_page(site: Path) -> None:
+def write_print_page(site: Path, title: str) -> None:
     """All chapters, one after the other, in a page that a browser can print or save as PDF."""
     chapters = sorted(site.glob("[0-9][0-9]-*.html"))
     if not chapters:
@@ -139,7 +137,7 @@ def write_print_page(site: Path) -> None:
     content = "\n".join(f'<section class="chapter">{body}</section>' for body in bodies)
     (site / PRINT_PAGE).write_text(
         f'<!DOCTYPE html>\n<html lang="en" data-content_root="./" data-theme="light">\n{head}\n'
-        f'<body class="print-page"><main class="bd-article">\n<h1 class="book">{BOOK}</h1>\n'
+        f'<body class="print-page"><main class="bd-article">\n<h1 class="book">{html.escape(title)}</h1>\n'
         f'<p><a href="index.html">The book</a> on one page, to print or to save as PDF.</p>\n'
         f"{content}\n</main></body>\n</html>\n",
         "utf-8",

@@ -324,6 +324,16 @@ def test_a_site_is_built_again_if_anything_has_changed(book, builds, change, mon
     assert build_book.main(options, root=book) == 0 and len(builds) == 2
 
 
+def test_a_wheel_that_cannot_be_built_is_a_sentence(book, builds, monkeypatch, capsys):
+    def fails(root, folder):
+        raise CoganError("The wheel could not be built: no setuptools.")
+
+    monkeypatch.setattr(build_book, "make_wheel", fails)
+    assert build_book.main(["--profile", "toy"], root=book) == 1
+    assert "Error: The wheel could not be built" in capsys.readouterr().err
+    assert not (book / "_build" / "site.json").exists(), "it is built again next time"
+
+
 def test_a_site_whose_build_failed_is_not_up_to_date(book, builds):
     builds.append("fail")
     assert build_book.main(["--profile", "toy"], root=book) == 1

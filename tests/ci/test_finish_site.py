@@ -76,7 +76,7 @@ def test_a_site_is_finished(tmp_path):
     )
     for name in ("01-a", "02-b"):
         (tmp_path / f"{name}.html").write_text(page(body.format(name)), "utf-8")
-    finish_site.finish(tmp_path)
+    finish_site.finish(tmp_path, "A < B")
     assert {path.name for path in pictures.iterdir()} == {"map.webp", "icon.png"}
     with Image.open(pictures / "map.webp") as picture:
         seen = np.asarray(picture.convert("RGB"), dtype=float)
@@ -89,10 +89,11 @@ def test_a_site_is_finished(tmp_path):
     assert 'id="01-a-top"' in whole and 'id="02-b-top"' in whole
     assert 'href="#01-a-top"' in whole and whole.count('href="#02-b-top"') == 3
     assert 'href="glossary.html#term"' in whole
+    assert '<h1 class="book">A &lt; B</h1>' in whole
     assert "mathjax" in whole and "theme.js" not in whole and "<title>All chapters" in whole
 
 
 def test_a_site_without_chapters_has_nothing_to_print(tmp_path):
     (tmp_path / "index.html").write_text(page("x"), "utf-8")
-    finish_site.finish(tmp_path)
+    finish_site.finish(tmp_path, "A < B")
     assert not (tmp_path / "print.html").exists()
