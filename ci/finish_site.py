@@ -137,7 +137,8 @@ def write_print_page(site: Path, title: str) -> None:
     content = "\n".join(f'<section class="chapter">{body}</section>' for body in bodies)
     (site / PRINT_PAGE).write_text(
         f'<!DOCTYPE html>\n<html lang="en" data-content_root="./" data-theme="light">\n{head}\n'
-        f'<body class="print-page"><main class="bd-article">\n<h1 class="book">{html.escape(title)}</h1>\n'
+        f'<body class="print-page"><main class="bd-article">\n'
+        f'<h1 class="book">{html.escape(title)}</h1>\n'
         f'<p><a href="index.html">The book</a> on one page, to print or to save as PDF.</p>\n'
         f"{content}\n</main></body>\n</html>\n",
         "utf-8",
