@@ -24,6 +24,8 @@ GOOD = "ABC"
 WORST_ERROR = 0.21714
 #: The last magnitudes before a limit are compared in steps of so many, where one has so many stars.
 STEP_MAG, FEWEST = 0.5, 200
+#: Of the stars that would count, the flags of contamination may take so many without a warning.
+MOST_TOUCHED = 0.1
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def read_catalogue(
     ...     _ = (Path(folder) / "stars.csv").write_text("\n".join(lines))
     ...     stars = read_catalogue(Path(folder) / "stars.csv")
     >>> stars.J, stars.lon_deg.round(2), stars.content["rows"]
-    (array([12.1]), array([287.6]), 1)
+    (array([12.1]), array([287.59]), 1)
     """
     path = Path(path)
     table = stranger.read_table(path)
@@ -116,8 +118,8 @@ def read_catalogue(
         "without a place": np.isfinite(x) & np.isfinite(y),
         "not measured": np.isfinite(J) & np.isfinite(Ks),
         "quality": good,
-        "contamination": clean,
         "limits": (LIMITS["J"] > J) & (LIMITS["Ks"] > Ks),
+        "contamination": clean,
     }
     rows, dropped = len(table), {}
     left = np.ones(rows, dtype=bool)
@@ -130,7 +132,19 @@ def read_catalogue(
     if kept.size == 0:
         why = ", ".join(f"{count} {cut}" for cut, count in dropped.items() if count)
         raise CoganError(f"No star of {path} counts ({why}); see whether the columns are right.")
+    colour = np.median(J[kept] - Ks[kept])
+    if colour < 0:
+        raise CoganError(
+            f"J - Ks of {path} has the median {colour:.2f}, and stars have positive ones: see "
+            f"whether {found['J']} and {found['Ks']} are swapped."
+        )
     _check_depth(J[kept], Ks[kept], path)
+    touched = dropped["contamination"] / (dropped["contamination"] + left.sum())
+    if touched > MOST_TOUCHED:
+        log.warning(
+            "%s: the contamination flags take %.0f%% of the stars, which reads as extinction; "
+            "compare with columns={'contamination': None}.", path, 100 * touched,
+        )  # fmt: skip
     if dropped["copies"]:
         log.warning("%s has %d copies of rows; each counts once.", path, dropped["copies"])
     x, y = x[kept], y[kept]

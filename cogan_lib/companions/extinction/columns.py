@@ -103,6 +103,8 @@ def choose(table: Table, columns: Mapping[str, str | None] | None, path: Path) -
     CoganError
         If a column is missing, or `columns` names what is not there.
     """
+    if not isinstance(columns, Mapping | None):
+        raise CoganError(f"columns= is {columns!r}; give names by role, {{'J': '...'}}.")
     asked = dict(columns or {})
     for role, name in asked.items():
         if role not in ROLES:
