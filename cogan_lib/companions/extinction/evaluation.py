@@ -1,0 +1,145 @@
+"""How good profiles are: errors with distance, the spread's coverage, and fingers of God."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...base.files import CoganError
+from .physics import CELL_DEG, STEP_KPC
+
+#: Where errors are quoted.
+DISTANCES_KPC = (1.0, 3.0, 5.0, 8.0, 10.0)
+#: Share of a normal distribution within one standard deviation.
+ONE_SIGMA = 0.6827
+#: Distances over which correlations are averaged, and the longest lag [kpc].
+CORRELATED_KPC, LONGEST_KPC = (1.5, 6.0), 1.5
+
+
+def bin_at(distance_kpc: float) -> int:
+    """Find the bin that ends at a distance."""
+    return round(distance_kpc / STEP_KPC) - 1
+
+
+def rmse_at(
+    found: Tensor, real: Tensor, distances_kpc: Sequence[float] = DISTANCES_KPC
+) -> dict[float, float]:
+    """Compute the root mean square error of the cumulative A_V.
+
+    Parameters
+    ----------
+    found, real : Tensor, shape (n, BINS)
+        A_V of each bin [mag].
+    distances_kpc : sequence of float
+
+    Returns
+    -------
+    dict of float to float
+        [mag] at each distance.
+    """
+    apart = (found - real).cumsum(1)
+    return {d: float(apart[:, bin_at(d)].square().mean().sqrt()) for d in distances_kpc}
+
+
+def bias_at(
+    found: Tensor, real: Tensor, distances_kpc: Sequence[float] = DISTANCES_KPC
+) -> dict[float, float]:
+    """Compute the mean error of the cumulative A_V, as `rmse_at`."""
+    apart = (found - real).cumsum(1)
+    return {d: float(apart[:, bin_at(d)].mean()) for d in distances_kpc}
+
+
+def spread_factors(found: Tensor, wide: Tensor, real: Tensor) -> Tensor:
+    """Find the factors that let a spread cover 68 per cent of the errors, bin by bin.
+
+    Parameters
+    ----------
+    found, real : Tensor, shape (n, BINS)
+        A_V of each bin [mag].
+    wide : Tensor, shape (n, BINS)
+        Of `network.spread`.
+
+    Returns
+    -------
+    Tensor, shape (BINS,)
+    """
+    return torch.quantile((found - real).cumsum(1).abs() / wide.clamp_min(1e-6), ONE_SIGMA, dim=0)
+
+
+def coverage_at(
+    found: Tensor, wide: Tensor, real: Tensor, distances_kpc: Sequence[float] = DISTANCES_KPC
+) -> dict[float, float]:
+    """Compute the share of errors that are within the spread.
+
+    Parameters
+    ----------
+    found, real : Tensor, shape (n, BINS)
+        A_V of each bin [mag].
+    wide : Tensor, shape (n, BINS)
+        Standard deviation of the cumulative A_V [mag].
+    distances_kpc : sequence of float
+
+    Returns
+    -------
+    dict of float to float
+    """
+    inside = (found - real).cumsum(1).abs() <= wide
+    return {d: float(inside[:, bin_at(d)].float().mean()) for d in distances_kpc}
+
+
+def correlation_lengths(dust: np.ndarray, cell_deg: float = CELL_DEG) -> dict[str, float]:
+    """Compute the lags at which the dust's correlation falls to one half, along and across.
+
+    What a distance has in common over the map is taken out first and scatter is set to one, so
+    that a thick arm seen everywhere doesn't count as a finger.
+
+    Parameters
+    ----------
+    dust : ndarray, shape (n_lat, n_lon, BINS)
+        A_V of each bin of the map's cells [mag].
+    cell_deg : float
+
+    Returns
+    -------
+    dict of str to float
+        ``radial`` and ``transverse`` [kpc], and ``ratio``, their quotient.
+
+    Raises
+    ------
+    CoganError
+        If the map is too small for its correlation to fall that far.
+    """
+    first, last = (round(d / STEP_KPC) for d in CORRELATED_KPC)
+    lags = np.arange(round(LONGEST_KPC / STEP_KPC) + 1)
+    cells = dust - dust.mean((0, 1))
+    cells = cells / np.maximum(cells.std((0, 1)), 1e-9)
+    radial = [(cells[..., first:last] * cells[..., first + k : last + k]).mean() for k in lags]
+    transverse = np.zeros(len(lags))
+    for number in range(first, last):
+        side_kpc = np.radians(cell_deg) * STEP_KPC * (number + 0.5)
+        layer = cells[..., number]
+        steps = range(min(layer.shape[1], int(LONGEST_KPC / side_kpc) + 2))
+        along = [(layer[:, k:] * layer[:, : layer.shape[1] - k]).mean() for k in steps]
+        transverse += np.interp(lags * STEP_KPC, side_kpc * np.array(steps), along)
+    transverse /= last - first
+    found = {
+        "radial": _half(lags * STEP_KPC, np.array(radial) / radial[0]),
+        "transverse": _half(lags * STEP_KPC, transverse / transverse[0]),
+    }
+    return found | {"ratio": found["radial"] / found["transverse"]}
+
+
+def _half(lag: np.ndarray, correlation: np.ndarray) -> float:
+    """The first lag at which it is one half."""
+    below = np.flatnonzero(correlation < 0.5)
+    if not below.size:
+        raise CoganError(
+            f"The correlation doesn't fall to one half within {lag[-1]:g} kpc; the map is too "
+            "small or too smooth for a correlation length."
+        )
+    i = below[0]
+    share = (correlation[i - 1] - 0.5) / (correlation[i - 1] - correlation[i])
+    return float(lag[i - 1] + share * (lag[i] - lag[i - 1]))
