@@ -135,7 +135,7 @@ class Survey:
 
         Returns
         -------
-        Examples
+        examples : Examples
         """
         a_v = physics.profiles(n, generator)
         which = torch.randint(len(self.reference), (n,), generator=generator, device=self.device)
@@ -196,7 +196,7 @@ class Frozen:
 
         Returns
         -------
-        Examples
+        examples : Examples
         """
         a_v = physics.profiles(n, generator)
         which = torch.randint(len(self.survey.reference), (n,), generator=generator)

@@ -133,7 +133,7 @@ def correlation_lengths(dust: np.ndarray, cell_deg: float = CELL_DEG) -> dict[st
 
 
 def _half(lag: np.ndarray, correlation: np.ndarray) -> float:
-    """The first lag at which it is one half."""
+    """Find the first lag at which it is one half."""
     below = np.flatnonzero(correlation < 0.5)
     if not below.size:
         raise CoganError(

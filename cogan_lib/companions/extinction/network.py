@@ -100,7 +100,7 @@ class ProfileNetwork(nn.Module):
         return self.profile(self.seen(counts, reference))
 
     def seen(self, counts: Tensor, reference: Tensor) -> Tensor:
-        """What the convolutions make of two diagrams.
+        """Compute what the convolutions make of two diagrams.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class ProfileNetwork(nn.Module):
         return self.eye(torch.log1p(both))
 
     def profile(self, seen: Tensor) -> Tensor:
-        """What the dense layers make of it.
+        """Compute what the dense layers make of it.
 
         Parameters
         ----------

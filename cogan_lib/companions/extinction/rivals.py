@@ -1,4 +1,4 @@
-"""Methods that know no deep learning: the mean profile, the red clump's colour, a linear regression."""
+"""Methods that know no deep learning: the red clump's colour, and a linear regression."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from scipy import linalg, ndimage, optimize
 from torch import Tensor
 
 from ...base.files import CoganError
-from . import physics
 from .data import Examples, Survey
 from .physics import BINS, COLOUR, MAGNITUDE, SIDE, STEP_KPC
 
