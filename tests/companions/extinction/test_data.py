@@ -20,9 +20,7 @@ def test_nine_sightlines_lie_on_the_map_and_others_are_kept_from_the_training():
 
 def test_the_reference_is_the_mean_diagram_without_dust(survey):
     generator, n = seeded(99), 60
-    total = sum(
-        survey.observe(torch.zeros(9, BINS), torch.arange(9), generator) for _ in range(n)
-    )
+    total = sum(survey.observe(torch.zeros(9, BINS), torch.arange(9), generator) for _ in range(n))
     theirs, ours = total.sum((1, 2)) / n, survey.reference.sum((1, 2))
     error = (theirs * (1 / n + 1 / 8)).sqrt()
     assert ((ours - theirs).abs() < 4 * error).all()
@@ -87,7 +85,7 @@ def test_batches_are_new_each_time_and_some_are_thinned(survey):
 
 
 def test_a_frozen_catalogue_shows_the_same_stars_again(survey):
-    """Two of its diagrams of a sightline behind equal dust share nine tenths twice; new draws none."""
+    """Two of its diagrams of a sightline behind equal dust differ by the lost tenth alone."""
     frozen = data.Frozen(survey, seed=3)
     found = frozen.examples(12, seeded(1))
     assert found.counts.shape == (12, SIDE, SIDE) and torch.isfinite(found.counts).all()

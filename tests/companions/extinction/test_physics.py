@@ -31,7 +31,7 @@ PLACES = [(280.0, 0.0), (261.0, -4.0), (299.0, 4.0)]
 
 
 def density(lon, lat, d):
-    """Of an exponential disc of 2.5 and 0.3 kpc, in units of the Sun's; cosine law for the radius."""
+    """Of a disc of 2.5 and 0.3 kpc, in units of the Sun's; the cosine law for the radius."""
     flat = d * np.cos(np.radians(lat))
     radius = np.sqrt(8.2**2 + flat**2 - 2 * 8.2 * flat * np.cos(np.radians(lon)))
     return np.exp(-(radius - 8.2) / 2.5 - d * abs(np.sin(np.radians(lat))) / 0.3)
@@ -89,9 +89,7 @@ def test_distances_and_magnitudes_of_drawn_stars_follow_their_densities(kind, mo
     lines = physics.sightlines([lon], [lat])
     area = torch.tensor([1e5 / float(lines.expected[0, 0])])
     dust = torch.full((1, BINS), 1e-3 * STEP_KPC)
-    found = physics.stars(
-        lines, torch.tensor([0]), dust, seeded(2), area=area, law=(1.0, 0.0)
-    )
+    found = physics.stars(lines, torch.tensor([0]), dust, seeded(2), area=area, law=(1.0, 0.0))
     d = found.colour.double().numpy() * 1e3
     absolute = found.magnitude.double().numpy() - 5 * np.log10(100 * d)
     grid, total = cumulative(kind, lon, lat, 14.3)
