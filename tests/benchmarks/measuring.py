@@ -47,6 +47,8 @@ WORKS = {
     "train": ("training step, fp32", "tile", "written plainly", 1.5),
     "train-bf16": ("training step, bf16", "tile", "written plainly", 1.5),
     "smooth": ("smoothing, all multipoles", "map", "hp.smoothing", 3),
+    "diagrams": ("colour-magnitude diagrams of new stars", "diagram", "written plainly", None),
+    "profiles": ("extinction profiles, 2,000 together", "sightline", "one alone", None),
 }
 
 
