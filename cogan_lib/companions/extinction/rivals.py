@@ -1,4 +1,4 @@
-"""Methods that know no deep learning: the mean profile, the red clump's colour, a linear regression."""
+"""Methods without a network: the red clump's colour and a linear regression."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from scipy import linalg, ndimage, optimize
 from torch import Tensor
 
 from ...base.files import CoganError
-from . import physics
-from .data import Examples, Survey
+from .data import Drawn, Survey
 from .physics import BINS, COLOUR, MAGNITUDE, SIDE, STEP_KPC
 
 #: The red clump: M_Ks (Ruiz-Dern et al. 2018) and (J - Ks)_0.
@@ -107,12 +106,12 @@ def _features(counts: Tensor, reference: Tensor) -> np.ndarray:
     return torch.log1p(summed).flatten(1).numpy().astype(np.float32)
 
 
-def fit_linear(examples: Examples) -> LinearRegression:
+def fit_linear(examples: Drawn) -> LinearRegression:
     """Solve the ridge regression of the cumulative A_V.
 
     Parameters
     ----------
-    examples : Examples
+    examples : Drawn
         On the CPU.
 
     Returns
