@@ -62,9 +62,26 @@ def main(arguments: list[str] | None = None) -> int:
     for part in PARTS:
         if part not in report:
             report[part] = measure[part]()
+    report |= over_seeds(report["evaluation"])
     write_json(options.report, report | {"provenance": provenance(TEST_SEED)})
     show(report)
     return 0
+
+
+def over_seeds(found: dict) -> dict:
+    """Mean and scatter of the networks' errors, and their coverages, distance by distance."""
+    summary = {}
+    for name in ("trained", "unseen", "shifted", "map"):
+        rows = [row["rmse"] for key, row in found[name].items() if key.startswith("network")]
+        spread = np.std(rows, axis=0, ddof=1) if len(rows) > 1 else np.zeros(len(rows[0]))
+        pairs = zip(np.mean(rows, axis=0), spread, strict=True)
+        summary[name] = [{"mean": float(a), "std": float(b)} for a, b in pairs]
+    keys = next(iter(found["coverage"].values()))
+    shares = {
+        key: np.transpose([row[key] for row in found["coverage"].values()]).tolist()
+        for key in keys
+    }
+    return {"summary": summary, "coverage": shares}
 
 
 def folder_of(options: argparse.Namespace, seed: int) -> Path:

@@ -16,7 +16,7 @@ DISTANCES_KPC = (1.0, 3.0, 5.0, 8.0, 10.0)
 #: Share of a normal distribution within one standard deviation.
 ONE_SIGMA = 0.6827
 #: Distances over which correlations are averaged, and the longest lag [kpc].
-CORRELATED_KPC, LONGEST_KPC = (1.5, 6.0), 1.5
+CORRELATED_KPC, LONGEST_KPC = (1.5, 6.0), 3.0
 
 
 def bin_at(distance_kpc: float) -> int:
