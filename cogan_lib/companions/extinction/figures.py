@@ -68,7 +68,7 @@ def one_star(
         if colour[order[0]] <= star[0] <= colour[order[-1]]:
             fit = [np.interp(star[0], colour[order], x[order]) for x in (distance, a_v)]
             axes.plot(*fit, "o", ms=9, mec="w", color=look(number)["color"])
-    axes.plot([], [], "o", color="0.4", ms=8, label="its colour fits as well")
+    axes.plot([], [], "o", color="0.4", ms=8, label="colour fits, too")
     axes.set(xscale="log", xlabel=DISTANCE, ylabel=r"$A_V$ [mag]", ylim=(0, None))
     _round_ticks(axes.xaxis, *axes.get_xlim())
     title = r"a star with $J - K_\mathrm{{s}}$ = {:g} and $K_\mathrm{{s}}$ = {:g} mag"
