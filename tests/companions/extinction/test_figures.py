@@ -253,6 +253,12 @@ def test_from_above_the_wedge_lies_where_its_longitudes_are():
         assert axes.get_xlim()[0] < corners[..., 0].min() and axes.get_aspect() == 1
         assert axes.get_title() == title
     assert len({axes.collections[0].norm for axes in figure.axes[:4]}) == 1
+    FigureCanvasAgg(figure).draw()
+    panel = figure.axes[0]
+    assert {text.get_text() for text in panel.texts} == {"Sun", "l = 257°", "l = 303°"}
+    for text in panel.texts:
+        box = text.get_window_extent()
+        assert panel.bbox.x0 < box.x0 and box.x1 < panel.bbox.x1, text.get_text()
 
 
 def test_three_maps_from_above_leave_the_fourth_panel_empty():
