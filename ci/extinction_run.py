@@ -78,8 +78,7 @@ def over_seeds(found: dict) -> dict:
         summary[name] = [{"mean": float(a), "std": float(b)} for a, b in pairs]
     keys = next(iter(found["coverage"].values()))
     shares = {
-        key: np.transpose([row[key] for row in found["coverage"].values()]).tolist()
-        for key in keys
+        key: np.transpose([row[key] for row in found["coverage"].values()]).tolist() for key in keys
     }
     return {"summary": summary, "coverage": shares}
 
@@ -121,7 +120,7 @@ def evaluate(options: argparse.Namespace) -> dict:
         found = {f"network {seed}": predict(net, drawn) for seed, (net, _) in networks.items()}
         return found | {
             "training mean": known.mean.expand_as(drawn.a_v),
-            "red clump": rivals.red_clump(drawn.counts, trained.law),
+            "red clump": rivals.red_clump(drawn.counts, drawn.reference, trained.law, known.mean),
             "linear regression": line.predict(drawn.counts, drawn.reference),
         }
 
@@ -238,12 +237,12 @@ def speed(options: argparse.Namespace) -> dict:
     generator = torch.Generator().manual_seed(1)
     drawn = survey.examples(n, generator)
     net, _ = network.load_network_of(folder_of(options, options.seeds[0]))
-    line = rivals.fit_linear(drawn)
+    line, known = rivals.fit_linear(drawn), training.prior(1).mean
     seconds = seconds_each(
         {
             "drawing": lambda: survey.examples(n, generator),
             "network": lambda: network.predict(net, drawn.counts, drawn.reference),
-            "red clump": lambda: rivals.red_clump(drawn.counts, survey.law),
+            "red clump": lambda: rivals.red_clump(drawn.counts, drawn.reference, survey.law, known),
             "linear regression": lambda: line.predict(drawn.counts, drawn.reference),
         },
         rounds=5,
