@@ -9,6 +9,7 @@ from pathlib import Path
 import pages
 import pytest
 import yaml
+from extinction_run import over_seeds
 from formats import duration
 from growth_figure import draw_growth
 
@@ -20,6 +21,7 @@ FILES = {
     "real": "results/real/report.json",
     "beyond": "results/beyond/report.json",
     "emulator": "results/line-transfer/report.json",
+    "dust": "results/extinction/report.json",
     "bench": "results/bench/bench.json",
     "gpu": "results/gpu/gpu.json",
 }
@@ -228,6 +230,20 @@ def test_a_companion_brings_its_rows(stage):
     store(stage, "emulator", changed(toy.emulator(), "speed.cuda", gpu))
     text = written(stage, "companions")
     assert "not measured" not in text and "a CPU: 200 times" in text
+
+
+def test_errors_of_the_seeds_are_their_mean_and_scatter(stage):
+    report = toy.dust()
+    store(stage, "dust", report | over_seeds(report["evaluation"]))
+    text = written(stage, "companions")
+    assert "2 trainings" in text and "512,000 to 512,000 examples each" in text
+    errors = rows(text, "tab-dust-errors")
+    assert errors[1] == ["nine sightlines of the training", "network", *["0.20 ± 0.14"] * 5]
+    assert errors[2][1:] == ["linear regression", *["0.50"] * 5]
+    assert len(errors) == 1 + 4 * 4
+    assert rows(text, "tab-dust-coverage")[2][1:] == ["66% to 70%"] * 5
+    assert rows(text, "tab-dust-fingers")[2] == ["network 1", "0.40", "0.20", "3.00", "1.50"]
+    assert len(rows(text, "tab-dust-memory")) == 5
 
 
 def test_a_new_companion_needs_no_python(stage, tmp_path):

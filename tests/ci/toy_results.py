@@ -93,6 +93,30 @@ def emulator() -> dict:
     }  # fmt: skip
 
 
+def dust() -> dict:
+    """Of chapter 08, as its script measures it."""
+    rmse = {"network 1": 0.1, "network 2": 0.3, "linear regression": 0.5, "red clump": 1.0,
+            "training mean": 2.0}  # fmt: skip
+    scores = {name: {"rmse": [value] * 5, "bias": [0.0] * 5} for name, value in rmse.items()}
+    shares = {"trained before": [0.3] * 5, "trained after": [0.66] * 5, "unseen after": [0.7] * 5}
+    length = {"radial": 0.4, "transverse": 0.2, "ratio": 2.0}
+    memory = {
+        f"trained on {one}": {f"tested on {other}": [0.25] * 5 for other in ("frozen", "new")}
+        for one in ("frozen", "new")
+    }
+    training = {"examples": 512_000, "minutes": 9.6}
+    return {
+        "trainings": {"1": training, "2": training},
+        "evaluation": {
+            **dict.fromkeys(("trained", "unseen", "shifted", "map"), scores),
+            "coverage": {"1": shares, "2": {**shares, "trained after": [0.7] * 5}},
+            "correlation": {"real": length, "network 1": {**length, "ratio": 3.0}},
+        },
+        "memory": memory | {"examples": 12_800, "passes": 6},
+        "provenance": PROVENANCE,
+    }
+
+
 def bench() -> dict:
     """Of `make bench`."""
 

@@ -29,7 +29,7 @@ THINNED, SMALLEST_AREA = 0.25, 0.03
 
 
 @dataclass(frozen=True)
-class Examples:
+class Drawn:
     """What the network gets, and what it should say.
 
     Attributes
@@ -122,7 +122,7 @@ class Survey:
         *,
         area: float | Tensor = 1.0,
         zero_point_j: float = 0.0,
-    ) -> Examples:
+    ) -> Drawn:
         """Draw examples: profile, sightline and stars are all new.
 
         Parameters
@@ -135,13 +135,13 @@ class Survey:
 
         Returns
         -------
-        examples : Examples
+        Drawn
         """
         a_v = physics.profiles(n, generator)
         which = torch.randint(len(self.reference), (n,), generator=generator, device=self.device)
         counts = self.observe(a_v, which, generator, area=area, zero_point_j=zero_point_j)
         area = torch.as_tensor(area, dtype=a_v.dtype, device=self.device).expand(n)
-        return Examples(counts, self.reference[which] * area[:, None, None], a_v)
+        return Drawn(counts, self.reference[which] * area[:, None, None], a_v)
 
 
 class NewDraws:
@@ -164,7 +164,7 @@ class NewDraws:
     def __len__(self) -> int:
         return self.batches
 
-    def __iter__(self) -> Iterator[Examples]:
+    def __iter__(self) -> Iterator[Drawn]:
         for _ in range(self.batches):
             u = torch.rand(2, self.size, generator=self._generator, device=self.survey.device)
             area = torch.where(u[0] < THINNED, SMALLEST_AREA ** u[1], 1.0)
@@ -186,7 +186,7 @@ class Frozen:
     def __init__(self, survey: Survey, seed: int) -> None:
         self.survey, self.seed = survey, seed
 
-    def examples(self, n: int, generator: torch.Generator) -> Examples:
+    def examples(self, n: int, generator: torch.Generator) -> Drawn:
         """Draw profiles, and look at the same stars behind them.
 
         Parameters
@@ -196,7 +196,7 @@ class Frozen:
 
         Returns
         -------
-        examples : Examples
+        Drawn
         """
         a_v = physics.profiles(n, generator)
         which = torch.randint(len(self.survey.reference), (n,), generator=generator)
@@ -213,7 +213,7 @@ class Frozen:
             kept = torch.rand(len(seen.example), generator=generator) < 0.9
             seen = physics.Stars(seen.example[kept], seen.colour[kept], seen.magnitude[kept])
             counts[row] = physics.diagrams(seen, 1)[0]
-        return Examples(counts, self.survey.reference[which], a_v)
+        return Drawn(counts, self.survey.reference[which], a_v)
 
 
 def check_diagrams(counts: Tensor, reference: Tensor) -> None:

@@ -16,7 +16,7 @@ DISTANCES_KPC = (1.0, 3.0, 5.0, 8.0, 10.0)
 #: Share of a normal distribution within one standard deviation.
 ONE_SIGMA = 0.6827
 #: Distances over which correlations are averaged, and the longest lag [kpc].
-CORRELATED_KPC, LONGEST_KPC = (1.5, 6.0), 1.5
+CORRELATED_KPC, LONGEST_KPC = (1.5, 6.0), 3.0
 
 
 def bin_at(distance_kpc: float) -> int:
@@ -90,11 +90,44 @@ def coverage_at(
     return {d: float(inside[:, bin_at(d)].float().mean()) for d in distances_kpc}
 
 
-def correlation_lengths(dust: np.ndarray, cell_deg: float = CELL_DEG) -> dict[str, float]:
-    """Compute the lags at which the dust's correlation falls to one half, along and across.
+def correlations(
+    dust: np.ndarray, cell_deg: float = CELL_DEG
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Correlate the dust of a map with itself, along the sightlines and across them.
 
     What a distance has in common over the map is taken out first and scatter is set to one, so
     that a thick arm seen everywhere doesn't count as a finger.
+
+    Parameters
+    ----------
+    dust : ndarray, shape (n_lat, n_lon, BINS)
+        A_V of each bin of the map's cells [mag].
+    cell_deg : float
+
+    Returns
+    -------
+    lag_kpc, radial, transverse : ndarray, shape (n_lags,)
+        The latter two are one at lag zero; averages over `CORRELATED_KPC`.
+    """
+    first, last = (round(d / STEP_KPC) for d in CORRELATED_KPC)
+    lags = np.arange(round(LONGEST_KPC / STEP_KPC) + 1)
+    cells = dust - dust.mean((0, 1))
+    cells = cells / np.maximum(cells.std((0, 1)), 1e-9)
+    radial = np.array(
+        [(cells[..., first:last] * cells[..., first + k : last + k]).mean() for k in lags]
+    )
+    transverse = np.zeros(len(lags))
+    for number in range(first, last):
+        side_kpc = np.radians(cell_deg) * STEP_KPC * (number + 0.5)
+        layer = cells[..., number]
+        steps = range(min(layer.shape[1], int(LONGEST_KPC / side_kpc) + 2))
+        along = [(layer[:, k:] * layer[:, : layer.shape[1] - k]).mean() for k in steps]
+        transverse += np.interp(lags * STEP_KPC, side_kpc * np.array(steps), along)
+    return lags * STEP_KPC, radial / radial[0], transverse / transverse[0]
+
+
+def correlation_lengths(dust: np.ndarray, cell_deg: float = CELL_DEG) -> dict[str, float]:
+    """Find the lags at which the `correlations` fall to one half; fingers are long and thin.
 
     Parameters
     ----------
@@ -112,23 +145,8 @@ def correlation_lengths(dust: np.ndarray, cell_deg: float = CELL_DEG) -> dict[st
     CoganError
         If the map is too small for its correlation to fall that far.
     """
-    first, last = (round(d / STEP_KPC) for d in CORRELATED_KPC)
-    lags = np.arange(round(LONGEST_KPC / STEP_KPC) + 1)
-    cells = dust - dust.mean((0, 1))
-    cells = cells / np.maximum(cells.std((0, 1)), 1e-9)
-    radial = [(cells[..., first:last] * cells[..., first + k : last + k]).mean() for k in lags]
-    transverse = np.zeros(len(lags))
-    for number in range(first, last):
-        side_kpc = np.radians(cell_deg) * STEP_KPC * (number + 0.5)
-        layer = cells[..., number]
-        steps = range(min(layer.shape[1], int(LONGEST_KPC / side_kpc) + 2))
-        along = [(layer[:, k:] * layer[:, : layer.shape[1] - k]).mean() for k in steps]
-        transverse += np.interp(lags * STEP_KPC, side_kpc * np.array(steps), along)
-    transverse /= last - first
-    found = {
-        "radial": _half(lags * STEP_KPC, np.array(radial) / radial[0]),
-        "transverse": _half(lags * STEP_KPC, transverse / transverse[0]),
-    }
+    lag_kpc, radial, transverse = correlations(dust, cell_deg)
+    found = {"radial": _half(lag_kpc, radial), "transverse": _half(lag_kpc, transverse)}
     return found | {"ratio": found["radial"] / found["transverse"]}
 
 

@@ -100,7 +100,7 @@ class ProfileNetwork(nn.Module):
         return self.profile(self.seen(counts, reference))
 
     def seen(self, counts: Tensor, reference: Tensor) -> Tensor:
-        """Compute what the convolutions make of two diagrams.
+        """Look at two diagrams: the convolutions.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class ProfileNetwork(nn.Module):
         return self.eye(torch.log1p(both))
 
     def profile(self, seen: Tensor) -> Tensor:
-        """Compute what the dense layers make of it.
+        """Turn what was seen into a profile: the dense layers.
 
         Parameters
         ----------

@@ -207,7 +207,7 @@ def distance_modulus(distance_kpc):
 
 
 def profiles(n: int, generator: torch.Generator) -> Tensor:
-    """Draw extinction profiles: exponentiated 1D Gaussian random fields, thinner with distance.
+    """Draw extinction profiles: exponentiated 1D Gaussian random fields, thinner far away.
 
     Amplitude k^-s with s of 0.6-1.2; ln of the density has a scatter of 0.5-1.3; scale length 4-20
     kpc; 0.5-15 mag in the first 10 kpc. The document doesn't say its own choices: these are ours.
@@ -342,7 +342,7 @@ def _between(table: Tensor, start: Tensor, at: Tensor, last: int) -> Tensor:
 
 
 def _not_blended(example: Tensor, ks: Tensor, area: Tensor, generator: torch.Generator) -> Tensor:
-    """Apply the crowding term: a star is lost if a brighter one lies within `BLEND_ARCSEC`."""
+    """Leave out stars with a brighter one within `BLEND_ARCSEC`: the crowding term."""
     row = _pixel(ks, MAGNITUDE).clamp(0, SIDE - 1)
     cell = example * SIDE + row
     brighter = torch.bincount(cell, minlength=len(area) * SIDE).view(-1, SIDE).cumsum(1)

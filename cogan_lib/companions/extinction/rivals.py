@@ -1,4 +1,4 @@
-"""Methods that know no deep learning: the red clump's colour, and a linear regression."""
+"""Methods without a network: the red clump's colour and a linear regression."""
 
 from __future__ import annotations
 
@@ -10,30 +10,36 @@ from scipy import linalg, ndimage, optimize
 from torch import Tensor
 
 from ...base.files import CoganError
-from .data import Examples, Survey
-from .physics import BINS, COLOUR, MAGNITUDE, SIDE, STEP_KPC
+from .data import Drawn, Survey
+from .physics import BINS, COLOUR, LIMITS, MAGNITUDE, SIDE, STEP_KPC
 
 #: The red clump: M_Ks (Ruiz-Dern et al. 2018) and (J - Ks)_0.
 CLUMP_MAGNITUDE, CLUMP_COLOUR = -1.606, 0.65
-#: Bluer stars are dwarfs in front [mag]; a clump with fewer stars is not seen.
-BLUEST, FEWEST = 0.45, 4.0
-SMOOTHED = 1.5  # pixels
+#: Bluer stars are dwarfs [mag]; a row is the clump's if it is fullest this near without dust.
+BLUEST, NEAR = 0.45, 0.11
+#: Pixels of smoothing (rows, columns), and the least stars per smoothed pixel at a peak.
+SMOOTHED, LEAST = (1.0, 1.5), 0.5
+#: By how much the track may step back to the blue, and how near it may come to J's limit [mag].
+BACK, BEFORE_LIMIT = 0.15, 0.2
 #: Of the regression: pixels that are summed, examples, and the ridge's weight.
 SUMMED, DRAWN, RIDGE = 2, 20_000, 30.0
 
 
-def red_clump(counts: Tensor, law: tuple[float, float]) -> Tensor:
-    """Follow the clump's colour excess down the diagram (Lopez-Corredoira et al. 2002).
+def red_clump(counts: Tensor, reference: Tensor, law: tuple[float, float], mean: Tensor) -> Tensor:
+    """Follow the clump's colour excess down the diagram.
 
-    In each row the fullest colour redder than the dwarfs is taken for the clump: E(J - Ks) gives
-    A_Ks, A_Ks and the row's magnitude the distance. Extinction may not fall with distance, and
-    beyond the last row it stays.
+    In rows whose fullest colour without dust is the clump's, the fullest colour with dust is taken
+    for the clump's, from bright rows to faint ones and never back to the blue, until J's limit
+    cuts it off. E(J - Ks) gives A_Ks; A_Ks and the row's magnitude give the distance. Extinction
+    may not fall with distance; beyond the last row it grows as the mean profile does.
 
     Parameters
     ----------
-    counts : Tensor, shape (n, SIDE, SIDE)
+    counts, reference : Tensor, shape (n, SIDE, SIDE)
     law : tuple of float
         A_J / A_V and A_Ks / A_V.
+    mean : Tensor, shape (BINS,)
+        Mean profile of the training [mag per bin].
 
     Returns
     -------
@@ -41,29 +47,43 @@ def red_clump(counts: Tensor, law: tuple[float, float]) -> Tensor:
         A_V of each bin [mag].
     """
     at_j, at_ks = law
-    colours = np.linspace(*COLOUR, SIDE, endpoint=False) + (COLOUR[1] - COLOUR[0]) / SIDE / 2
-    ks = np.linspace(*MAGNITUDE, SIDE, endpoint=False) + (MAGNITUDE[1] - MAGNITUDE[0]) / SIDE / 2
-    smooth = ndimage.gaussian_filter(
-        counts.numpy().astype(float), (0, SMOOTHED, SMOOTHED), mode="constant"
-    )
-    smooth[:, :, colours < BLUEST] = 0
-    fullest = smooth.argmax(2)
-    excess = np.maximum(colours[fullest] - CLUMP_COLOUR, 0)
+    colours, ks = _middles(COLOUR), _middles(MAGNITUDE)
+    excess, used = _clump_track(counts, reference, colours, ks)
     a_v = excess / (at_j - at_ks)
     distance = 10 ** ((ks - at_ks * a_v - CLUMP_MAGNITUDE - 10) / 5)  # kpc
-    enough = np.take_along_axis(smooth, fullest[..., None], 2)[..., 0] > 0.1
-    stars = (counts.numpy() * (colours >= BLUEST)).sum(2) >= FEWEST
-    edges = STEP_KPC * (np.arange(BINS) + 1)
-    found = np.zeros((len(counts), BINS), np.float32)
-    for row in range(len(counts)):
-        used = enough[row] & stars[row]
-        order = np.argsort(distance[row][used])
-        if not order.size:
-            continue
-        d, values = distance[row][used][order], a_v[row][used][order]
-        rising = optimize.isotonic_regression(values, weights=np.sqrt(d)).x
-        found[row] = np.interp(edges, np.concatenate([[0], d]), np.concatenate([[0], rising]))
+    edges, usual = STEP_KPC * (np.arange(BINS) + 1), mean.cumsum(0).numpy()
+    found = np.tile(usual.astype(np.float32), (len(counts), 1))
+    for row in np.flatnonzero(used.any(1)):
+        order = np.argsort(distance[row][used[row]])
+        d, values = distance[row][used[row]][order], a_v[row][used[row]][order]
+        values = optimize.isotonic_regression(values).x
+        near = np.interp(edges, np.concatenate([[0], d]), np.concatenate([[0], values]))
+        found[row] = near + np.maximum(usual - np.interp(d[-1], edges, usual), 0)
     return torch.from_numpy(np.diff(found, axis=1, prepend=0))
+
+
+def _middles(span: tuple[float, float]) -> np.ndarray:
+    return span[0] + (span[1] - span[0]) * (np.arange(SIDE) + 0.5) / SIDE
+
+
+def _clump_track(counts, reference, colours, ks):
+    """Excess [mag] of each row's fullest colour, and which rows say something, (n, SIDE) each."""
+    smooth, clear = (
+        ndimage.gaussian_filter(x.numpy().astype(float), (0, *SMOOTHED), mode="constant")
+        * (colours >= BLUEST)
+        for x in (counts, reference)
+    )
+    ours = np.abs(colours[clear.argmax(2)] - CLUMP_COLOUR) <= NEAR
+    last, alive = np.full(len(counts), CLUMP_COLOUR), np.ones(len(counts), bool)
+    track, used = np.zeros(ours.shape), np.zeros(ours.shape, bool)
+    for row in range(SIDE):
+        allowed = smooth[:, row] * (colours >= last[:, None] - BACK)
+        track[:, row] = colours[allowed.argmax(1)]
+        seen = ks[row] + track[:, row] + BEFORE_LIMIT < LIMITS["J"]
+        alive &= seen | ~ours[:, row]
+        used[:, row] = ours[:, row] & alive & (allowed.max(1) >= LEAST)
+        last = np.where(used[:, row], track[:, row], last)
+    return np.maximum(track - CLUMP_COLOUR, 0), used
 
 
 @dataclass(frozen=True)
@@ -106,12 +126,12 @@ def _features(counts: Tensor, reference: Tensor) -> np.ndarray:
     return torch.log1p(summed).flatten(1).numpy().astype(np.float32)
 
 
-def fit_linear(examples: Examples) -> LinearRegression:
+def fit_linear(examples: Drawn) -> LinearRegression:
     """Solve the ridge regression of the cumulative A_V.
 
     Parameters
     ----------
-    examples : Examples
+    examples : Drawn
         On the CPU.
 
     Returns

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...base.files import provenance
 from ...learn.fit import Plan, fit, seeded
 from . import physics
-from .data import TRAINED, Examples, NewDraws, Survey
+from .data import TRAINED, Drawn, NewDraws, Survey
 from .evaluation import rmse_at, spread_factors
 from .network import ProfileNetwork, Shape, predict, save_network, spread
 from .physics import BINS
@@ -20,6 +20,9 @@ from .physics import BINS
 #: Weight of the bins' own error, in units of `BIN_MAG`, beside that of the cumulative A_V.
 BIN_WEIGHT, BIN_MAG = 1.0, 0.1
 CLIP = 1.0
+BATCH = 256
+#: Of the presets: the higher for the smaller.
+RATES = {"small": 3e-3, "document": 1e-3}
 PRIOR_DRAWS = 20_000
 #: Examples after which the loop validates, and those that it validates on.
 EPOCH, VALIDATED = 25_600, 2_048
@@ -118,7 +121,7 @@ def train(
     with seeded(plan.seed):
         network = ProfileNetwork(shape, known.mean)
 
-        def losses(batch: Examples) -> Iterator[Tensor]:
+        def losses(batch: Drawn) -> Iterator[Tensor]:
             yield loss(network(batch.counts, batch.reference), batch.a_v, scatter)
 
         def validate() -> dict[str, float]:
