@@ -83,6 +83,19 @@ def test_correlation_lengths_are_those_of_the_kernels(along, across):
     assert found[0]["ratio"] == pytest.approx(found[0]["radial"] / found[0]["transverse"])
 
 
+def test_correlations_are_the_kernels_gaussian():
+    """exp(-lag^2 / 4 sigma^2), along and across."""
+    found = [judge.correlations(field(0.3, 0.12, seed)) for seed in range(4)]
+    lag, radial, transverse = (np.mean([x[k] for x in found], axis=0) for k in range(3))
+    np.testing.assert_allclose(lag, 0.1 * np.arange(31))
+    near = lag < 1
+    np.testing.assert_allclose(radial[near], np.exp(-(lag[near] ** 2) / 0.36), atol=0.04)
+    np.testing.assert_allclose(
+        transverse[lag < 0.4], np.exp(-(lag[lag < 0.4] ** 2) / 0.0576), atol=0.07
+    )
+    assert radial[0] == transverse[0] == 1
+
+
 def test_fingers_of_god_are_long_and_thin():
     """Sightlines that know nothing of each other: across, no more than the sampling's half step."""
     smooth = field(0.3, 1e-9, seed=1)
@@ -102,5 +115,5 @@ def test_what_a_distance_has_in_common_does_not_count():
 
 def test_a_map_that_is_the_same_everywhere_along_its_rays_is_refused():
     rays = np.random.default_rng(1).normal(size=(8, 92, 1)) * np.ones(BINS)
-    with pytest.raises(CoganError, match="doesn't fall to one half within 1.5 kpc"):
+    with pytest.raises(CoganError, match="doesn't fall to one half within 3 kpc"):
         judge.correlation_lengths(rays)

@@ -12,16 +12,21 @@ from cogan_lib.companions.extinction.physics import BINS, SIDE
 from .conftest import WIDE, clump_stars, line_of, seeded
 
 
-def clump_diagram(monkeypatch, a_v, noise=False):
-    """Many stars of the clump alone, from 0.5 to 10 kpc, behind this dust."""
+def clump_diagrams(monkeypatch, a_v, noise=False):
+    """Many stars of the clump alone, from 0.5 to 10 kpc, behind this dust and without it."""
     if not noise:
         clump_stars(monkeypatch)
     else:
         only = {"red clump": physics.COMPONENTS["red clump"]}
         monkeypatch.setattr(physics, "COMPONENTS", only)
     lines, area = line_of(2e5, (0.5, 10.0)), torch.tensor([WIDE])
-    found = physics.stars(lines, torch.tensor([0]), a_v, seeded(1), area=area)
-    return physics.diagrams(found, 1)
+    return [
+        physics.diagrams(physics.stars(lines, torch.tensor([0]), dust, seeded(seed), area=area), 1)
+        for seed, dust in ((1, a_v), (2, 0 * a_v))
+    ]
+
+
+NONE = torch.zeros(BINS)
 
 
 @pytest.mark.parametrize("noise", [False, True])
@@ -30,11 +35,10 @@ def test_the_clump_sees_a_step_of_dust(monkeypatch, step, noise):
     """Within a tenth of the step from 2 to 6 kpc, but for half a kiloparsec about the step."""
     a_v = torch.zeros(1, BINS)
     a_v[0, 30] = step  # at 3.0-3.1 kpc
-    counts = clump_diagram(monkeypatch, a_v, noise)
-    sums = rivals.red_clump(counts, physics.extinction_law())[0].cumsum(0).numpy()
+    pair, law = clump_diagrams(monkeypatch, a_v, noise), physics.extinction_law()
+    sums = rivals.red_clump(*pair, law, NONE)[0].cumsum(0).numpy()
     d = 0.1 * (np.arange(BINS) + 1)
-    # Half a pixel of colour is 0.05 mag, so 0.3 mag of A_V.
-    pixel = 0.05 / (physics.extinction_law()[0] - physics.extinction_law()[1])
+    pixel = 0.05 / (law[0] - law[1])  # half a pixel of colour, in mag of A_V
     front, behind = (d >= 2) & (d <= 2.5), (d >= 3.6) & (d <= 6)
     assert (np.abs(sums[front]) <= max(0.1 * step, pixel)).all()
     assert (np.abs(sums[behind] - step) <= max(0.1 * step, pixel)).all()
@@ -42,21 +46,42 @@ def test_the_clump_sees_a_step_of_dust(monkeypatch, step, noise):
 
 def test_the_clump_follows_a_ramp_within_a_tenth(monkeypatch):
     ramp = torch.full((1, BINS), 0.12)  # mag per 100 pc
-    counts = clump_diagram(monkeypatch, ramp, noise=True)
-    sums = rivals.red_clump(counts, physics.extinction_law())[0].cumsum(0)
+    pair = clump_diagrams(monkeypatch, ramp, noise=True)
+    sums = rivals.red_clump(*pair, physics.extinction_law(), NONE)[0].cumsum(0)
     real = ramp[0].cumsum(0)
     near = slice(19, 60)
     np.testing.assert_allclose(sums[near], real[near], rtol=0.1, atol=0.25)
 
 
-def test_profiles_of_the_clump_rise_and_an_empty_diagram_has_none(examples):
-    law = physics.extinction_law()
-    found = rivals.red_clump(examples.counts[:50], law)
+def test_beyond_its_last_row_the_clump_grows_as_the_mean_profile(monkeypatch):
+    """10 mag at 3 kpc push the clump beyond J's limit at some distance: the mean goes on there."""
+    wall, mean = torch.zeros(1, BINS), torch.full((BINS,), 0.07)
+    wall[0, 30] = 10.0
+    pair, law = clump_diagrams(monkeypatch, wall), physics.extinction_law()
+    found, alone = (rivals.red_clump(*pair, law, usual)[0] for usual in (mean, NONE))
+    # J = -1.606 + 0.65 + 5 log10(d / 10 pc) + A_J = 15.8 - 0.2 at 6 kpc.
+    reach = 10 ** ((15.6 - 0.65 + 1.606 - 10 * law[0] - 10) / 5)
+    late = round(10 * reach) + 2
+    assert reach < 10
+    np.testing.assert_allclose(found[late:] - alone[late:], 0.07, atol=1e-5)
+    np.testing.assert_allclose(found[: late - 8], alone[: late - 8], atol=1e-6)
+
+
+def test_profiles_of_the_clump_rise_and_an_empty_diagram_has_the_mean(examples):
+    law, mean = physics.extinction_law(), physics.profiles(500, seeded(1)).mean(0)
+    found = rivals.red_clump(examples.counts[:50], examples.reference[:50], law, mean)
     assert found.shape == (50, BINS) and found.min() >= 0 and torch.isfinite(found).all()
-    assert float(rivals.red_clump(torch.zeros(2, SIDE, SIDE), law).abs().max()) == 0
-    lone = torch.zeros(1, SIDE, SIDE)
-    lone[0, 30, 20] = rivals.FEWEST - 1
-    assert float(rivals.red_clump(lone, law).abs().max()) == 0
+    none = torch.zeros(2, SIDE, SIDE)
+    empty = rivals.red_clump(none, examples.reference[:2], law, mean)
+    torch.testing.assert_close(empty, mean.expand(2, -1), rtol=1e-3, atol=1e-5)
+
+
+def test_the_clump_knows_more_than_the_mean(examples):
+    mean = physics.profiles(2000, seeded(1)).mean(0)
+    law = physics.extinction_law()
+    ours = rivals.red_clump(examples.counts, examples.reference, law, mean)
+    ours, usual = (rmse_at(x, examples.a_v) for x in (ours, mean.expand_as(ours)))
+    assert all(ours[d] < 0.6 * usual[d] for d in (3, 5, 8, 10)), (ours, usual)
 
 
 def test_the_clumps_magnitude_and_colour_are_those_of_the_stars():
@@ -74,7 +99,7 @@ def linear_toy(n, seed):
     counts[:, 10, 20] = torch.expm1(logs[:, 0])
     reference[:, 41, 7] = torch.expm1(logs[:, 1])
     bins = 0.01 + 0.001 * torch.arange(BINS)
-    return data.Examples(counts, reference, (logs[:, :1] + 0.5 * logs[:, 1:]) * bins)
+    return data.Drawn(counts, reference, (logs[:, :1] + 0.5 * logs[:, 1:]) * bins)
 
 
 def test_the_regression_finds_what_is_exactly_linear(monkeypatch):
