@@ -59,7 +59,7 @@ def red_clump(counts: Tensor, reference: Tensor, law: tuple[float, float], mean:
         values = optimize.isotonic_regression(values).x
         near = np.interp(edges, np.concatenate([[0], d]), np.concatenate([[0], values]))
         found[row] = near + np.maximum(usual - np.interp(d[-1], edges, usual), 0)
-    return torch.from_numpy(np.diff(found, axis=1, prepend=0))
+    return torch.from_numpy(np.diff(found, axis=1, prepend=np.float32(0)))
 
 
 def _middles(span: tuple[float, float]) -> np.ndarray:
