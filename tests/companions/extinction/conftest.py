@@ -21,7 +21,7 @@ def line_of(expected, distances_kpc):
 
 
 def clump_stars(monkeypatch, magnitude=-1.606):
-    """Stars that are all equal, and a survey without noise."""
+    """Stars that are all equal, and a survey that sees them as they are."""
     same = physics.Component(
         1.0,
         share=lambda m: (m > magnitude).float(),
@@ -29,11 +29,13 @@ def clump_stars(monkeypatch, magnitude=-1.606):
         colour=lambda m: torch.full_like(m, 0.65),
     )
     monkeypatch.setattr(physics, "COMPONENTS", {"clump": same})
-    noiseless(monkeypatch)
+    unspoilt(monkeypatch)
 
 
-def noiseless(monkeypatch):
+def unspoilt(monkeypatch):
+    """Without noise, scatter and crowding."""
     monkeypatch.setattr(physics, "COLOUR_SCATTER", 0.0)
+    monkeypatch.setattr(physics, "BLEND_ARCSEC", 0.0)
     monkeypatch.setattr(physics, "magnitude_error", lambda magnitude, limit: 0 * magnitude)
 
 

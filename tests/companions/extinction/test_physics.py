@@ -14,7 +14,7 @@ from cogan_lib.base.files import CoganError
 from cogan_lib.companions.extinction import physics
 from cogan_lib.companions.extinction.physics import BINS, SIDE, STEP_KPC
 
-from .conftest import WIDE, clump_stars, line_of, noiseless, seeded
+from .conftest import WIDE, clump_stars, line_of, seeded, unspoilt
 
 #: Written anew, from the words of the fact sheet: density [pc^-3], pdf of M, its ends, (J - Ks)_0.
 KINDS = {
@@ -27,7 +27,7 @@ KINDS = {
     ),
     "red clump": (2e-4, stats.norm(-1.606, 0.18).pdf, (-3, -0.2), lambda m: 0.65 + 0 * m),
 }
-PLACES = [(280.0, 0.0), (261.0, -4.0), (299.0, 4.0)]
+PLACES = [(280.0, 0.0), (261.0, -4.0), (299.0, 40.0)]
 
 
 def density(lon, lat, d):
@@ -81,11 +81,10 @@ def test_luminosity_functions_are_inverted(kind):
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_distances_and_magnitudes_of_drawn_stars_follow_their_densities(kind, monkeypatch):
     """Thin dust that dims J alone writes each star's distance into its colour."""
-    noiseless(monkeypatch)
+    unspoilt(monkeypatch)
     part = replace(physics.COMPONENTS[kind], colour=torch.zeros_like)
     monkeypatch.setattr(physics, "COMPONENTS", {kind: part})
     lon, lat = 280.0, 0.0
-    monkeypatch.setattr(physics, "BLEND_ARCSEC", 0.0)
     lines = physics.sightlines([lon], [lat])
     area = torch.tensor([1e5 / float(lines.expected[0, 0])])
     dust = torch.full((1, BINS), 1e-3 * STEP_KPC)
@@ -217,6 +216,23 @@ def test_a_cloud_leaves_what_is_in_front_of_it(monkeypatch):
     front = d < 2.999
     assert front.mean() == pytest.approx(0.5, abs=0.02)
     assert torch.equal(behind.colour[front], before.colour[front])
+
+
+def test_each_sightline_has_its_own_distances_and_each_example_its_own_dust(monkeypatch):
+    """Nine shells of 100,000 equal stars, without an exception; every second has a cloud."""
+    clump_stars(monkeypatch)
+    d = torch.linspace(1, 5, 9)
+    table = d[:, None, None].expand(9, 1, physics.KNOTS + 1)
+    lines = physics.Sightlines(np.zeros(9), np.zeros(9), torch.full((9, 1), 1e5), table)
+    which = torch.tensor([8, 0, 3, 3, 7, 1, 2, 6, 5, 4])
+    dust = clear(10)
+    dust[::2, 2] = 3.0
+    found = physics.stars(lines, which, dust, seeded(1), law=(0.3, 0.1))
+    ks = -1.606 + physics.distance_modulus(d[which]) + 0.3 * (torch.arange(10) % 2 == 0)
+    np.testing.assert_allclose(found.magnitude, ks[found.example], atol=1e-4)
+    red = 0.65 + 0.6 * (found.example % 2 == 0)
+    np.testing.assert_allclose(found.colour, red, atol=1e-4)
+    assert torch.bincount(found.example, minlength=10).min() > 9e4
 
 
 def test_a_zero_point_shifts_j_alone(monkeypatch):
