@@ -244,6 +244,13 @@ def test_errors_of_the_seeds_are_their_mean_and_scatter(stage):
     assert rows(text, "tab-dust-coverage")[2][1:] == ["66% to 70%"] * 5
     assert rows(text, "tab-dust-fingers")[2] == ["network 1", "0.40", "0.20", "3.00", "1.50"]
     assert len(rows(text, "tab-dust-memory")) == 5
+    assert rows(text, "tab-dust-document")[1][:5] == [
+        "document",
+        "53,748,452",
+        "1",
+        "800,000",
+        "36",
+    ]
 
 
 def test_a_new_companion_needs_no_python(stage, tmp_path):

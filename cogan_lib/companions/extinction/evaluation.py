@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from ...base.files import CoganError
@@ -17,6 +18,8 @@ DISTANCES_KPC = (1.0, 3.0, 5.0, 8.0, 10.0)
 ONE_SIGMA = 0.6827
 #: Distances over which correlations are averaged, and the longest lag [kpc].
 CORRELATED_KPC, LONGEST_KPC = (1.5, 6.0), 3.0
+#: Of the blurs that are tried [kpc], and their number.
+WIDEST_KPC, BLURS = 2.0, 9
 
 
 def bin_at(distance_kpc: float) -> int:
@@ -101,8 +104,8 @@ def correlations(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Correlate the dust of a map with itself, along the sightlines and across them.
 
-    What a distance has in common over the map is taken out first and scatter is set to one, so
-    that a thick arm seen everywhere doesn't count as a finger.
+    The mean over longitude, of each latitude and distance, is taken out first: the disc is long and
+    thin, too, and no finger. Each distance's scatter is set to one.
 
     Parameters
     ----------
@@ -117,7 +120,7 @@ def correlations(
     """
     first, last = (round(d / STEP_KPC) for d in CORRELATED_KPC)
     lags = np.arange(round(LONGEST_KPC / STEP_KPC) + 1)
-    cells = dust - dust.mean((0, 1))
+    cells = dust - dust.mean(1, keepdims=True)
     cells = cells / np.maximum(cells.std((0, 1)), 1e-9)
     radial = np.array(
         [(cells[..., first:last] * cells[..., first + k : last + k]).mean() for k in lags]
@@ -154,6 +157,35 @@ def correlation_lengths(dust: np.ndarray, cell_deg: float = CELL_DEG) -> dict[st
     lag_kpc, radial, transverse = correlations(dust, cell_deg)
     found = {"radial": _half(lag_kpc, radial), "transverse": _half(lag_kpc, transverse)}
     return found | {"ratio": found["radial"] / found["transverse"]}
+
+
+def blur_along(real: np.ndarray, radial_kpc: float, cell_deg: float = CELL_DEG) -> float:
+    """Find the Gaussian blur along the sightlines that gives the real map a radial length.
+
+    Parameters
+    ----------
+    real : ndarray, shape (n_lat, n_lon, BINS)
+        A_V of each bin of the map's cells [mag].
+    radial_kpc : float
+        Of another map, by `correlation_lengths`.
+    cell_deg : float
+
+    Returns
+    -------
+    float
+        Its sigma [kpc]: zero for a length not above the real map's, and not above `WIDEST_KPC`.
+    """
+    sigmas = np.linspace(0, WIDEST_KPC, BLURS)
+    blurred = [gaussian_filter1d(real, sigma / STEP_KPC, axis=-1) for sigma in sigmas[1:]]
+    lengths = [_half_or_end(*correlations(one, cell_deg)[:2]) for one in (real, *blurred)]
+    return float(np.interp(radial_kpc, np.maximum.accumulate(lengths), sigmas))
+
+
+def _half_or_end(lag_kpc: np.ndarray, correlation: np.ndarray) -> float:
+    try:
+        return _half(lag_kpc, correlation)
+    except CoganError:
+        return float(lag_kpc[-1])
 
 
 def _half(lag: np.ndarray, correlation: np.ndarray) -> float:

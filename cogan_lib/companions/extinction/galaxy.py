@@ -23,12 +23,12 @@ from .physics import (
 
 #: Arms: radius [kpc] on the line from the Sun to the centre, pitch [deg], width [kpc].
 ARMS = {"Carina-Sagittarius": (7.4, 14.0, 0.35), "Perseus": (10.2, 10.0, 0.4)}
-ARM_CONTRAST = 4.0
+ARM_CONTRAST = 8.0
 #: At the Sun, between the arms [mag/kpc].
-LOCAL_MAG_KPC = 0.4
+LOCAL_MAG_KPC = 0.25
 SCALE_KPC, HEIGHT_KPC = 4.0, 0.12
 #: Turbulence: scatter of the density's logarithm, longest and shortest wave [kpc].
-SCATTER, WAVES_KPC = 1.0, (3.0, 0.2)
+SCATTER, WAVES_KPC = 0.8, (2.0, 0.2)
 MODES = 400
 POINTS = 3  # along each bin
 

@@ -67,7 +67,7 @@ def test_factors_of_normal_errors_are_their_scatter():
     assert shares[8.0] == pytest.approx(0.9545, abs=0.01)  # within two
 
 
-def field(along_kpc, across_kpc, seed, shape=(40, 92)):
+def field(along_kpc, across_kpc, seed, shape=(10, 400)):
     """White noise under Gaussian kernels of so many kpc (sigma), along and across the rays."""
     noise = np.random.default_rng(seed).normal(size=(*shape, BINS + 40))
     noise = ndimage.gaussian_filter1d(noise, along_kpc / 0.1, axis=2)[..., 20:-20]
@@ -112,11 +112,12 @@ def test_fingers_of_god_are_long_and_thin():
     assert found["ratio"] > 9
 
 
-def test_what_a_distance_has_in_common_does_not_count():
-    """Arms that all sightlines cross, and a scatter that changes with distance."""
+def test_the_disc_does_not_count():
+    """What a latitude and distance have in common, and a scatter that changes with distance."""
     dust = field(0.2, 0.1, seed=1)
     wave = 5 + 3 * np.sin(np.arange(BINS) / 9)
-    plain, other = (judge.correlation_lengths(x) for x in (dust, wave * dust + 100 * wave))
+    disc = 100 * wave * np.arange(len(dust))[:, None, None]
+    plain, other = (judge.correlation_lengths(x) for x in (dust, wave * dust + disc))
     assert other == pytest.approx(plain, rel=1e-6)
 
 
@@ -124,3 +125,12 @@ def test_a_map_that_is_the_same_everywhere_along_its_rays_is_refused():
     rays = np.random.default_rng(1).normal(size=(8, 92, 1)) * np.ones(BINS)
     with pytest.raises(CoganError, match="doesn't fall to one half within 3 kpc"):
         judge.correlation_lengths(rays)
+
+
+def test_a_blur_is_found_again():
+    real = field(0.1, 0.15, seed=2, shape=(4, 200))
+    for sigma in (0.5, 1.0):
+        blurred = ndimage.gaussian_filter1d(real, sigma / 0.1, axis=-1)
+        length = judge.correlation_lengths(blurred)["radial"]
+        assert judge.blur_along(real, length) == pytest.approx(sigma, abs=0.03)
+    assert judge.blur_along(real, 0.01) == 0
