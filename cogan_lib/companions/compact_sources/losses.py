@@ -111,13 +111,18 @@ def terms(
         for theirs, one, other in zip(*grams, strict=True)
     )
     return {
-        "valid": (mask * (found - real)).abs().mean(),
-        "hole": ((1 - mask) * (found - real)).abs().mean(),
+        **simple_terms(found, real, mask),
         "style": style,
         "ssim": ssim_loss(found, real),
         # the source that comes out, against the one that was put in
         "source": ((image - filled) - (image - real)).abs().mean(),
     }
+
+
+def simple_terms(found: Tensor, real: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """Compute ``valid`` and ``hole`` of the `terms` alone."""
+    apart = (found - real).abs()
+    return {"valid": (mask * apart).mean(), "hole": ((1 - mask) * apart).mean()}
 
 
 def total(parts: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:

@@ -9,7 +9,7 @@ that everywhere but in the last layer, whose output is 576 times too small.
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -84,7 +84,8 @@ class PartialConvolution(nn.Module):
         super().__init__()
         kind = nn.ConvTranspose2d if transposed else nn.Conv2d
         self.conv = kind(inputs, outputs, layer.kernel, layer.stride, layer.padding, bias=False)
-        nn.init.kaiming_normal_(self.conv.weight)
+        # torch has a transposed convolution's inputs first
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out" if transposed else "fan_in")
         self.bias = nn.Parameter(torch.zeros(outputs)) if last else None
         self.finish = nn.Identity() if last else nn.Sequential(nn.BatchNorm2d(outputs), nn.ReLU())
         self.ratio = ratio
@@ -110,9 +111,7 @@ class PartialConvolution(nn.Module):
             1 where something was.
         """
         seen = sum(channels * mask for channels, mask in masks)
-        count = self._slide(
-            seen, self.ones, stride=self.conv.stride, padding=self.conv.padding
-        )
+        count = self._slide(seen, self.ones, stride=self.conv.stride, padding=self.conv.padding)
         known = (count > 0).to(x.dtype)
         y = self.conv(x) * known / count.clamp_min(1)
         if self.ratio:
@@ -181,3 +180,60 @@ class PartialUNet(nn.Module):
                 x, masks = torch.cat([x, skip], 1), [*masks, (skip.shape[1], seen)]
             x, known = block(x, masks)
         return x[:, 0]
+
+
+def save_network(folder: str | Path, network: nn.Module, content: dict) -> Path:
+    """Write weights, matrices in half precision, and all that explains them, whole or not at all.
+
+    Parameters
+    ----------
+    folder : path
+        An older network in it is replaced.
+    network : Module
+    content : dict
+        For ``compact-sources.json``.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    CoganError
+        If it cannot be written.
+    """
+    return write_weights(
+        Path(folder) / CARD, {**content, "format": FORMAT}, packed("network", network)
+    ).parent
+
+
+def load_masked(folder: str | Path) -> tuple[PartialUNet, dict]:
+    """Read a network that fills holes.
+
+    Parameters
+    ----------
+    folder : path
+        That `save_network` wrote.
+
+    Returns
+    -------
+    network : PartialUNet
+        On the CPU, in evaluation mode.
+    content : dict
+        Of its card.
+
+    Raises
+    ------
+    CoganError
+        If a file is missing, damaged, or not the one that the card describes.
+    """
+    card, fix = Path(folder) / CARD, "get the whole folder again, or train again"
+    content = read_card(card, FORMAT, fix)
+    if content.get("kind") != "masked":
+        raise CoganError(f"{card} is of a {content.get('kind')} network, not of one for holes.")
+    with reading(card.parent, "network", fix):
+        layers = tuple(Layer(**layer) for layer in content["layers"])
+        make = partial(PartialUNet, layers, content["ratio"])
+        network = load_network(card, content, make, sorted(content["weights_sha256"]))
+    return network, content
