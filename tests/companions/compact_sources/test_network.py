@@ -86,7 +86,7 @@ def test_a_network_is_read_back(tmp_path, scene):
     folder = nets.save_network(tmp_path / "net", net, content)
     again, card = nets.load_masked(folder)
     with torch.no_grad():
-        torch.testing.assert_close(again(*scene), net(*scene), rtol=0.01, atol=0.05)
+        torch.testing.assert_close(again(*scene), net(*scene), rtol=0.01, atol=0.2)
     assert card["kind"] == "masked"
     assert sum(path.stat().st_size for path in folder.iterdir()) < 2e6
     nets.save_network(tmp_path / "other", net, {**content, "kind": "joint"})
