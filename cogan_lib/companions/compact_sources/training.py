@@ -20,7 +20,7 @@ from . import losses, truth
 from .network import Layer, PartialUNet, save_network
 
 #: Pixels of a training cut-out, and of the radius of its hole.
-SIDE, RADIUS_PX = 64, (5.0, 13.0)
+SIDE, RADIUS_PX = 64, (4.0, 11.0)
 CORRELATED_RMS, PIXEL_RMS = 0.1, (0.0, 0.2)
 #: S/N of the sources that the document's scaling sees.
 BRIGHT = (3.0, 3e3)
