@@ -194,7 +194,7 @@ def _check_places(x, y, hole, width_prior):
     if not (x.shape == y.shape == (len(hole),) and np.isfinite(x + y).all()):
         raise CoganError(f"{len(hole)} cut-outs need as many finite places, not {x.shape}.")
     column, row = (np.rint(values).astype(int) for values in (x, y))
-    inside = (0 <= row) & (row < hole.shape[1]) & (0 <= column) & (column < hole.shape[2])
+    inside = (row >= 0) & (row < hole.shape[1]) & (column >= 0) & (column < hole.shape[2])
     if not inside.all() or not hole[np.arange(len(hole)), row, column].all():
         raise CoganError("A source lies outside its hole; x is the column and y the row.")
 

@@ -23,6 +23,7 @@ from ...learn.weights import load_network, read_card
 from . import gaussian, masks, truth
 from .beams import Beam
 from .network import CARD, FORMAT, save_network
+from .training import BEAMS_PX
 
 #: Pixels around the source that the network sees.
 SIDE = 48
@@ -153,15 +154,15 @@ def draw_fitted(n: int, seed: int) -> Fitted:
     Fitted
     """
     rng = np.random.default_rng([seed, 17])
-    parts, chunk = [], 250
+    parts, chunk = [], 100  # one beam each
     for start in range(0, n, chunk):
         size = min(chunk, n - start)
+        beam = Beam("gaussian", rng.uniform(*BEAMS_PX))
         found = truth.backgrounds(
-            size, rng, correlated_rms=CORRELATED_RMS, pixel_rms=rng.uniform(*PIXEL_RMS)
+            size, rng, beam=beam, correlated_rms=CORRELATED_RMS, pixel_rms=rng.uniform(*PIXEL_RMS)
         )
         wider = np.clip(WIDTH_ERROR * rng.standard_normal(size), -0.25, 0.25)
-        seen = truth.inject(found, rng, snr=SNR, fwhm_error=wider)
-        beam = Beam("gaussian", truth.FWHM_PX)
+        seen = truth.inject(found, rng, snr=SNR, beam=beam, fwhm_error=wider)
         hidden = holes_of(seen.flux / seen.rms, seen.x, seen.y, beam)
         parts.append(fitted(seen.image, hidden, seen.x, seen.y, beam, flux=seen.flux)[0])
     names = Fitted.__dataclass_fields__
@@ -232,7 +233,7 @@ def train_joint(folder: str | Path, plan: Plan, examples: int, device: str = "cp
         "kind": "joint",
         "examples": examples,
         "width_error": WIDTH_ERROR,
-        "fwhm_px": truth.FWHM_PX,
+        "fwhm_px": list(BEAMS_PX),
         "history": history,
         "plan": asdict(plan),
         "provenance": provenance(plan.seed),
