@@ -225,8 +225,9 @@ def _nearest(free: np.ndarray, hole: np.ndarray, fwhm_px: float) -> np.ndarray:
             f"A hole has no ring left: within {REACH:g} FWHM, fewer than {LEAST} pixels are free "
             "of other sources and have data."
         )
-    order = np.argsort(distance[use], kind="stable")[:MOST]
-    return np.stack(use, 1)[order] + [along.start for along in window]
+    places = np.stack(use, 1) + [along.start for along in window]
+    inner = np.hypot(*(places - [rows.mean(), columns.mean()]).T)  # of a large hole, the middle
+    return places[np.lexsort((inner, distance[use]))[:MOST]]
 
 
 def _groups(spectra: Spectra, hole: np.ndarray, known: np.ndarray):

@@ -34,6 +34,8 @@ BLOCKS = (12, 8, 5)
 STEP, FEWEST = 3, 4
 #: Width of the Gaussian by which blocks near the hole count more [FWHM]: real skies change.
 NEAR = 3.0
+#: Blocks of more than so many times the median variance count no more than that.
+TYPICAL = 4.0
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,8 @@ def ring_spectra(
         far2 = ((middle - centre[row]) ** 2).sum(1)
         weight = np.exp(-0.5 * (far2 - far2.min()) / (NEAR * fwhm_px) ** 2)
         data = values.ravel()[index]
+        energy = data.var(axis=1)
+        weight /= np.maximum(energy / (TYPICAL * np.median(energy) + 1e-100), 1)
         product = _product(data - data.mean(), weight / weight.sum())
         products[block][0].append(row)
         products[block][1].append(product[np.triu_indices(block**2)])

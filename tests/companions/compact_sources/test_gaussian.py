@@ -7,7 +7,7 @@ import pytest
 
 from cogan_lib.base.files import CoganError
 from cogan_lib.companions.compact_sources.gaussian import fill, joint, sample
-from cogan_lib.companions.compact_sources.masks import ring
+from cogan_lib.companions.compact_sources.masks import hole, ring
 from cogan_lib.companions.compact_sources.spectra import covariance, ring_spectra
 from cogan_lib.companions.compact_sources.truth import (
     CENTRE,
@@ -20,7 +20,7 @@ from cogan_lib.companions.compact_sources.truth import (
 
 N = 100
 BEAM = Beam("gaussian", FWHM_PX)
-HOLE = ring(SIDE, 0, 8)
+HOLE = hole(SIDE, 8, CENTRE, CENTRE)
 PIXEL_RMS = {"B": 0.0, "P": 0.1}
 
 
@@ -76,7 +76,9 @@ def test_the_fill_beats_the_annulus(case):
     assert mean.dtype == np.float32
     np.testing.assert_array_equal(mean[:, ~HOLE], image[:, ~HOLE])
     error = (mean - image)[:, CENTRE, CENTRE] / injected.rms
-    annulus = np.median(image[:, ring(SIDE, 10, 22)], axis=1) - image[:, CENTRE, CENTRE]
+    annulus = (
+        np.median(image[:, ring(SIDE, 10, 22, CENTRE, CENTRE)], axis=1) - image[:, CENTRE, CENTRE]
+    )
     limit = {"B": 0.35, "P": 0.46}[name]
     assert np.abs(error).mean() < min(limit, 0.65 * np.abs(annulus / injected.rms).mean())
     assert abs(np.median(error)) < 0.1
@@ -143,7 +145,7 @@ def test_the_fill_is_the_conditional_mean(few):
     """Against the textbook's formula, with the constant's column beside the covariance."""
     image = few[0][:1]
     mean, found = fill(image, holes(1), FWHM_PX)
-    inside, data = np.argwhere(HOLE), np.argwhere(ring(SIDE, 8.01, 13.6))
+    inside, data = np.argwhere(HOLE), np.argwhere(ring(SIDE, 8.01, 14.0, CENTRE, CENTRE))
     model = found.slope[0], found.correlated[0], found.white[0]
     system = np.ones((len(data) + 1,) * 2)
     system[:-1, :-1], system[-1, -1] = covariance(model, FWHM_PX, data, data), 0
@@ -156,7 +158,7 @@ def test_the_fill_is_the_conditional_mean(few):
 def test_other_sources_are_no_data(few):
     """NaN or hidden, whatever lies beneath."""
     image, injected = few
-    others = ring(SIDE, 0, 5, CENTRE + 14, CENTRE) | ring(SIDE, 0, 6, 20, 20)
+    others = hole(SIDE, 5, CENTRE + 14, CENTRE) | hole(SIDE, 6, 20, 20)
     others = np.broadcast_to(others, image.shape)
     bright = np.where(others, 1e4, injected.image).astype(np.float32)
     gone = np.where(others, np.nan, injected.image).astype(np.float32)
@@ -168,6 +170,15 @@ def test_other_sources_are_no_data(few):
     assert np.abs(by_nan[0] - injected.flux).max() < 1.5 * injected.rms.max()
     one = fill(bright, holes(3), FWHM_PX, others)[0][:, HOLE]
     np.testing.assert_array_equal(one, fill(gone, holes(3), FWHM_PX)[0][:, HOLE])
+
+
+def test_a_hole_of_more_pixels_than_are_data(few):
+    """Of a large hole the joint fit takes the middle, where the source is."""
+    injected = few[1]
+    at = injected.x, injected.y, BEAM
+    large = np.broadcast_to(hole(SIDE, 18, CENTRE, CENTRE), injected.image.shape)
+    one, other = joint(injected.image, large, *at)[0], joint(injected.image, holes(3), *at)[0]
+    assert np.abs((one - other) / injected.rms).max() < 0.1
 
 
 def test_a_saturated_source(case):
@@ -205,6 +216,19 @@ def test_units_do_not_matter(few):
         np.testing.assert_allclose(scaled[1] / scale, error, rtol=1e-4)
 
 
+def test_a_star_in_the_ring_counts_little():
+    """Without the limit on a block's weight its variance is taken for the sky's, 20 times more."""
+    image = backgrounds(20, np.random.default_rng(11), kinds=("fbm",)).image
+    centre = np.full((20, 2), CENTRE)
+    clean, starry = (
+        ring_spectra(image + flux * BEAM.image(SIDE, 70, 48), ~holes(20), centre, FWHM_PX)
+        for flux in (0, 20)
+    )
+    noise = [found.white * np.sqrt(found.amplitude) for found in (clean, starry)]
+    assert np.median(noise[1] / noise[0]) < 1.5
+    assert np.median(starry.amplitude / clean.amplitude) < 3
+
+
 def test_a_constant_image():
     image = np.full((1, SIDE, SIDE), 3, np.float32)
     np.testing.assert_allclose(fill(image, holes(1), FWHM_PX)[0], 3, rtol=1e-5)
@@ -219,17 +243,18 @@ def test_beams_of_other_widths(fwhm_px):
     rng, beam = np.random.default_rng(9), Beam("gaussian", fwhm_px)
     side = int(24 * fwhm_px)
     injected = inject(backgrounds(20, rng, kinds=("fbm",), beam=beam, side=side), rng, beam=beam)
-    hole = np.broadcast_to(ring(side, 0, 2 * fwhm_px), injected.image.shape)
-    flux, error, _ = joint(injected.image, hole, injected.x, injected.y, beam)
+    hidden = hole(side, 2 * fwhm_px, side // 2, side // 2)
+    hidden = np.broadcast_to(hidden, injected.image.shape)
+    flux, error, _ = joint(injected.image, hidden, injected.x, injected.y, beam)
     assert ((flux - injected.flux) / injected.rms).std() < 0.55
     assert 0.6 < np.sqrt(np.mean(((flux - injected.flux) / error) ** 2)) < 1.4
 
 
-def edited(hole=None, image=None, others=None):
+def edited(hidden=None, image=None, others=None):
     """One cut-out, its hole and others, after changes: (where, value) each."""
     arrays = [np.random.default_rng(0).standard_normal((1, SIDE, SIDE)), holes(1).copy()]
     arrays.append(np.zeros((1, SIDE, SIDE), bool))
-    for array, change in zip(arrays, (image, hole, others), strict=True):
+    for array, change in zip(arrays, (image, hidden, others), strict=True):
         if change is not None:
             array[(0, *change[0])] = change[1]
     return arrays
@@ -241,9 +266,9 @@ EVERYWHERE = (slice(None), slice(None))
 @pytest.mark.parametrize(
     ("change", "fwhm_px", "says"),
     [
-        ({"hole": ((0, 5), True)}, 4.0, "touches the border"),
-        ({"hole": ((40, SIDE - 1), True)}, 4.0, "touches the border"),
-        ({"hole": (EVERYWHERE, False)}, 4.0, "no hole"),
+        ({"hidden": ((0, 5), True)}, 4.0, "touches the border"),
+        ({"hidden": ((40, SIDE - 1), True)}, 4.0, "touches the border"),
+        ({"hidden": (EVERYWHERE, False)}, 4.0, "no hole"),
         ({"image": ((5, 5), np.inf)}, 4.0, "infinite"),
         ({"image": (EVERYWHERE, np.nan)}, 4.0, "no ring left"),
         ({"others": (EVERYWHERE, True)}, 4.0, "no ring left"),
@@ -253,9 +278,9 @@ EVERYWHERE = (slice(None), slice(None))
     ],
 )
 def test_bad_cutouts_get_a_sentence(change, fwhm_px, says):
-    image, hole, others = edited(**change)
+    image, hidden, others = edited(**change)
     with pytest.raises(CoganError, match=says):
-        fill(image, hole, fwhm_px, others)
+        fill(image, hidden, fwhm_px, others)
 
 
 @pytest.mark.parametrize(
@@ -271,7 +296,7 @@ def test_bad_cutouts_get_a_sentence(change, fwhm_px, says):
     ],
 )
 def test_bad_sources_get_a_sentence(given, says):
-    image, hole, _ = edited()
-    good = {"image": image, "hole": hole, "x": [48.0], "y": [48.0], "beam": BEAM}
+    image, hidden, _ = edited()
+    good = {"image": image, "hole": hidden, "x": [48.0], "y": [48.0], "beam": BEAM}
     with pytest.raises(CoganError, match=says):
         joint(**(good | given))
