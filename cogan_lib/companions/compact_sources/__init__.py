@@ -1,0 +1,1 @@
+"""Chapter 09: compact sources taken out of an image, and their fluxes."""
