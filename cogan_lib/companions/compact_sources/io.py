@@ -87,13 +87,13 @@ def read_image(path: str | Path, unit: str | None = None) -> Image:
         square, infinite values, or no value at all.
     """
     path = Path(path)
-    with reading(path, "FITS image", "give a FITS file with a 2D image"):
-        with fits.open(path, memmap=False) as hdus:
-            hdu, kept = _first_image(hdus, path)
-            values = np.squeeze(hdu.data)
-            header = hdu.header.copy()
-            wcs = _flat_wcs(header, hdus, kept)
-            name = hdu.name or str(hdus.index(hdu))
+    fix = "give a FITS file with a 2D image"
+    with reading(path, "FITS image", fix), fits.open(path, memmap=False) as hdus:
+        hdu, kept = _first_image(hdus, path)
+        values = np.squeeze(hdu.data)
+        header = hdu.header.copy()
+        wcs = _flat_wcs(header, hdus, kept)
+        name = hdu.name or str(hdus.index(hdu))
     text = str(header.get("BUNIT", "") or "") if unit is None else unit
     found = image_of(values, wcs, text)
     card = {"file": path.name, "sha256": sha256(path), "hdu": name}
@@ -201,8 +201,8 @@ def beam_px(image: Image, fwhm: float | str | u.Quantity | None = None) -> float
 
 
 def write_result(
-    path: str | Path, image: Image, cleaned: np.ndarray, mask: np.ndarray, table: Table,
-    history: list[str], cards: dict[str, tuple],
+    path: str | Path, image: Image, cleaned: np.ndarray, taken: np.ndarray, mask: np.ndarray,
+    table: Table, history: list[str], cards: dict[str, tuple],
 ) -> tuple[Path, Path]:  # fmt: skip
     """Write the cleaned image, its sources and the mask as FITS, and the table as ECSV beside it.
 
@@ -212,7 +212,8 @@ def write_result(
         Ends in .fits or .fits.gz; the table's name ends in .ecsv.
     image : Image
         What was read.
-    cleaned : ndarray, shape (height, width)
+    cleaned, taken : ndarray, shape (height, width)
+        Without the sources, and they.
     mask : ndarray of bool, shape (height, width)
     table : Table
     history : list of str
@@ -230,7 +231,7 @@ def write_result(
         If they cannot be written.
     """
     path, ecsv = Path(path), table_path(path)
-    parts = (cleaned, image.values - cleaned, mask.astype(np.uint8))
+    parts = (cleaned, taken, mask.astype(np.uint8))
     hdus = [fits.PrimaryHDU()]
     for name, values in zip(EXTENSIONS, parts, strict=True):
         header = image.header.copy()
@@ -329,7 +330,7 @@ def _header_beam(header: fits.Header, pixel_arcsec: float | None) -> float | Non
 
 
 def _cards(header: fits.Header, flat: WCS | None) -> fits.Header:
-    """Keep what describes the sky and not the file; `flat` is the WCS of a header with more axes."""
+    """Keep what describes the sky, not the file; `flat` is the WCS of a header with more axes."""
     kept = fits.Header()
     for card in header.cards:
         if _OWN.match(card.keyword) or (flat is not None and _WCS.match(card.keyword)):

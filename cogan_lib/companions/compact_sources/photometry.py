@@ -1,4 +1,4 @@
-"""Fluxes: what a unit lets one say in Jy, and apertures on what a source leaves above the ground."""
+"""Fluxes: what a unit lets one say in Jy, and apertures on what stands above a background."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def parse_unit(text: str) -> u.UnitBase:
 
 
 def _unit(text: str) -> u.UnitBase | None:
-    """The text as a unit, else with its words in astropy's spelling."""
+    """Read the text as a unit, else with its words in astropy's spelling."""
     if text.upper().replace(" ", "") in ("MJY/SR", "MJYSR-1", "MJYPERSR"):
         return u.MJy / u.sr  # in capitals alone milli and mega would be the same
     words = re.sub(r"[A-Za-z]+", lambda word: _SPELLINGS.get(word[0].upper(), word[0]), text)
@@ -81,7 +81,7 @@ def _unit(text: str) -> u.UnitBase | None:
 def per_peak(
     text: str, fwhm_px: float, pixel_arcsec: float | None, header_beam_px: float | None
 ) -> tuple[float, str]:
-    """What a source's flux is whose peak is 1 in the image's unit.
+    """Compute the flux of a source whose peak is 1 in the image's unit.
 
     An image in Jy/beam is summed over the beam that its header names; a source of another width,
     as after smoothing, has the flux of its peak times the ratio of both areas.

@@ -69,15 +69,14 @@ def positions(catalogue: str | Path | Table | np.ndarray, image: Image) -> Table
     if not len(table):
         raise CoganError(f"There are no sources in {name}; leave it out to have them found.")
     lower = {column.lower(): column for column in reversed(table.colnames)}
-    for frame, pair in PLACES:
-        if all(key in lower for key in pair):
-            first, second = (table[lower[key]] for key in pair)
-            break
-    else:
+    known = next((place for place in PLACES if all(key in lower for key in place[1])), None)
+    if known is None:
         raise CoganError(
             f"There are no positions in {name}: it needs columns ra and dec, glon and glat, or x "
             f"and y, and has {', '.join(table.colnames[:12])}."
         )
+    frame, pair = known
+    first, second = (table[lower[key]] for key in pair)
     if frame == "pixels":
         x, y = (_numbers(column, name) for column in (first, second))
     elif image.wcs is None:
@@ -86,8 +85,7 @@ def positions(catalogue: str | Path | Table | np.ndarray, image: Image) -> Table
         )
     else:
         x, y = _on_image(_degrees(first, second, frame, name), image)
-    inside = _inside(x, y, image)
-    if not inside.any():
+    if not inside(x, y, image).any():
         raise CoganError(
             f"All {len(table)} sources of {name} lie outside the image; look at its frame and "
             f"units (taken as {frame}, from {pair[0]} and {pair[1]})."
@@ -140,6 +138,27 @@ def detect(image: Image, fwhm_px: float, threshold: float = 5.0) -> Table:
     log.info("found %d sources above %g rms", len(found), threshold)
     x, y = (np.asarray(found[name], float) for name in ("x_centroid", "y_centroid"))
     return Table({"id": np.arange(1, len(found) + 1), "x": x, "y": y})
+
+
+def inside(x: np.ndarray, y: np.ndarray, image: Image, margin_px: float = 0.0) -> np.ndarray:
+    """Find which positions lie on the image's pixels, or so near to them.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (n,)
+    image : Image
+    margin_px : float
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        False for NaN.
+    """
+    height, width = image.values.shape
+    least = -0.5 - margin_px
+    return (x >= least) & (x < width + margin_px - 0.5) & (y >= least) & (
+        y < height + margin_px - 0.5
+    )  # fmt: skip
 
 
 def _read(path: Path) -> Table:
@@ -197,9 +216,3 @@ def _on_image(places: SkyCoord, image: Image) -> tuple[np.ndarray, np.ndarray]:
     lost = ~good | ~(back.separation(places).arcsec < image.pixel_arcsec)
     x[lost], y[lost] = np.nan, np.nan
     return x, y
-
-
-def _inside(x: np.ndarray, y: np.ndarray, image: Image) -> np.ndarray:
-    """Which positions lie on the image's pixels."""
-    height, width = image.values.shape
-    return (x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5)
