@@ -63,22 +63,23 @@ class Beam:
             return np.pi * (self.fwhm_px / AIRY_HALF) ** 2
         return np.pi * self._moffat_width**2 / (MOFFAT_BETA - 1)
 
-    def image(self, side: int, x: float, y: float) -> np.ndarray:
+    def image(self, side: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Draw the beam.
 
         Parameters
         ----------
         side : int
             Of the image [pixels].
-        x, y : float
+        x, y : float or ndarray, shape (...)
             Centre: column and row.
 
         Returns
         -------
-        ndarray, shape (side, side)
+        ndarray, shape (..., side, side)
             Its peak is 1, at the centre.
         """
-        dx, dy = np.arange(side)[None] - x, np.arange(side)[:, None] - y
+        x, y = (np.asarray(at, dtype=float)[..., None, None] for at in (x, y))
+        dx, dy = np.arange(side) - x, np.arange(side)[:, None] - y
         angle = np.radians(self.angle_deg)
         along = (dx * np.cos(angle) + dy * np.sin(angle)) / np.sqrt(self.elongation)
         across = (dy * np.cos(angle) - dx * np.sin(angle)) * np.sqrt(self.elongation)

@@ -265,7 +265,7 @@ def inject(
         raise CoganError(f"The range of the flux over the rms is {snr}; give two positive numbers.")
     if not (jitter_px >= 0 and elongation >= 1):
         raise CoganError(f"The jitter is {jitter_px:g} pixels and the elongation {elongation:g}.")
-    around = ring(side, *(edge * beam.fwhm_px for edge in RING_FWHM))
+    around = ring(side, *(edge * beam.fwhm_px for edge in RING_FWHM), side // 2, side // 2)
     if not around.any():
         raise CoganError(f"A cut-out of {side} pixels is too small for the ring of its source.")
     rms = whole[:, around].std(axis=1, dtype=float)
