@@ -50,6 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--engine", default="joint", help="gaussian, masked or joint")
     parser.add_argument("--threshold", type=float, default=5.0, help="of the search, in local rms")
     parser.add_argument("--unit", help="of the image, in place of its BUNIT")
+    parser.add_argument(
+        "--blank", type=float, help="pixels of this value have no data (NaN hasn't)"
+    )
     parser.add_argument("--out", type=Path, help="FITS file to write (default: MAP_cleaned.fits)")
     parser.add_argument("--overwrite", action="store_true", help="replace earlier results")
     options = parser.parse_args(arguments)
@@ -58,9 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     written = (out, io.table_path(out))
     for path in written:
         if options.map.exists() and path.exists() and path.samefile(options.map):
-            raise CoganError(
-                f"The result would replace the image {path}; give another name."
-            )
+            raise CoganError(f"The result would replace the image {path}; give another name.")
         if options.catalogue and path.resolve() == options.catalogue.resolve():
             raise CoganError(f"The result would replace the catalogue {path}; give another name.")
         if path.exists() and not options.overwrite:
@@ -69,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     result = tool.remove_sources(
         options.map, options.catalogue, fwhm=options.fwhm, engine=options.engine,
-        threshold=options.threshold, unit=options.unit,
+        threshold=options.threshold, unit=options.unit, blank=options.blank,
     )  # fmt: skip
     tool.write(result, out)
     said = result.table.meta

@@ -67,7 +67,7 @@ class Image:
     content: dict = field(default_factory=dict)
 
 
-def read_image(path: str | Path, unit: str | None = None) -> Image:
+def read_image(path: str | Path, unit: str | None = None, blank: float | None = None) -> Image:
     """Read the first 2D image of a FITS file; axes of length 1 do not count.
 
     Parameters
@@ -75,6 +75,8 @@ def read_image(path: str | Path, unit: str | None = None) -> Image:
     path : path
     unit : str, optional
         In place of the file's BUNIT.
+    blank : float, optional
+        Pixels of this value have no data.
 
     Returns
     -------
@@ -95,7 +97,7 @@ def read_image(path: str | Path, unit: str | None = None) -> Image:
         wcs = _flat_wcs(header, hdus, kept)
         name = hdu.name or str(hdus.index(hdu))
     text = str(header.get("BUNIT", "") or "") if unit is None else unit
-    found = image_of(values, wcs, text)
+    found = image_of(values, wcs, text, blank)
     card = {"file": path.name, "sha256": sha256(path), "hdu": name}
     header = _cards(header, wcs if len(kept) < header["NAXIS"] else None)
     beam = _header_beam(header, found.pixel_arcsec)
@@ -106,7 +108,9 @@ def read_image(path: str | Path, unit: str | None = None) -> Image:
     return Image(found.values, wcs, text, header, found.pixel_arcsec, beam, card)
 
 
-def image_of(values: np.ndarray, wcs: WCS | None = None, unit: str = "") -> Image:
+def image_of(
+    values: np.ndarray, wcs: WCS | None = None, unit: str = "", blank: float | None = None
+) -> Image:
     """Look at an array before any work.
 
     Parameters
@@ -115,6 +119,8 @@ def image_of(values: np.ndarray, wcs: WCS | None = None, unit: str = "") -> Imag
         NaN, masked or beyond 1e29: no data.
     wcs : WCS, optional
     unit : str
+    blank : float, optional
+        Pixels of this value have no data.
 
     Returns
     -------
@@ -125,7 +131,7 @@ def image_of(values: np.ndarray, wcs: WCS | None = None, unit: str = "") -> Imag
     CoganError
         As for `read_image`.
     """
-    values = nan_where_missing(values)
+    values = nan_where_missing(values, *([] if blank is None else [blank]))
     if values.ndim != 2:
         shape = " x ".join(map(str, values.shape))
         raise CoganError(f"The image has {values.ndim} axes ({shape}); give one plane of 2 axes.")
@@ -142,8 +148,9 @@ def image_of(values: np.ndarray, wcs: WCS | None = None, unit: str = "") -> Imag
         raise CoganError("The image has no data: every pixel is NaN.")
     zeros = np.mean(values == 0)
     if zeros > MANY_ZEROS:
-        log.warning("%.0f %% of the pixels are exactly 0; make them NaN if that is no data.",
-                    100 * zeros)  # fmt: skip
+        log.warning(
+            "%.0f %% of the pixels are exactly 0; if that is no data, say so: blank=0.", 100 * zeros
+        )
     parse_unit(unit)
     return Image(values, wcs, unit, pixel_arcsec=_pixel_arcsec(wcs))
 

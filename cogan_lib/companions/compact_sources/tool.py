@@ -73,6 +73,7 @@ def remove_sources(
     threshold: float = 5.0,
     wcs: WCS | None = None,
     unit: str | None = None,
+    blank: float | None = None,
     progress: bool = True,
 ) -> Result:
     """Take compact sources out of an image, and measure their fluxes.
@@ -98,6 +99,8 @@ def remove_sources(
         Of an array.
     unit : str, optional
         Of an array, or in place of a file's BUNIT.
+    blank : float, optional
+        Pixels of this value have no data, as zeros beyond the edges of many maps.
     progress : bool
         Show a bar.
 
@@ -130,9 +133,9 @@ def remove_sources(
     """
     chosen = _engine(engine)
     if isinstance(image, str | Path):
-        image = io.read_image(image, unit)
+        image = io.read_image(image, unit, blank)
     elif not isinstance(image, io.Image):
-        image = io.image_of(image, wcs, unit or "")
+        image = io.image_of(image, wcs, unit or "", blank)
     fwhm_px = io.beam_px(image, fwhm)
     _check_sizes(image, fwhm_px)
     factor, flux_unit = per_peak(image.unit, fwhm_px, image.pixel_arcsec, image.beam_px)
