@@ -1,0 +1,315 @@
+"""Backgrounds as Gaussian processes: a hole filled from around it, or a source fitted through them.
+
+`fill` and `sample` see nothing of the hole; `joint` sees the source and fits its flux, width and
+shape together with the process. All three take the spectrum from the ring (`spectra`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import linalg, ndimage
+
+from ...base.files import CoganError
+from .beams import MIN_FWHM_PX, Beam
+from .spectra import Spectra, covariance, ring_spectra, stride
+
+#: Data are this near the hole [FWHM], and at most so many, the nearest: a solution takes 10 ms.
+REACH, MOST = 2.0, 600
+#: Rms of an ellipse's distortion beside the width, and of a catalogue's position [pixels].
+SHAPE_PRIOR, POSITION_PRIOR = 0.05, 0.1
+#: The centre moves at most so far [pixels], width and shape by a factor of exp(FARTHEST).
+NEAREST, FARTHEST = 0.5, 0.3
+#: Steps of Gauss and Newton.
+STEPS = 6
+
+
+def fill(
+    image: np.ndarray, hole: np.ndarray, fwhm_px: float, others: np.ndarray | None = None
+) -> tuple[np.ndarray, Spectra]:
+    """Fill holes with the most likely background, given the pixels around.
+
+    It is smoother than the real one; `sample` is not.
+
+    Parameters
+    ----------
+    image : ndarray, shape (n, rows, columns)
+        NaN where there are no data.
+    hole : ndarray of bool, same shape
+        Pixels that hide the source; within the cut-out.
+    fwhm_px : float
+        Of the beam, at least 2.
+    others : ndarray of bool, same shape, optional
+        Pixels that hide other sources: no data either.
+
+    Returns
+    -------
+    mean : ndarray, shape (n, rows, columns), float32
+        The image outside the holes.
+    spectra : Spectra
+
+    Raises
+    ------
+    CoganError
+        If a hole is at the border or has no pixels around it, or numbers are out of range.
+    """
+    image, hole, known = _checked(image, hole, others, fwhm_px)
+    spectra = ring_spectra(image, known & ~hole, fwhm_px)
+    return _conditional(image, hole, known, spectra, fwhm_px, None), spectra
+
+
+def sample(
+    image: np.ndarray,
+    hole: np.ndarray,
+    fwhm_px: float,
+    rng: np.random.Generator,
+    others: np.ndarray | None = None,
+) -> np.ndarray:
+    """Fill holes with a draw: one of the backgrounds, noise included, that fit the pixels around.
+
+    Never measure a flux on it: it is farther from the real background than `fill`.
+
+    Parameters
+    ----------
+    image, hole, fwhm_px, others
+        As of `fill`.
+    rng : numpy Generator
+
+    Returns
+    -------
+    ndarray, shape (n, rows, columns), float32
+
+    Raises
+    ------
+    CoganError
+        As `fill`.
+    """
+    image, hole, known = _checked(image, hole, others, fwhm_px)
+    spectra = ring_spectra(image, known & ~hole, fwhm_px)
+    normal = rng.standard_normal(image.shape)
+    return _conditional(image, hole, known, spectra, fwhm_px, normal)
+
+
+def joint(
+    image: np.ndarray,
+    hole: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    beam: Beam,
+    width_prior: float = 0.05,
+    others: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fit sources through the background: generalised least squares with its covariance.
+
+    Free are the flux, a constant, the width, two distortions of the beam's shape and the position;
+    all but the first two have Gaussian priors. Whatever the beam does not explain, noise included,
+    stays in the background.
+
+    Parameters
+    ----------
+    image, hole, others
+        As of `fill`; here the hole's pixels are data, and only the spectrum is measured outside.
+    x, y : ndarray, shape (n,)
+        Column and row of the sources.
+    beam : Beam
+    width_prior : float
+        Relative error (rms) of the beam's width; 0 if it is known.
+
+    Returns
+    -------
+    flux, flux_error : ndarray, shape (n,), float32
+        Peak of the source; the error counts the background and everything that was free.
+    background : ndarray, shape (n, rows, columns), float32
+        The image without the source. Where a hole has no data (saturated), as `fill` would.
+
+    Raises
+    ------
+    CoganError
+        As `fill`, or if a source is outside its hole.
+    """
+    fwhm_px = beam.fwhm_px
+    image, hole, known = _checked(image, hole, others, fwhm_px)
+    x, y = (np.asarray(values, dtype=np.float64) for values in (x, y))
+    _check_places(x, y, hole, width_prior)
+    prior = np.array([width_prior, SHAPE_PRIOR, SHAPE_PRIOR, POSITION_PRIOR, POSITION_PRIOR])
+    rows = range(len(image))
+    # The wings reach into the ring: a first fit, without the covariance, takes them out.
+    first = np.empty((len(image), 7))
+    for row in rows:
+        data = _nearest(known[row], hole[row], fwhm_px)
+        white = np.eye(len(data)), _scatter(image[row][known[row] & ~hole[row]])
+        values = image[row][tuple(data.T)]
+        first[row], _ = _gauss_newton(values, data, (x[row], y[row]), beam, prior, *white)
+    rest = image - _sources(image, first, x, y, beam)
+    spectra = ring_spectra(rest, known & ~hole, fwhm_px)
+    found, errors = np.empty((len(image), 7)), np.empty(len(image))
+    for model, members in _groups(spectra, hole, known):
+        data = _nearest(known[members[0]], hole[members[0]], fwhm_px)
+        root = linalg.cholesky(covariance(model, fwhm_px, data, data), lower=True)
+        whiten, _ = linalg.lapack.dtrtri(root, lower=1)
+        for row in members:
+            values, scale = image[row][tuple(data.T)], spectra.amplitude[row] ** 0.5
+            found[row], errors[row] = _gauss_newton(
+                values, data, (x[row], y[row]), beam, prior, whiten, scale, first[row]
+            )
+    background = image - _sources(image, found, x, y, beam)
+    lost = hole & ~known
+    if lost.any():
+        rows = lost.any((1, 2))
+        part = Spectra(*(values[rows] for values in vars(spectra).values()))
+        background[rows] = _conditional(
+            background[rows], lost[rows], known[rows], part, fwhm_px, None
+        )
+    return found[:, 0].astype(np.float32), errors.astype(np.float32), background.astype(np.float32)
+
+
+def _checked(image, hole, others, fwhm_px):
+    """Image in double precision, hole, and which pixels have data."""
+    image, hole = np.asarray(image, dtype=np.float64), np.asarray(hole)
+    others = np.zeros(hole.shape, bool) if others is None else np.asarray(others)
+    if image.ndim != 3 or not image.shape == hole.shape == others.shape:
+        raise CoganError(
+            f"Images, holes and other sources need one shape (n, rows, columns), not "
+            f"{image.shape}, {hole.shape} and {others.shape}."
+        )
+    if hole.dtype != bool or others.dtype != bool:
+        raise CoganError("Holes and other sources are arrays of True and False.")
+    if np.isinf(image).any():
+        raise CoganError("The image has infinite values; pixels without data are NaN.")
+    if not MIN_FWHM_PX <= fwhm_px < np.inf:
+        raise CoganError(
+            f"The beam's FWHM is {fwhm_px:g} pixels; there must be at least 2 pixels per FWHM."
+        )
+    rim = np.ones(image.shape[1:], bool)
+    rim[1:-1, 1:-1] = False
+    if (hole & rim).any():
+        raise CoganError("A hole touches the border of its cut-out; take a larger cut-out.")
+    if not hole.any((1, 2)).all():
+        raise CoganError("A cut-out has no hole.")
+    return image, hole, np.isfinite(image) & ~(others & ~hole)
+
+
+def _check_places(x, y, hole, width_prior):
+    if not 0 <= width_prior < np.inf:
+        raise CoganError(f"The width's relative error is {width_prior}; it is 0 or more.")
+    if not (x.shape == y.shape == (len(hole),) and np.isfinite(x + y).all()):
+        raise CoganError(f"{len(hole)} cut-outs need as many finite places, not {x.shape}.")
+    column, row = (np.rint(values).astype(int) for values in (x, y))
+    inside = (0 <= row) & (row < hole.shape[1]) & (0 <= column) & (column < hole.shape[2])
+    if not inside.all() or not hole[np.arange(len(hole)), row, column].all():
+        raise CoganError("A source lies outside its hole; x is the column and y the row.")
+
+
+def _scatter(values: np.ndarray) -> float:
+    """Standard deviation of a ring's pixels; 1 if there is no ring, which is said later."""
+    return float(values.std()) or 1.0 if values.size else 1.0
+
+
+def _nearest(free: np.ndarray, hole: np.ndarray, fwhm_px: float) -> np.ndarray:
+    """Rows and columns of the free pixels in and around a hole that are data, (m, 2)."""
+    step = stride(fwhm_px)
+    lattice = np.zeros(free.shape, bool)
+    lattice[::step, ::step] = True
+    rows, columns = np.nonzero(hole)
+    reach = int(np.ceil(REACH * fwhm_px))
+    window = tuple(
+        slice(max(along.min() - reach, 0), along.max() + reach + 1) for along in (rows, columns)
+    )
+    distance = ndimage.distance_transform_edt(~hole[window])
+    use = np.nonzero((free & lattice)[window] & (distance <= REACH * fwhm_px))
+    order = np.argsort(distance[use], kind="stable")[:MOST]
+    return np.stack(use, 1)[order] + [along.start for along in window]
+
+
+def _groups(spectra: Spectra, hole: np.ndarray, known: np.ndarray):
+    """Cut-outs that share a spectrum and a hole share a covariance: its model, and their rows."""
+    shared: dict = {}
+    models = zip(spectra.slope, spectra.correlated, spectra.white, strict=True)
+    for row, model in enumerate(models):
+        key = model, hole[row].tobytes(), known[row].tobytes()
+        shared.setdefault(key, []).append(row)
+    return [(key[0], rows) for key, rows in shared.items()]
+
+
+def _conditional(image, hole, known, spectra, fwhm_px, normal):
+    """Mean of the process in the holes given the data around; plus a draw of it, if `normal`."""
+    filled = image.astype(np.float32)
+    for model, members in _groups(spectra, hole, known):
+        inside = np.argwhere(hole[members[0]])
+        data = _nearest((known & ~hole)[members[0]], hole[members[0]], fwhm_px)
+        if not len(data):
+            raise CoganError(
+                f"Cut-out {members[0]} has no ring left: every pixel within {REACH:g} FWHM of the "
+                "hole hides another source or has no data."
+            )
+        factor = linalg.cho_factor(covariance(model, fwhm_px, data, data))
+        cross = covariance(model, fwhm_px, data, inside)
+        solved = linalg.cho_solve(factor, np.column_stack([np.ones(len(data)), cross]))
+        ones, weights = solved[:, 0], solved[:, 1:]
+        missing = (1 - weights.sum(0)) / ones.sum()  # the constant is fitted as well
+        if normal is not None:
+            spread = covariance(model, fwhm_px, inside, inside) - cross.T @ weights
+            spread += np.outer(missing, missing) * ones.sum()
+            spread[np.diag_indices_from(spread)] += 1e-9 * np.trace(spread)
+            root = np.linalg.cholesky(spread)
+        weights = weights + np.outer(ones, missing)
+        for row in members:
+            values = image[row][tuple(data.T)] @ weights
+            if normal is not None:
+                values += spectra.amplitude[row] ** 0.5 * (root @ normal[row][tuple(inside.T)])
+            filled[row][tuple(inside.T)] = values
+    return filled
+
+
+def _template(data: np.ndarray, place, beam: Beam, shape: np.ndarray) -> np.ndarray:
+    """The beam at pixels, (m,), after a change of logarithmic width, two distortions and (x, y)."""
+    wider, plus, cross, right, up = shape
+    angle = np.radians(beam.angle_deg)
+    to_axes = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    told = np.diag([beam.elongation**-0.5, beam.elongation**0.5]) @ to_axes
+    # The exponential of a symmetric matrix, so that distortions are as good as small ones.
+    size = np.hypot(plus, cross)
+    strain = np.array([[plus, cross], [cross, -plus]]) * np.sinc(1j * size / np.pi).real
+    squeeze = np.exp(-wider) * (np.cosh(size) * np.eye(2) - strain)
+    offset = data[:, ::-1] - (place[0] + right, place[1] + up)
+    return beam.profile(np.hypot(*(told @ squeeze @ offset.T)))
+
+
+def _gauss_newton(values, data, place, beam, prior, whiten, scale, start=None):
+    """Flux, constant and shape, (7,), that fit best, and the flux's error.
+
+    `whiten` turns the background at the data into white noise of standard deviation `scale`.
+    """
+    found = np.zeros(7) if start is None else start.copy()
+    free = np.flatnonzero(prior)
+    far = np.array([FARTHEST, FARTHEST, FARTHEST, NEAREST, NEAREST])
+    for step in range(STEPS):
+        shape = found[2:]
+        columns = [_template(data, place, beam, shape), np.ones(len(data))]
+        for i in free:
+            nudge = 1e-4 * np.eye(5)[i]
+            ahead, behind = (_template(data, place, beam, shape + s * nudge) for s in (1, -1))
+            columns.append((ahead - behind) / 2e-4)
+        white = whiten @ np.column_stack([*columns, values]) / scale
+        linear, target = white[:, :2], white[:, -1]
+        # Flux and constant at this shape; then all together, linear about it.
+        found[:2] = linalg.lstsq(linear, target)[0]
+        slopes = np.column_stack([linear, found[0] * white[:, 2:-1]])
+        normal = slopes.T @ slopes
+        normal[np.arange(2, len(normal)), np.arange(2, len(normal))] += prior[free] ** -2.0
+        gradient = slopes.T @ (target - linear @ found[:2])
+        gradient[2:] -= shape[free] / prior[free] ** 2
+        if step == STEPS - 1:
+            break
+        shape[free] += linalg.solve(normal, gradient, assume_a="pos")[2:]
+        shape[:] = np.clip(shape, -far, far)
+    return found, linalg.inv(normal)[0, 0] ** 0.5
+
+
+def _sources(image, found, x, y, beam) -> np.ndarray:
+    """The fitted sources, in whole cut-outs."""
+    pixels = np.argwhere(np.ones(image.shape[1:], bool))
+    drawn = [
+        row[0] * _template(pixels, place, beam, row[2:])
+        for row, place in zip(found, zip(x, y, strict=True), strict=True)
+    ]
+    return np.reshape(drawn, image.shape)
