@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from ...base.files import CoganError
-from .physics import CELL_DEG, STEP_KPC
+from .physics import BINS, CELL_DEG, STEP_KPC
 
 #: Where errors are quoted.
 DISTANCES_KPC = (1.0, 3.0, 5.0, 8.0, 10.0)
@@ -24,7 +24,13 @@ WIDEST_KPC, BLURS = 2.0, 9
 
 def bin_at(distance_kpc: float) -> int:
     """Find the bin that ends at a distance."""
-    return round(distance_kpc / STEP_KPC) - 1
+    number = round(distance_kpc / STEP_KPC) - 1
+    if not 0 <= number < BINS:
+        raise CoganError(
+            f"No bin ends at {distance_kpc:g} kpc; profiles reach from {STEP_KPC:g} to "
+            f"{BINS * STEP_KPC:g} kpc."
+        )
+    return number
 
 
 def rmse_at(

@@ -147,13 +147,15 @@ def sightlines(lon_deg: np.ndarray, lat_deg: np.ndarray) -> Sightlines:
     Raises
     ------
     CoganError
-        If a position is not finite, or there is none.
+        If a position is not one of the sky, or there is none.
     """
     lon, lat = (np.atleast_1d(np.asarray(x, float)) for x in (lon_deg, lat_deg))
     if not lon.size or lon.shape != lat.shape or not np.isfinite([lon, lat]).all():
         raise CoganError(
             "Sightlines need as many finite longitudes as latitudes, at least one of each."
         )
+    if np.abs(lat).max() > 90:
+        raise CoganError(f"A latitude is {lat[np.abs(lat).argmax()]:g} deg, beyond the poles.")
     d = np.linspace(0, FARTHEST_KPC, 4001)[1:]
     x, y, z = galactocentric(lon[:, None], lat[:, None], d)
     density = np.exp(-(np.hypot(x, y) - SUN_KPC) / SCALE_KPC - np.abs(z) / HEIGHT_KPC)

@@ -43,6 +43,13 @@ def test_a_distance_is_the_far_edge_of_its_bin(distance, number):
         assert judge.rmse_at(*behind, [distance]) == {distance: 0.0}
 
 
+@pytest.mark.parametrize("distance", [0.0, -1.0, 0.04, 12.9, 20.0])
+def test_a_distance_without_a_bin_is_refused(distance):
+    """The last bin would have answered for the Sun's place."""
+    with pytest.raises(CoganError, match="profiles reach from 0.1 to 12.8 kpc"):
+        judge.rmse_at(torch.zeros(1, BINS), torch.zeros(1, BINS), [distance])
+
+
 def test_factors_of_normal_errors_are_their_scatter():
     """Errors of 2 spreads in one half of the bins and of half a spread in the other."""
     n, generator = 20_000, seeded(1)

@@ -363,3 +363,9 @@ def test_rows_are_ks_columns_are_colours_and_what_is_outside_does_not_count(
 def test_bad_positions_are_refused(lon, lat):
     with pytest.raises(CoganError, match="as many finite longitudes as latitudes"):
         physics.sightlines(lon, lat)
+
+
+def test_a_latitude_beyond_the_poles_is_refused():
+    """Its cell would have a negative area, and so many stars."""
+    with pytest.raises(CoganError, match="A latitude is -95 deg, beyond the poles"):
+        physics.sightlines([280.0, 10.0], [4.0, -95.0])

@@ -1,0 +1,238 @@
+"""How the masked network is trained: new backgrounds and new holes for each batch.
+
+A source is never shown: what a hole hides has no say, unless the image is scaled by its brightest
+pixel, as the document does. `NORMALISATIONS` has both ways, to show what that costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...base.files import CoganError, provenance
+from ...learn.fit import Plan, fit, seeded
+from . import losses, truth
+from .network import Layer, PartialUNet, save_network
+
+#: Pixels of a training cut-out, and of the radius of its hole.
+SIDE, RADIUS_PX = 64, (5.0, 13.0)
+CORRELATED_RMS, PIXEL_RMS = 0.1, (0.0, 0.2)
+#: S/N of the sources that the document's scaling sees.
+BRIGHT = (3.0, 3e3)
+EPOCH, VALIDATED, VALIDATION_SEED = 2_048, 256, 10**6
+NORMALISATIONS = ("unmasked", "document")
+
+
+@dataclass(frozen=True)
+class Holes:
+    """Cut-outs with a hole.
+
+    Attributes
+    ----------
+    image, real : Tensor, shape (n, side, side)
+        With a source in the hole, and without.
+    mask : Tensor, shape (n, side, side)
+        0 in the hole, 1 elsewhere.
+    """
+
+    image: Tensor
+    real: Tensor
+    mask: Tensor
+
+
+class NewHoles:
+    """Batches of a `learn.fit`, none of them seen before.
+
+    Parameters
+    ----------
+    size : int
+        Of a batch.
+    batches : int
+        Of what the loop calls an epoch.
+    seed : int
+    device : str
+    """
+
+    def __init__(self, size: int, batches: int, seed: int, device: str = "cpu") -> None:
+        self.size, self.batches, self.device = size, batches, device
+        self._rng = np.random.default_rng([seed, 9])
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[Holes]:
+        for _ in range(self.batches):
+            yield self.draw(self.size)
+
+    def draw(self, n: int) -> Holes:
+        """Draw cut-outs.
+
+        Parameters
+        ----------
+        n : int
+
+        Returns
+        -------
+        Holes
+        """
+        found = truth.backgrounds(
+            n,
+            self._rng,
+            correlated_rms=CORRELATED_RMS,
+            pixel_rms=self._rng.uniform(*PIXEL_RMS),
+            side=SIDE,
+        )
+        seen = truth.inject(found, self._rng, snr=BRIGHT)
+        radius = self._rng.uniform(*RADIUS_PX, n)[:, None, None]
+        rows, columns = np.mgrid[:SIDE, :SIDE]
+        away = np.hypot(columns - seen.x[:, None, None], rows - seen.y[:, None, None])
+        arrays = seen.image, seen.background, (away > radius).astype(np.float32)
+        return Holes(*(torch.from_numpy(x).to(self.device) for x in arrays))
+
+
+def scaling(image: Tensor, mask: Tensor, how: str = "unmasked") -> tuple[Tensor, Tensor]:
+    """Find the level and the scale by which an image is shown to the network.
+
+    Parameters
+    ----------
+    image, mask : Tensor, shape (n, h, w)
+    how : str
+        ``"unmasked"``: mean and standard deviation of the pixels outside of holes;
+        ``"document"``: minimum and maximum of all pixels, the source's too, to -1 and 1.
+
+    Returns
+    -------
+    level, scale : Tensor, shape (n, 1, 1)
+
+    Raises
+    ------
+    CoganError
+        If `how` is another word.
+    """
+    if how not in NORMALISATIONS:
+        raise CoganError(f"The normalisation is {how!r}; choose {' or '.join(NORMALISATIONS)}.")
+    if how == "document":
+        low, high = image.amin((1, 2), True), image.amax((1, 2), True)
+        return (low + high) / 2, (high - low).clamp_min(1e-12) / 2
+    number = mask.sum((1, 2), True).clamp_min(1)
+    level = (mask * image).sum((1, 2), True) / number
+    variance = (mask * (image - level) ** 2).sum((1, 2), True) / number
+    return level, variance.sqrt().clamp_min(1e-12)
+
+
+def filled(net: PartialUNet, image: Tensor, mask: Tensor, how: str = "unmasked") -> Tensor:
+    """Compute a background for all pixels, in the image's own unit.
+
+    Parameters
+    ----------
+    net : PartialUNet
+    image, mask : Tensor, shape (n, h, w)
+        Pixels whose mask is 0 are not looked at, unless the document's scaling does.
+    how : str
+        As for `scaling`.
+
+    Returns
+    -------
+    Tensor, shape (n, h, w)
+    """
+    level, scale = scaling(image, mask, how)
+    return level + scale * net((image - level) / scale, mask)
+
+
+def train_masked(
+    folder: str | Path,
+    layers: tuple[Layer, ...],
+    plan: Plan,
+    device: str = "cpu",
+    *,
+    weights: Mapping[str, float] = losses.OURS,
+    how: str = "unmasked",
+    ratio: bool = True,
+) -> Path:
+    """Train, validate on backgrounds of another seed, save.
+
+    Parameters
+    ----------
+    folder : path
+        Of the result, which `network.load` reads.
+    layers : tuple of Layer
+    plan : Plan
+        An epoch is `EPOCH` cut-outs.
+    device : str
+    weights : dict of str to float
+        Of the losses.
+    how : str
+        As for `scaling`.
+    ratio : bool
+        As for `network.PartialConvolution`.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    CoganError
+        If the loss is no longer finite, or the folder cannot be written.
+    """
+    batches = NewHoles(plan.batch, max(1, EPOCH // plan.batch), plan.seed, device)
+    held_out = NewHoles(1, 1, VALIDATION_SEED, device).draw(VALIDATED)
+    features = losses.RandomFeatures().to(device)
+    with seeded(plan.seed):
+        net = PartialUNet(layers, ratio)
+
+        def compute(batch: Holes) -> Iterator[Tensor]:
+            level, scale = scaling(batch.image, batch.mask, how)
+            image, real = ((x - level) / scale for x in (batch.image, batch.real))
+            found = net(image, batch.mask)
+            if set(weights) <= {"valid", "hole"}:  # the others take longer than the network
+                parts = losses.simple_terms(found, real, batch.mask)
+            else:
+                parts = losses.terms(found, real, image, batch.mask, features)
+            yield losses.total(parts, weights)
+
+        def validate() -> dict[str, float]:
+            return {"validation": blank_error(net, held_out, how)}
+
+        history = fit(
+            net, compute, batches, plan, device=device, validate=validate,
+            worth=lambda row: -row["validation"],
+        )  # fmt: skip
+    content = {
+        "kind": "masked",
+        "layers": [asdict(layer) for layer in layers],
+        "ratio": ratio,
+        "normalisation": how,
+        "losses": dict(weights),
+        "fwhm_px": truth.FWHM_PX,
+        "history": history,
+        "plan": asdict(plan),
+        "provenance": provenance(plan.seed),
+    }
+    return save_network(folder, net, content)
+
+
+@torch.no_grad()
+def blank_error(net: PartialUNet, holes: Holes, how: str) -> float:
+    """Compute the mean absolute error in holes, over the scatter around them.
+
+    Parameters
+    ----------
+    net : PartialUNet
+    holes : Holes
+    how : str
+
+    Returns
+    -------
+    float
+    """
+    net.eval()
+    _, scale = scaling(holes.real, holes.mask)
+    apart = (filled(net, holes.image, holes.mask, how) - holes.real).abs() / scale
+    return float(((1 - holes.mask) * apart).sum() / (1 - holes.mask).sum())
