@@ -17,14 +17,14 @@ APERTURE_FWHM = 1.0
 #: Spellings that astropy does not take, whole words.
 _SPELLINGS = {
     "JY": "Jy", "BEAM": "beam", "SR": "sr", "KELVIN": "K", "PIXEL": "pix", "PX": "pix",
-    "PIX": "pix", "DN": "adu", "COUNTS": "ct", "COUNT": "ct", "CTS": "ct", "ADU": "adu",
+    "PIX": "pix", "COUNTS": "ct", "COUNT": "ct", "CTS": "ct", "ADU": "adu",
     "ELECTRONS": "electron", "STERADIAN": "sr",
 }  # fmt: skip
 _PER_BEAM, _PER_SR, _PER_PIX = u.Jy / u.beam, u.Jy / u.sr, u.Jy / u.pix
 #: Beside those: temperatures, lines, counts and energy per solid angle, whose numbers are kept.
 _KEPT = (
-    u.K, u.K * u.km / u.s, u.ct, u.ct / u.s, u.adu, u.adu / u.s, u.electron, u.electron / u.s,
-    u.W / u.m**2 / u.sr, u.dimensionless_unscaled,
+    u.K, u.K * u.km / u.s, u.ct, u.ct / u.s, u.adu, u.adu / u.s, u.DN, u.DN / u.s,
+    u.electron, u.electron / u.s, u.W / u.m**2 / u.sr, u.dimensionless_unscaled,
 )  # fmt: skip
 
 

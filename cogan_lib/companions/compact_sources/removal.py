@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,13 +11,18 @@ import numpy as np
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
+from ...base.files import CoganError
 from . import masks
 from .beams import Beam
 from .photometry import aperture_fluxes
 from .truth import CENTRE, SIDE
 
+log = logging.getLogger(__name__)
+
 #: Cut-outs in memory at a time.
 BATCH = 64
+#: Sources so far beyond the edge are hidden, as their wings reach into the map [FWHM].
+REACH_FWHM = 2.0
 #: Sources whose holes overlap are measured so often, each time without the others.
 PASSES = 2
 #: Owner of a pixel that lies in no hole.
@@ -31,7 +37,7 @@ class Field:
 
     Attributes
     ----------
-    image : ndarray, shape (height + SIDE, width + SIDE)
+    image : ndarray, shape (height + margins, width + margins)
         As it was.
     cleaned : ndarray
         What becomes of it.
@@ -48,7 +54,8 @@ class Field:
     """
 
     def __init__(self, values: np.ndarray, x: np.ndarray, y: np.ndarray, fwhm_px: float) -> None:
-        self.image = np.pad(values, CENTRE, constant_values=np.nan)
+        self._pad = CENTRE + int(np.ceil(REACH_FWHM * fwhm_px)) + 1
+        self.image = np.pad(values, self._pad, constant_values=np.nan)
         self.cleaned = self.image.copy()
         self.replaced = np.zeros(self.image.shape, dtype=bool)
         self.x, self.y, self.fwhm_px, self.beam = x, y, fwhm_px, Beam("gaussian", fwhm_px)
@@ -66,18 +73,17 @@ class Field:
     @property
     def values(self) -> np.ndarray:
         """The cleaned map, without the margin."""
-        return self.cleaned[CENTRE:-CENTRE, CENTRE:-CENTRE]
+        return self._inner(self.cleaned)
 
     @property
     def mask(self) -> np.ndarray:
         """Where it was replaced, without the margin."""
-        return self.replaced[CENTRE:-CENTRE, CENTRE:-CENTRE]
+        return self._inner(self.replaced)
 
     def window(self, i: int) -> tuple[slice, slice]:
         """Where source `i`'s cut-out lies in the map with its margin."""
-        return slice(self._row[i], self._row[i] + SIDE), slice(
-            self._column[i], self._column[i] + SIDE
-        )
+        row, column = (at[i] + self._pad - CENTRE for at in (self._row, self._column))
+        return slice(row, row + SIDE), slice(column, column + SIDE)
 
     def centre(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Columns and rows of sources within their cut-outs."""
@@ -138,6 +144,10 @@ class Field:
         i, j = pairs.T
         apart = np.hypot(self.x[i] - self.x[j], self.y[i] - self.y[j])
         return [tuple(pair) for pair in pairs[apart < self.radius_px[i] + self.radius_px[j]]]
+
+    def _inner(self, array: np.ndarray) -> np.ndarray:
+        """Cut the margin off."""
+        return array[self._pad : -self._pad, self._pad : -self._pad]
 
     def _hide(self) -> None:
         """Give each pixel of the holes to the source that it is nearest to, in radii of holes."""
@@ -240,6 +250,11 @@ def remove(field: Field, rows: np.ndarray, engine: Engine, progress: bool) -> np
     -------
     ndarray of bool, shape (n,)
         Sources that are blended.
+
+    Raises
+    ------
+    CoganError
+        If the engine measures none of them.
     """
     plan = list(visits(field, rows))
     blended = np.zeros(len(field.x), dtype=bool)
@@ -252,6 +267,8 @@ def remove(field: Field, rows: np.ndarray, engine: Engine, progress: bool) -> np
         for piece, last in plan:
             measure(field, piece, engine, blended[piece].any(), last)
             bar.update(len(piece))
+    if len(rows) and not np.isfinite(field.flux).any():
+        raise CoganError("The engine could measure none of the sources; look at the log.")
     return blended
 
 
@@ -280,13 +297,24 @@ def measure(field: Field, rows: np.ndarray, engine: Engine, blended: bool, last:
         pieces = pieces - field.others(rows)
     pieces = scaled(pieces)
     hole, hidden = field.holes(rows), field.hidden(rows)
-    found = engine(pieces, hole, hidden | np.isnan(pieces), x, y, field.fwhm_px)
+    unseen = hidden & ~hole if last else hidden  # what is taken off by then is data
+    try:
+        found = engine(pieces, hole, unseen | np.isnan(pieces), x, y, field.fwhm_px)
+    except CoganError as problem:  # of one of them, as a hole without a ring: the others go on
+        if len(rows) > 1:
+            for one in rows[:, None]:
+                measure(field, one, engine, blended, last)
+        else:
+            at = field.x[rows[0]], field.y[rows[0]]
+            log.info("The source at x = %.1f, y = %.1f stays: %s", *at, problem)
+            field.flux[rows] = field.flux_error[rows] = np.nan
+        return
     field.flux[rows], field.flux_error[rows] = found.flux * rms, found.flux_error * rms
     if blended:
         field.note(rows)
     if not last:
         return
-    above = np.where(hole & ~hidden, pieces - found.background, np.nan)
+    above = np.where(hole, pieces - found.background, np.nan)
     field.flux_aperture[rows] = rms * aperture_fluxes(above, x, y, field.fwhm_px)
     before = scaled(field.cut(field.cleaned, rows))
     after = masks.blend(found.background, before, hole)

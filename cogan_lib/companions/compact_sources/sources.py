@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from astropy.table import Table
 from astropy.wcs import NoConvergence
 from photutils.background import Background2D, MADStdBackgroundRMS, MedianBackground
 from photutils.detection import DAOStarFinder
+from photutils.utils.exceptions import NoDetectionsWarning
+from scipy.ndimage import distance_transform_edt
 
 from ...base.checks import check_positive
 from ...base.files import CoganError, reading
@@ -30,6 +33,8 @@ PLACES = (
 )  # fmt: skip
 #: Columns that name a source.
 NAMES = ("id", "name", "source", "source_id", "designation")
+#: Nothing is found nearer to pixels without data [FWHM].
+EDGE_FWHM = 1.5
 #: Side of the boxes of the background on which sources are found [FWHM].
 BOX_FWHM = 10.0
 
@@ -128,7 +133,11 @@ def detect(image: Image, fwhm_px: float, threshold: float = 5.0) -> Table:
     rms = np.where(ground.background_rms > least, ground.background_rms, np.inf)
     excess = np.where(missing, 0.0, (image.values - ground.background) / rms)
     finder = DAOStarFinder(threshold, fwhm_px, min_separation=fwhm_px, roundness_range=(-1.0, 1.0))
-    found = finder.find_stars(excess, mask=missing)
+    # Noise is high where coverage ends, and a box beside it does not know.
+    ragged = distance_transform_edt(np.pad(~missing, 1, constant_values=True))[1:-1, 1:-1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoDetectionsWarning)  # said below
+        found = finder.find_stars(excess, mask=ragged <= EDGE_FWHM * fwhm_px)
     if found is None or not len(found):
         raise CoganError(
             f"No source is {threshold:g} rms above the image's background; lower the threshold, or "
