@@ -248,7 +248,7 @@ def write_result(
             header["BUNIT"] = image.unit
         header.update(cards)
         for line in history:
-            header.add_history(line)
+            header.add_history(line.encode("ascii", "replace").decode())  # FITS knows no more
         hdus.append(fits.ImageHDU(values, header, name=name))
     with atomic_path(path) as temporary:
         fits.HDUList(hdus).writeto(

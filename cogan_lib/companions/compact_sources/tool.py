@@ -34,6 +34,7 @@ FLAGS = {
     "blend": "its hole overlaps another's: measured twice, each time without the other",
     "crowded": "its ring lies in others' holes: level and rms are the whole image's",
     "faint": "S/N below 3",
+    "negative": "its flux is below zero by three errors or more: no source, or a wrong beam",
 }
 FAINT = 3.0
 
@@ -167,6 +168,7 @@ def remove_sources(
             "blend": blended[i],
             "crowded": field.crowded[i],
             "faint": not field.snr[i] >= FAINT,
+            "negative": field.flux[i] < -FAINT * field.flux_error[i],
         }
         flags[rows[i]] += [word for word, holds in signs.items() if holds]
     table = _table(found, image, field, rows, ours, factor, flux_unit)

@@ -66,6 +66,14 @@ def test_the_command_writes_a_map_and_a_table(tmp_path, command):
     assert not list(tmp_path.glob(".*"))
 
 
+def test_names_that_a_header_cannot_spell(tmp_path, command):
+    image, x, y, _ = toy.sky()
+    catalogue = write_places(tmp_path, x, y).rename(tmp_path / "für.csv")
+    path = toy.write_map(tmp_path / "map.fits", image)
+    command(path, "--catalogue", catalogue, "--fwhm", "4", "--out", tmp_path / "Ä.fits")
+    assert Table.read(tmp_path / "Ä.ecsv").meta["catalogue"] == "für.csv"
+
+
 def test_earlier_results_are_replaced_only_when_asked(tmp_path, command):
     image, x, y, _ = toy.sky()
     path = toy.write_map(tmp_path / "map.fits", image)

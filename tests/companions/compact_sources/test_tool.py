@@ -166,6 +166,14 @@ def test_a_crowded_field_without_rings_is_flagged():
     assert np.isfinite(result.table["flux"]).all()
 
 
+def test_a_hollow_is_no_source():
+    image, x, y, flux = toy.sky()
+    toy.add(image, [120.0], [100.0], [-50.0])
+    result = run(image, [[120, 100], *np.stack([x, y], axis=1)])
+    assert "negative" in flags(result)[0] and result.table["flux"][0] < -45
+    assert not any("negative" in words for words in flags(result)[1:])
+
+
 def test_sources_are_found_where_there_is_no_catalogue():
     image, x, y, flux = toy.sky(shape=(400, 480))
     image[:, :20] = np.nan
