@@ -265,7 +265,7 @@ def power_ratio(
     Returns
     -------
     k : ndarray, shape (bins,)
-        [cycles per pixel].
+        [cycles per pixel]; beyond the beam's own 1 / FWHM there may be next to nothing to divide.
     ratio : Measured, of arrays of shape (bins,)
         Of the mean spectra, each cut-out divided by its variance before first.
 
@@ -307,14 +307,15 @@ def pixel_distance(
     CoganError
         If the shapes differ.
     """
+    hidden = [_in_holes(image, hole) for image in (after, before)]
     outside = np.where(hole, np.nan, before)
     level = np.nanmean(outside, axis=(1, 2))[:, None]
     spread = np.nanstd(outside, axis=(1, 2))[:, None]
     edges = np.concatenate([[-np.inf], np.linspace(-SPAN, SPAN, STEPS + 1), [np.inf]])
     counts = []
-    for image in (after, before):
-        pixels = (_in_holes(image, hole) - level) / spread
-        counts.append(np.array([np.histogram(p[np.isfinite(p)], edges)[0] for p in pixels]))
+    for pixels in hidden:
+        standard = (pixels - level) / spread
+        counts.append(np.array([np.histogram(p[np.isfinite(p)], edges)[0] for p in standard]))
 
     def largest(use: np.ndarray) -> float:
         one, other = (np.bincount(use, minlength=len(c)) @ c for c in counts)
@@ -328,7 +329,7 @@ def _in_holes(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     image, hole = np.asarray(image), np.asarray(hole)
     if image.shape != hole.shape or image.ndim != 3 or not hole.any(axis=(1, 2)).all():
         raise CoganError(
-            f"Cut-outs of {image.shape} need a hole each, not masks of shape {hole.shape}, or empty."
+            f"Cut-outs of {image.shape} need a hole each; the masks are {hole.shape}, or empty."
         )
     count = hole.sum(axis=(1, 2))
     rows = np.full((len(image), count.max()), np.nan)

@@ -14,7 +14,7 @@ from .beams import MIN_FWHM_PX, Beam
 from .spectra import Spectra, covariance, ring_spectra, stride
 
 #: Data are this near the hole [FWHM], and at most so many, the nearest: a solution takes 10 ms.
-REACH, MOST = 2.0, 600
+REACH, MOST = 1.5, 600
 #: Rms of an ellipse's distortion beside the width, and of a catalogue's position [pixels].
 SHAPE_PRIOR, POSITION_PRIOR = 0.05, 0.1
 #: The centre moves at most so far [pixels], width and shape by a factor of exp(FARTHEST).
@@ -53,7 +53,7 @@ def fill(
         If a hole is at the border or has no pixels around it, or numbers are out of range.
     """
     image, hole, known = _checked(image, hole, others, fwhm_px)
-    spectra = ring_spectra(image, known & ~hole, fwhm_px)
+    spectra = ring_spectra(image, known & ~hole, _centres(hole), fwhm_px)
     return _conditional(image, hole, known, spectra, fwhm_px, None), spectra
 
 
@@ -84,7 +84,7 @@ def sample(
         As `fill`.
     """
     image, hole, known = _checked(image, hole, others, fwhm_px)
-    spectra = ring_spectra(image, known & ~hole, fwhm_px)
+    spectra = ring_spectra(image, known & ~hole, _centres(hole), fwhm_px)
     normal = rng.standard_normal(image.shape)
     return _conditional(image, hole, known, spectra, fwhm_px, normal)
 
@@ -140,7 +140,7 @@ def joint(
         values = image[row][tuple(data.T)]
         first[row], _ = _gauss_newton(values, data, (x[row], y[row]), beam, prior, *white)
     rest = image - _sources(image, first, x, y, beam)
-    spectra = ring_spectra(rest, known & ~hole, fwhm_px)
+    spectra = ring_spectra(rest, known & ~hole, np.stack([y, x], 1), fwhm_px)
     found, errors = np.empty((len(image), 7)), np.empty(len(image))
     for model, members in _groups(spectra, hole, known):
         data = _nearest(known[members[0]], hole[members[0]], fwhm_px)
@@ -194,9 +194,14 @@ def _check_places(x, y, hole, width_prior):
     if not (x.shape == y.shape == (len(hole),) and np.isfinite(x + y).all()):
         raise CoganError(f"{len(hole)} cut-outs need as many finite places, not {x.shape}.")
     column, row = (np.rint(values).astype(int) for values in (x, y))
-    inside = (0 <= row) & (row < hole.shape[1]) & (0 <= column) & (column < hole.shape[2])
+    inside = (row >= 0) & (row < hole.shape[1]) & (column >= 0) & (column < hole.shape[2])
     if not inside.all() or not hole[np.arange(len(hole)), row, column].all():
         raise CoganError("A source lies outside its hole; x is the column and y the row.")
+
+
+def _centres(hole: np.ndarray) -> np.ndarray:
+    """Mean row and column of each hole, (n, 2)."""
+    return np.array([np.argwhere(pixels).mean(0) for pixels in hole])
 
 
 def _scatter(values: np.ndarray) -> float:

@@ -93,7 +93,9 @@ def biharmonic(image: np.ndarray, hole: np.ndarray, fwhm_px: float = FWHM_PX) ->
     return filled
 
 
-def mesh(image: np.ndarray, hole: np.ndarray, fwhm_px: float = FWHM_PX) -> np.ndarray:
+def mesh(
+    image: np.ndarray, hole: np.ndarray, fwhm_px: float = FWHM_PX, *, hide: bool = True
+) -> np.ndarray:
     """Fill a hole with a spline through the clipped medians of boxes (photutils' Background2D).
 
     Parameters
@@ -103,6 +105,8 @@ def mesh(image: np.ndarray, hole: np.ndarray, fwhm_px: float = FWHM_PX) -> np.nd
     hole : ndarray of bool, shape (n, side, side)
     fwhm_px : float
         A box's side is `BOX_FWHM` of it.
+    hide : bool
+        Without it the boxes see the source, and have their clipping alone against it.
 
     Returns
     -------
@@ -116,7 +120,7 @@ def mesh(image: np.ndarray, hole: np.ndarray, fwhm_px: float = FWHM_PX) -> np.nd
         found = Background2D(
             one,
             box,
-            mask=hidden | ~np.isfinite(one),
+            mask=(hidden & hide) | ~np.isfinite(one),
             filter_size=FILTER,
             bkg_estimator=estimator,
             exclude_percentile=90,
@@ -145,7 +149,7 @@ def psf_fit(
     flux : ndarray, shape (n,)
         NaN where fewer than three pixels have data.
     background : ndarray, shape (n, side, side), float32
-        The image without the source.
+        The image without the source; the image itself where there is no flux.
     """
     image, hole = check_cutouts(image, hole)
     shape, says, data = _beam_and_data(image, hole, x, y, beam)
@@ -157,7 +161,8 @@ def psf_fit(
         apart = np.where(says, shape - mean_shape[:, None, None], 0)
         rest = np.where(says, data - mean_data[:, None, None], 0)
         flux = (apart * rest).sum(axis=(1, 2)) / (apart * apart).sum(axis=(1, 2))
-    return flux, (image - flux[:, None, None] * shape).astype(np.float32)
+    source = np.nan_to_num(flux)[:, None, None] * shape
+    return flux, (image - source).astype(np.float32)
 
 
 def flux_above(

@@ -21,8 +21,8 @@ from ...base.files import CoganError
 
 #: Slopes of the sky's power, and rms of either noise over that of the sky.
 SLOPES = (-1.5, -2.0, -2.5, -3.0, -3.5, -4.0)
-CORRELATED = (0.0, 0.03, 0.055, 0.1, 0.18, 0.32, 0.6, 1.0, 3.0)
-WHITE = (0.0005, 0.001, 0.002, 0.005, 0.015, 0.03, 0.055, 0.1, 0.18, 0.32, 0.6, 1.5)
+CORRELATED = (0.0, 0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 3.0)
+WHITE = (0.0005, 0.001, 0.003, 0.01, 0.03, 0.06, 0.12, 0.25, 0.5, 1.5)
 #: White noise thought added to the data, over the rms of a block's pixels: below the beam, a map
 #: without any has nothing but rounding, which would outweigh all else.
 FLOOR = 1e-3
@@ -32,6 +32,8 @@ SKY, LARGEST = 24, 50
 BLOCKS = (12, 8, 5)
 #: Pixels from one block to the next, and the fewest blocks that make a ring.
 STEP, FEWEST = 3, 4
+#: Width of the Gaussian by which blocks near the hole count more [FWHM]: real skies change.
+NEAR = 3.0
 
 
 @dataclass(frozen=True)
@@ -126,17 +128,21 @@ def _blocks(known: np.ndarray, block: int, step: int) -> np.ndarray:
     return index[known.ravel()[index].all(1)]
 
 
-def ring_spectra(image: np.ndarray, known: np.ndarray, fwhm_px: float) -> Spectra:
+def ring_spectra(
+    image: np.ndarray, known: np.ndarray, centre: np.ndarray, fwhm_px: float
+) -> Spectra:
     """Choose the most likely spectrum of each cut-out.
 
     The likelihood is that of blocks of pixels, as if they were independent, each with a constant of
-    its own; it needs of a cut-out the blocks' mean product of pixels alone.
+    its own; of a cut-out it needs the blocks' mean product of pixels alone.
 
     Parameters
     ----------
     image : ndarray, shape (n, rows, columns)
     known : ndarray of bool, same shape
         Pixels of background alone.
+    centre : ndarray, shape (n, 2)
+        Row and column of the holes.
     fwhm_px : float
         Of the beam.
 
@@ -163,9 +169,12 @@ def ring_spectra(image: np.ndarray, known: np.ndarray, fwhm_px: float) -> Spectr
             )
         block, index = cache[key]
         models, inverses, dets = _grid(fwhm_px, block)
+        middle = np.stack(np.divmod(index[:, 0], free.shape[1]), 1) + (block - 1) * step / 2
+        far2 = ((middle - centre[row]) ** 2).sum(1)
+        weight = np.exp(-0.5 * (far2 - far2.min()) / (NEAR * fwhm_px) ** 2)
         data = values.ravel()[index].astype(np.float64)
         data -= data.mean()
-        product = data.T @ data / len(data)
+        product = (data * weight[:, None]).T @ data / weight.sum()
         spread = np.trace(product) / block**2 - product.mean()
         product[np.diag_indices_from(product)] += FLOOR**2 * spread
         amplitudes = inverses @ product.ravel() / (block**2 - 1)

@@ -17,10 +17,11 @@ from torch import Tensor
 from ...base.files import CoganError, provenance
 from ...learn.fit import Plan, fit, seeded
 from . import losses, truth
+from .beams import Beam
 from .network import Layer, PartialUNet, save_network
 
-#: Pixels of a training cut-out, and of the radius of its hole.
-SIDE, RADIUS_PX = 64, (5.0, 13.0)
+#: Pixels of a training cut-out; its hole's radius and its beam [FWHM, pixels].
+SIDE, RADIUS_FWHM, BEAMS_PX = 64, (1.1, 2.6), (2.5, 6.0)
 CORRELATED_RMS, PIXEL_RMS = 0.1, (0.0, 0.2)
 #: S/N of the sources that the document's scaling sees.
 BRIGHT = (3.0, 3e3)
@@ -80,15 +81,17 @@ class NewHoles:
         -------
         Holes
         """
+        beam = Beam("gaussian", self._rng.uniform(*BEAMS_PX))
         found = truth.backgrounds(
             n,
             self._rng,
+            beam=beam,
             correlated_rms=CORRELATED_RMS,
             pixel_rms=self._rng.uniform(*PIXEL_RMS),
             side=SIDE,
         )
-        seen = truth.inject(found, self._rng, snr=BRIGHT)
-        radius = self._rng.uniform(*RADIUS_PX, n)[:, None, None]
+        seen = truth.inject(found, self._rng, snr=BRIGHT, beam=beam)
+        radius = beam.fwhm_px * self._rng.uniform(*RADIUS_FWHM, n)[:, None, None]
         rows, columns = np.mgrid[:SIDE, :SIDE]
         away = np.hypot(columns - seen.x[:, None, None], rows - seen.y[:, None, None])
         arrays = seen.image, seen.background, (away > radius).astype(np.float32)
@@ -182,7 +185,8 @@ def train_masked(
         If the loss is no longer finite, or the folder cannot be written.
     """
     batches = NewHoles(plan.batch, max(1, EPOCH // plan.batch), plan.seed, device)
-    held_out = NewHoles(1, 1, VALIDATION_SEED, device).draw(VALIDATED)
+    held_out = NewHoles(VALIDATED // 8, 8, VALIDATION_SEED, device)
+    held_out = [held_out.draw(held_out.size) for _ in range(len(held_out))]
     features = losses.RandomFeatures().to(device)
     with seeded(plan.seed):
         net = PartialUNet(layers, ratio)
@@ -198,7 +202,8 @@ def train_masked(
             yield losses.total(parts, weights)
 
         def validate() -> dict[str, float]:
-            return {"validation": blank_error(net, held_out, how)}
+            errors = [blank_error(net, some, how) for some in held_out]
+            return {"validation": float(np.mean(errors))}
 
         history = fit(
             net, compute, batches, plan, device=device, validate=validate,
@@ -210,7 +215,7 @@ def train_masked(
         "ratio": ratio,
         "normalisation": how,
         "losses": dict(weights),
-        "fwhm_px": truth.FWHM_PX,
+        "fwhm_px": list(BEAMS_PX),
         "history": history,
         "plan": asdict(plan),
         "provenance": provenance(plan.seed),

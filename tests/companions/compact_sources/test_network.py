@@ -86,11 +86,12 @@ def test_a_network_is_read_back(tmp_path, scene):
     folder = nets.save_network(tmp_path / "net", net, content)
     again, card = nets.load_masked(folder)
     with torch.no_grad():
-        torch.testing.assert_close(again(*scene), net(*scene), rtol=0.01, atol=0.2)
+        first, second = net(*scene), again(*scene)
+        assert float((first - second).std() / first.std()) < 0.01
     assert card["kind"] == "masked"
     assert sum(path.stat().st_size for path in folder.iterdir()) < 2e6
     nets.save_network(tmp_path / "other", net, {**content, "kind": "joint"})
     with pytest.raises(CoganError, match="is of a joint network"):
         nets.load_masked(tmp_path / "other")
-    with pytest.raises(CoganError, match="missing"):
+    with pytest.raises(CoganError, match="There is no"):
         nets.load_masked(tmp_path / "nowhere")

@@ -1,0 +1,125 @@
+"""Three ways to take a source out of a cut-out, behind one interface.
+
+``masked`` hides the source and fills the hole by a network, as the document does; ``gaussian`` fits
+the source through a Gaussian process; ``joint`` lets a network correct that fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+
+from . import gaussian, joint, network, rivals, training
+from .beams import Beam
+
+#: Relative error (rms) of the width of the beam that a user states.
+WIDTH_PRIOR = 0.05
+AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What an engine says of some cut-outs.
+
+    Attributes
+    ----------
+    background : ndarray, shape (n, side, side), float32
+        The image without the central source.
+    flux, flux_error : ndarray, shape (n,)
+        Peak of the source, in the image's unit; NaN where there is none to be found.
+    """
+
+    background: np.ndarray
+    flux: np.ndarray
+    flux_error: np.ndarray
+
+
+Engine = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, float], Removed]
+
+
+def by_gaussian(image, hole, others, x, y, fwhm_px) -> Removed:
+    """Fit sources through a Gaussian process, the beam's width free within 5 per cent.
+
+    Parameters
+    ----------
+    image : ndarray, shape (n, side, side)
+        NaN where there are no data.
+    hole, others : ndarray of bool, shape (n, side, side)
+        Pixels of the central source, and of all others.
+    x, y : ndarray, shape (n,)
+        Column and row of the central source.
+    fwhm_px : float
+
+    Returns
+    -------
+    Removed
+
+    Raises
+    ------
+    CoganError
+        As of `gaussian.joint`.
+    """
+    beam = Beam("gaussian", fwhm_px)
+    flux, error, background = gaussian.joint(image, hole, x, y, beam, WIDTH_PRIOR, others)
+    return Removed(background, flux, error)
+
+
+def by_masked(image, hole, others, x, y, fwhm_px) -> Removed:
+    """Fill holes by the network that never sees a source; parameters as `by_gaussian`.
+
+    The network knows beams of the training's width: of others, a cut-out's scale does the same.
+    """
+    net, card = shipped("masked")
+    known = ~(hole | others) & np.isfinite(image)
+    values = torch.from_numpy(np.nan_to_num(image).astype(np.float32))
+    mask = torch.from_numpy(known.astype(np.float32))
+    with torch.no_grad():
+        pairs = zip(values.split(AT_ONCE), mask.split(AT_ONCE), strict=True)
+        found = torch.cat([training.filled(net, *pair, card["normalisation"]) for pair in pairs])
+    background = np.where(hole, found.numpy(), image).astype(np.float32)
+    beam = Beam("gaussian", fwhm_px)
+    flux = rivals.flux_above(image, background, hole & ~others, x, y, beam)
+    around = known & _near(image.shape[-1], x, y, fwhm_px)
+    rms = np.array([row[use].std() for row, use in zip(image, around, strict=True)])
+    return Removed(background, flux, card["flux_error_over_rms"] * rms)
+
+
+def by_joint(image, hole, others, x, y, fwhm_px) -> Removed:
+    """Correct the Gaussian process's flux by a network; parameters as `by_gaussian`."""
+    net, card = shipped("joint")
+    beam = Beam("gaussian", fwhm_px)
+    fit, flux, error, background = joint.fitted(image, hole, x, y, beam, others)
+    more = error * joint.correction(net, fit)
+    shapes = np.stack([beam.image(image.shape[-1], *at) for at in zip(x, y, strict=True)])
+    background = background - (more[:, None, None] * shapes * hole).astype(np.float32)
+    return Removed(background, flux + more, error * card["error_factor"])
+
+
+@cache
+def shipped(kind: str):
+    """Load the shipped network of a kind, once.
+
+    Parameters
+    ----------
+    kind : {'masked', 'joint'}
+
+    Returns
+    -------
+    network : Module
+    card : dict
+    """
+    load = {"masked": network.load_masked, "joint": joint.load_joint}[kind]
+    return load(network.WEIGHTS / kind)
+
+
+def _near(side: int, x: np.ndarray, y: np.ndarray, fwhm_px: float) -> np.ndarray:
+    from .masks import RING_FWHM, ring
+
+    return ring(side, *(edge * fwhm_px for edge in RING_FWHM), x, y)
+
+
+ENGINES: dict[str, Engine] = {"masked": by_masked, "gaussian": by_gaussian, "joint": by_joint}
