@@ -13,14 +13,14 @@ from ...base.files import CoganError
 from .beams import MIN_FWHM_PX, Beam
 from .spectra import Spectra, covariance, ring_spectra, stride
 
-#: Data are this near the hole [FWHM], and at most so many, the nearest: a solution takes 10 ms.
-REACH, MOST = 1.5, 600
+#: Data are this near the hole [FWHM]; fewer are no ring; of more, the nearest: one takes 10 ms.
+REACH, LEAST, MOST = 1.5, 20, 600
 #: Rms of an ellipse's distortion beside the width, and of a catalogue's position [pixels].
 SHAPE_PRIOR, POSITION_PRIOR = 0.05, 0.1
 #: The centre moves at most so far [pixels], width and shape by a factor of exp(FARTHEST).
 NEAREST, FARTHEST = 0.5, 0.3
-#: Steps of Gauss and Newton.
-STEPS = 6
+#: Most steps of Gauss and Newton, the change that ends them, and that of numerical derivatives.
+STEPS, SETTLED, NUDGE = 8, 1e-6, 1e-6
 
 
 def fill(
@@ -131,14 +131,13 @@ def joint(
     x, y = (np.asarray(values, dtype=np.float64) for values in (x, y))
     _check_places(x, y, hole, width_prior)
     prior = np.array([width_prior, SHAPE_PRIOR, SHAPE_PRIOR, POSITION_PRIOR, POSITION_PRIOR])
-    rows = range(len(image))
     # The wings reach into the ring: a first fit, without the covariance, takes them out.
     first = np.empty((len(image), 7))
-    for row in rows:
+    for row in range(len(image)):
         data = _nearest(known[row], hole[row], fwhm_px)
-        white = np.eye(len(data)), _scatter(image[row][known[row] & ~hole[row]])
         values = image[row][tuple(data.T)]
-        first[row], _ = _gauss_newton(values, data, (x[row], y[row]), beam, prior, *white)
+        white = _scatter(image[row][known[row] & ~hole[row]])
+        first[row], _ = _gauss_newton(values, data, (x[row], y[row]), beam, prior, white)
     rest = image - _sources(image, first, x, y, beam)
     spectra = ring_spectra(rest, known & ~hole, np.stack([y, x], 1), fwhm_px)
     found, errors = np.empty((len(image), 7)), np.empty(len(image))
@@ -149,7 +148,7 @@ def joint(
         for row in members:
             values, scale = image[row][tuple(data.T)], spectra.amplitude[row] ** 0.5
             found[row], errors[row] = _gauss_newton(
-                values, data, (x[row], y[row]), beam, prior, whiten, scale, first[row]
+                values, data, (x[row], y[row]), beam, prior, whiten / scale, first[row]
             )
     background = image - _sources(image, found, x, y, beam)
     lost = hole & ~known
@@ -205,8 +204,8 @@ def _centres(hole: np.ndarray) -> np.ndarray:
 
 
 def _scatter(values: np.ndarray) -> float:
-    """Standard deviation of a ring's pixels; 1 if there is no ring, which is said later."""
-    return float(values.std()) or 1.0 if values.size else 1.0
+    """Compute a ring's standard deviation, positive; 1 without a ring, which is said later."""
+    return max(float(values.std()), 1e-30) if values.size else 1.0
 
 
 def _nearest(free: np.ndarray, hole: np.ndarray, fwhm_px: float) -> np.ndarray:
@@ -221,6 +220,11 @@ def _nearest(free: np.ndarray, hole: np.ndarray, fwhm_px: float) -> np.ndarray:
     )
     distance = ndimage.distance_transform_edt(~hole[window])
     use = np.nonzero((free & lattice)[window] & (distance <= REACH * fwhm_px))
+    if len(use[0]) < LEAST:
+        raise CoganError(
+            f"A hole has no ring left: within {REACH:g} FWHM, fewer than {LEAST} pixels are free "
+            "of other sources and have data."
+        )
     order = np.argsort(distance[use], kind="stable")[:MOST]
     return np.stack(use, 1)[order] + [along.start for along in window]
 
@@ -241,11 +245,6 @@ def _conditional(image, hole, known, spectra, fwhm_px, normal):
     for model, members in _groups(spectra, hole, known):
         inside = np.argwhere(hole[members[0]])
         data = _nearest((known & ~hole)[members[0]], hole[members[0]], fwhm_px)
-        if not len(data):
-            raise CoganError(
-                f"Cut-out {members[0]} has no ring left: every pixel within {REACH:g} FWHM of the "
-                "hole hides another source or has no data."
-            )
         factor = linalg.cho_factor(covariance(model, fwhm_px, data, data))
         cross = covariance(model, fwhm_px, data, inside)
         solved = linalg.cho_solve(factor, np.column_stack([np.ones(len(data)), cross]))
@@ -266,52 +265,56 @@ def _conditional(image, hole, known, spectra, fwhm_px, normal):
 
 
 def _template(data: np.ndarray, place, beam: Beam, shape: np.ndarray) -> np.ndarray:
-    """The beam at pixels, (m,), after a change of logarithmic width, two distortions and (x, y)."""
+    """Draw the beam at pixels, (m,), after changes of log width, two distortions and (x, y)."""
     wider, plus, cross, right, up = shape
     angle = np.radians(beam.angle_deg)
     to_axes = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    told = np.diag([beam.elongation**-0.5, beam.elongation**0.5]) @ to_axes
-    # The exponential of a symmetric matrix, so that distortions are as good as small ones.
+    told = to_axes * [[beam.elongation**-0.5], [beam.elongation**0.5]]
+    # The exponential of a symmetric matrix: the area does not change with the distortions.
     size = np.hypot(plus, cross)
-    strain = np.array([[plus, cross], [cross, -plus]]) * np.sinc(1j * size / np.pi).real
+    strain = np.array([[plus, cross], [cross, -plus]]) * (np.sinh(size) / size if size else 1)
     squeeze = np.exp(-wider) * (np.cosh(size) * np.eye(2) - strain)
     offset = data[:, ::-1] - (place[0] + right, place[1] + up)
     return beam.profile(np.hypot(*(told @ squeeze @ offset.T)))
 
 
-def _gauss_newton(values, data, place, beam, prior, whiten, scale, start=None):
+def _gauss_newton(values, data, place, beam, prior, background, start=None):
     """Flux, constant and shape, (7,), that fit best, and the flux's error.
 
-    `whiten` turns the background at the data into white noise of standard deviation `scale`.
+    `background` is its standard deviation, if white, or the matrix that turns it into white noise
+    of standard deviation 1.
     """
     found = np.zeros(7) if start is None else start.copy()
     free = np.flatnonzero(prior)
     far = np.array([FARTHEST, FARTHEST, FARTHEST, NEAREST, NEAREST])
-    for step in range(STEPS):
+    moved = np.inf
+    for step in range(STEPS + 1):
         shape = found[2:]
-        columns = [_template(data, place, beam, shape), np.ones(len(data))]
-        for i in free:
-            nudge = 1e-4 * np.eye(5)[i]
-            ahead, behind = (_template(data, place, beam, shape + s * nudge) for s in (1, -1))
-            columns.append((ahead - behind) / 2e-4)
-        white = whiten @ np.column_stack([*columns, values]) / scale
+        here = _template(data, place, beam, shape)
+        nudged = (_template(data, place, beam, shape + NUDGE * np.eye(5)[i]) for i in free)
+        slopes = [(there - here) / NUDGE for there in nudged]
+        white = np.column_stack([here, np.ones(len(data)), *slopes, values])
+        white = white / background if np.isscalar(background) else background @ white
         linear, target = white[:, :2], white[:, -1]
         # Flux and constant at this shape; then all together, linear about it.
         found[:2] = linalg.lstsq(linear, target)[0]
-        slopes = np.column_stack([linear, found[0] * white[:, 2:-1]])
-        normal = slopes.T @ slopes
-        normal[np.arange(2, len(normal)), np.arange(2, len(normal))] += prior[free] ** -2.0
-        gradient = slopes.T @ (target - linear @ found[:2])
-        gradient[2:] -= shape[free] / prior[free] ** 2
-        if step == STEPS - 1:
+        design = np.column_stack([linear, found[0] * white[:, 2:-1]])
+        normal = design.T @ design + np.diag([0, 0, *prior[free] ** -2.0])
+        unit = np.sqrt(np.outer(*[np.diag(normal)] * 2))  # of each number's own
+        covariances = linalg.inv(normal / unit) / unit
+        if moved < SETTLED or step == STEPS:
             break
-        shape[free] += linalg.solve(normal, gradient, assume_a="pos")[2:]
-        shape[:] = np.clip(shape, -far, far)
-    return found, linalg.inv(normal)[0, 0] ** 0.5
+        gradient = design.T @ (target - linear @ found[:2])
+        gradient[2:] -= shape[free] / prior[free] ** 2
+        new = shape.copy()
+        new[free] += (covariances @ gradient)[2:]
+        new = np.clip(new, -far, far)
+        moved, shape[:] = np.abs(new - shape).max(), new
+    return found, covariances[0, 0] ** 0.5
 
 
 def _sources(image, found, x, y, beam) -> np.ndarray:
-    """The fitted sources, in whole cut-outs."""
+    """Draw the fitted sources in whole cut-outs."""
     pixels = np.argwhere(np.ones(image.shape[1:], bool))
     drawn = [
         row[0] * _template(pixels, place, beam, row[2:])

@@ -98,22 +98,27 @@ def covariance(
     slope, correlated, white = model
     lags = sky[SLOPES.index(slope)] + correlated**2 * noise
     lags[0, 0] += white**2
-    return lags[tuple(np.abs(one[:, None] - other[None]).transpose(2, 0, 1))]
+    down, along = (np.abs(one[:, None, axis] - other[None, :, axis]) for axis in (0, 1))
+    return lags.ravel()[down * lags.shape[1] + along]
 
 
 @lru_cache(maxsize=6)
 def _grid(fwhm_px: float, block: int) -> tuple[list, np.ndarray, np.ndarray]:
-    """Models; for each the inverse covariance of a block beside a constant, and log determinant."""
+    """Models; for each the inverse covariance of a block beside a constant, and log determinant.
+
+    Of the symmetric matrices only the upper triangles, with what is off the diagonal twice.
+    """
     models = [(s, c, w) for s in SLOPES for c in CORRELATED for w in WHITE]
     places = np.stack(np.divmod(np.arange(block**2), block), 1) * stride(fwhm_px)
-    inverses = np.empty((len(models), block**4))
+    inverses = np.empty((len(models), block**2 * (block**2 + 1) // 2))
     dets = np.empty(len(models))
     for i, model in enumerate(models):
         root = linalg.cholesky(covariance(model, fwhm_px, places, places), lower=True)
         half, _ = linalg.lapack.dtrtri(root, lower=1)
         inverse = half.T @ half
         ones = inverse.sum(0)
-        inverses[i] = (inverse - np.outer(ones, ones) / ones.sum()).ravel()
+        inverse -= np.outer(ones, ones) / ones.sum()
+        inverses[i] = (2 * inverse - np.diag(np.diag(inverse)))[np.triu_indices(block**2)]
         dets[i] = 2 * np.log(np.diag(root)).sum() + np.log(ones.sum())
     return models, inverses, dets
 
@@ -156,7 +161,7 @@ def ring_spectra(
         If the known pixels of a cut-out hold no blocks.
     """
     step, cache = stride(fwhm_px), {}
-    found = np.empty((len(image), 4))
+    products: dict = {block: ([], []) for block in BLOCKS}
     for row, (values, free) in enumerate(zip(image, known, strict=True)):
         key = free.tobytes()
         if key not in cache:
@@ -168,17 +173,28 @@ def ring_spectra(
                 "pixels are free of other sources and missing data."
             )
         block, index = cache[key]
-        models, inverses, dets = _grid(fwhm_px, block)
         middle = np.stack(np.divmod(index[:, 0], free.shape[1]), 1) + (block - 1) * step / 2
         far2 = ((middle - centre[row]) ** 2).sum(1)
         weight = np.exp(-0.5 * (far2 - far2.min()) / (NEAR * fwhm_px) ** 2)
-        data = values.ravel()[index].astype(np.float64)
-        data -= data.mean()
-        product = (data * weight[:, None]).T @ data / weight.sum()
-        spread = np.trace(product) / block**2 - product.mean()
-        product[np.diag_indices_from(product)] += FLOOR**2 * spread
-        amplitudes = inverses @ product.ravel() / (block**2 - 1)
-        amplitudes = np.maximum(amplitudes, np.finfo(np.float32).tiny)  # a constant image
-        best = np.argmin(dets + (block**2 - 1) * np.log(amplitudes))
-        found[row] = *models[best], amplitudes[best]
+        data = values.ravel()[index]
+        product = _product(data - data.mean(), weight / weight.sum())
+        products[block][0].append(row)
+        products[block][1].append(product[np.triu_indices(block**2)])
+    found = np.empty((len(image), 4))
+    for block, (rows, product) in products.items():
+        if rows:
+            models, inverses, dets = _grid(fwhm_px, block)
+            amplitudes = np.stack(product) @ inverses.T / (block**2 - 1)
+            amplitudes = np.maximum(amplitudes, 1e-100)  # of a constant image
+            best = np.argmin(dets + (block**2 - 1) * np.log(amplitudes), axis=1)
+            found[rows, :3] = np.array(models)[best]
+            found[rows, 3] = amplitudes[np.arange(len(rows)), best]
     return Spectra(*found.T)
+
+
+def _product(data: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Mean product of a block's pixels, over blocks, with the thought noise on its diagonal."""
+    product = (data * weight[:, None]).T @ data
+    spread = np.trace(product) / len(product) - product.mean()
+    product[np.diag_indices_from(product)] += FLOOR**2 * spread
+    return product
