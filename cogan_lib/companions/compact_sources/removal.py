@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -17,6 +17,9 @@ from .beams import Beam
 from .photometry import aperture_fluxes
 from .truth import CENTRE, SIDE
 
+if TYPE_CHECKING:  # torch, which an engine of one's own does not need
+    from .engines import Engine
+
 log = logging.getLogger(__name__)
 
 #: Cut-outs in memory at a time.
@@ -27,9 +30,6 @@ REACH_FWHM = 2.0
 PASSES = 2
 #: Owner of a pixel that lies in no hole.
 NOBODY = -1
-
-#: image, hole, others, x, y, fwhm_px -> background, flux, flux_error (see `engines`).
-Engine = Callable[..., Any]
 
 
 class Field:

@@ -40,6 +40,15 @@ def test_sources_go_and_the_rest_is_what_it_was_bit_for_bit(dtype):
     assert table["flux"].unit is None and all(words <= {"edge"} for words in flags(result))
 
 
+def test_an_engine_by_name_leaves_the_noise():
+    image, x, y, flux = toy.sky()
+    result = run(image, np.stack([x, y], axis=1), engine="gaussian")
+    off = (result.table["flux"] - flux) / result.table["flux_error"]
+    assert np.abs(off).max() < 4 and result.table["flux_error"].max() < 1
+    assert 0.8 < result.image[result.mask].std() < 1.2
+    assert result.table.meta["engine"] == "gaussian"
+
+
 def test_fluxes_do_not_depend_on_the_units_size_or_level():
     image, x, y, _ = toy.sky(dtype=np.float64)
     places = np.stack([x, y], axis=1)
