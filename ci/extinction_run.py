@@ -80,6 +80,7 @@ def over_seeds(found: dict) -> dict:
     shares = {
         key: np.transpose([row[key] for row in found["coverage"].values()]).tolist() for key in keys
     }
+    shares["map after"] = np.transpose(list(found["map_coverage"].values())).tolist()
     return {"summary": summary, "coverage": shares}
 
 
@@ -151,10 +152,27 @@ def evaluate(options: argparse.Namespace) -> dict:
     seen = Drawn(survey.observe(a_v, everywhere, generator), survey.reference, a_v)
     on_map = answers(seen)
     found["map"] = scores(on_map, a_v)
+    found["map_coverage"] = {
+        str(seed): list(
+            evaluation.coverage_at(
+                on_map[f"network {seed}"],
+                network.spread(net, seen.counts, seen.reference, device=DEVICE)
+                * torch.tensor(content["spread_factors"]),
+                a_v,
+            ).values()
+        )
+        for seed, (net, content) in networks.items()
+    }
     methods = {"real": a_v} | {k: v for k, v in on_map.items() if k != "training mean"}
     found["correlation"] = {
         name: evaluation.correlation_lengths(values.numpy().reshape(*lon.shape, -1))
         for name, values in methods.items()
+    }
+    real = dust.reshape(*lon.shape, -1)
+    found["blur_kpc"] = {
+        name: evaluation.blur_along(real, row["radial"])
+        for name, row in found["correlation"].items()
+        if name != "real"
     }
     return found
 

@@ -242,7 +242,10 @@ def test_errors_of_the_seeds_are_their_mean_and_scatter(stage):
     assert errors[2][1:] == ["linear regression", *["0.50"] * 5]
     assert len(errors) == 1 + 4 * 4
     assert rows(text, "tab-dust-coverage")[2][1:] == ["66% to 70%"] * 5
-    assert rows(text, "tab-dust-fingers")[2] == ["network 1", "0.40", "0.20", "3.00", "1.50"]
+    assert rows(text, "tab-dust-coverage")[4][1:] == ["50% to 70%"] * 5
+    assert rows(text, "tab-dust-fingers")[2] == [
+        *("network 1", "0.40", "0.20", "3.00", "1.50", "0.80")
+    ]
     assert len(rows(text, "tab-dust-memory")) == 5
     assert rows(text, "tab-dust-document")[1][:5] == [
         "document",

@@ -110,6 +110,8 @@ def dust() -> dict:
         "evaluation": {
             **dict.fromkeys(("trained", "unseen", "shifted", "map"), scores),
             "coverage": {"1": shares, "2": {**shares, "trained after": [0.7] * 5}},
+            "map_coverage": {"1": [0.5] * 5, "2": [0.7] * 5},
+            "blur_kpc": {"network 1": 0.8},
             "correlation": {"real": length, "network 1": {**length, "ratio": 3.0}},
         },
         "memory": memory | {"examples": 12_800, "passes": 6},
