@@ -106,14 +106,14 @@ class Survey:
         Tensor, shape (n, SIDE, SIDE)
         """
         area = torch.as_tensor(area, dtype=a_v.dtype, device=a_v.device).expand(len(which))
-        parts = []
+        counts = torch.empty(len(which), SIDE, SIDE, device=a_v.device)
         for some in torch.arange(len(which), device=which.device).split(AT_ONCE):
             found = physics.stars(
                 self.lines, which[some], a_v[some], generator,
                 area=area[some], law=self.law, zero_point_j=zero_point_j,
             )  # fmt: skip
-            parts.append(physics.diagrams(found, len(some)))
-        return torch.cat(parts)
+            counts[some] = physics.diagrams(found, len(some))
+        return counts
 
     def examples(
         self,
@@ -141,7 +141,9 @@ class Survey:
         which = torch.randint(len(self.reference), (n,), generator=generator, device=self.device)
         counts = self.observe(a_v, which, generator, area=area, zero_point_j=zero_point_j)
         area = torch.as_tensor(area, dtype=a_v.dtype, device=self.device).expand(n)
-        return Drawn(counts, self.reference[which] * area[:, None, None], a_v)
+        reference = self.reference[which]
+        reference *= area[:, None, None]
+        return Drawn(counts, reference, a_v)
 
 
 class NewDraws:

@@ -10,7 +10,7 @@ from scipy import linalg, ndimage, optimize
 from torch import Tensor
 
 from ...base.files import CoganError
-from .data import Drawn, Survey
+from .data import AT_ONCE, Drawn, Survey
 from .physics import BINS, COLOUR, LIMITS, MAGNITUDE, SIDE, STEP_KPC
 
 #: The red clump: M_Ks (Ruiz-Dern et al. 2018) and (J - Ks)_0.
@@ -121,9 +121,11 @@ class LinearRegression:
 
 def _features(counts: Tensor, reference: Tensor) -> np.ndarray:
     """Logarithms of the summed pixels, of both diagrams."""
-    both = torch.stack([counts, reference], 1)
-    summed = torch.nn.functional.avg_pool2d(both, SUMMED) * SUMMED**2
-    return torch.log1p(summed).flatten(1).numpy().astype(np.float32)
+    parts = []
+    for pair in zip(counts.split(AT_ONCE), reference.split(AT_ONCE), strict=True):
+        summed = torch.nn.functional.avg_pool2d(torch.stack(pair, 1), SUMMED) * SUMMED**2
+        parts.append(torch.log1p(summed).flatten(1).numpy())
+    return np.concatenate(parts)
 
 
 def fit_linear(examples: Drawn) -> LinearRegression:
