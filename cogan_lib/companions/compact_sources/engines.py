@@ -13,7 +13,8 @@ from functools import cache
 import numpy as np
 import torch
 
-from . import gaussian, joint, network, rivals, training
+from ...base.files import CoganError
+from . import gaussian, joint, masks, network, rivals, training
 from .beams import Beam
 
 #: Relative error (rms) of the width of the beam that a user states.
@@ -74,23 +75,51 @@ def by_masked(image, hole, others, x, y, fwhm_px) -> Removed:
     The network knows beams of the training's width: of others, a cut-out's scale does the same.
     """
     net, card = shipped("masked")
+    _check_beam(fwhm_px, card)
+    background = fill_by(net, card, image, hole, others)
     known = ~(hole | others) & np.isfinite(image)
+    beam = Beam("gaussian", fwhm_px)
+    flux = rivals.flux_above(image, background, hole & ~others, x, y, beam)
+    around = known & masks.ring(
+        image.shape[-1], *(edge * fwhm_px for edge in masks.RING_FWHM), x, y
+    )
+    rms = np.array([row[use].std() for row, use in zip(image, around, strict=True)])
+    return Removed(background, flux, card["flux_error_over_rms"] * rms)
+
+
+def fill_by(net, card: dict, image: np.ndarray, hole: np.ndarray, others=None) -> np.ndarray:
+    """Fill holes by a masked network.
+
+    Parameters
+    ----------
+    net : PartialUNet
+    card : dict
+        Its, for the scaling.
+    image : ndarray, shape (n, side, side)
+        NaN where there are no data.
+    hole, others : ndarray of bool, shape (n, side, side)
+        `others` may be missing.
+
+    Returns
+    -------
+    ndarray, shape (n, side, side), float32
+        The image outside the holes.
+    """
+    known = ~hole & np.isfinite(image)
+    if others is not None:
+        known &= ~others
     values = torch.from_numpy(np.nan_to_num(image).astype(np.float32))
     mask = torch.from_numpy(known.astype(np.float32))
     with torch.no_grad():
         pairs = zip(values.split(AT_ONCE), mask.split(AT_ONCE), strict=True)
         found = torch.cat([training.filled(net, *pair, card["normalisation"]) for pair in pairs])
-    background = np.where(hole, found.numpy(), image).astype(np.float32)
-    beam = Beam("gaussian", fwhm_px)
-    flux = rivals.flux_above(image, background, hole & ~others, x, y, beam)
-    around = known & _near(image.shape[-1], x, y, fwhm_px)
-    rms = np.array([row[use].std() for row, use in zip(image, around, strict=True)])
-    return Removed(background, flux, card["flux_error_over_rms"] * rms)
+    return np.where(hole, found.numpy(), image).astype(np.float32)
 
 
 def by_joint(image, hole, others, x, y, fwhm_px) -> Removed:
     """Correct the Gaussian process's flux by a network; parameters as `by_gaussian`."""
     net, card = shipped("joint")
+    _check_beam(fwhm_px, card)
     beam = Beam("gaussian", fwhm_px)
     fit, flux, error, background = joint.fitted(image, hole, x, y, beam, others)
     more = error * joint.correction(net, fit)
@@ -116,10 +145,13 @@ def shipped(kind: str):
     return load(network.WEIGHTS / kind)
 
 
-def _near(side: int, x: np.ndarray, y: np.ndarray, fwhm_px: float) -> np.ndarray:
-    from .masks import RING_FWHM, ring
-
-    return ring(side, *(edge * fwhm_px for edge in RING_FWHM), x, y)
+def _check_beam(fwhm_px: float, card: dict) -> None:
+    low, high = card["fwhm_px"]
+    if not low <= fwhm_px <= high:
+        raise CoganError(
+            f"The network was trained for beams of {low:g} to {high:g} pixels, and this one has "
+            f"{fwhm_px:.3g}; bin the map, or take the engine 'gaussian'."
+        )
 
 
 ENGINES: dict[str, Engine] = {"masked": by_masked, "gaussian": by_gaussian, "joint": by_joint}

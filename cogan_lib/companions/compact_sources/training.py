@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...base.files import CoganError, provenance
 from ...learn.fit import Plan, fit, seeded
-from . import losses, truth
+from . import losses, rivals, truth
 from .beams import Beam
 from .network import Layer, PartialUNet, save_network
 
@@ -39,11 +39,18 @@ class Holes:
         With a source in the hole, and without.
     mask : Tensor, shape (n, side, side)
         0 in the hole, 1 elsewhere.
+    x, y, rms : ndarray, shape (n,)
+        The hole's centre, and the ring's rms.
+    beam : Beam
     """
 
     image: Tensor
     real: Tensor
     mask: Tensor
+    x: np.ndarray
+    y: np.ndarray
+    rms: np.ndarray
+    beam: Beam
 
 
 class NewHoles:
@@ -95,7 +102,8 @@ class NewHoles:
         rows, columns = np.mgrid[:SIDE, :SIDE]
         away = np.hypot(columns - seen.x[:, None, None], rows - seen.y[:, None, None])
         arrays = seen.image, seen.background, (away > radius).astype(np.float32)
-        return Holes(*(torch.from_numpy(x).to(self.device) for x in arrays))
+        tensors = (torch.from_numpy(x).to(self.device) for x in arrays)
+        return Holes(*tensors, seen.x, seen.y, seen.rms, beam)
 
 
 def scaling(image: Tensor, mask: Tensor, how: str = "unmasked") -> tuple[Tensor, Tensor]:
@@ -211,6 +219,7 @@ def train_masked(
         )  # fmt: skip
     content = {
         "kind": "masked",
+        "flux_error_over_rms": flux_error(net, held_out, how),
         "layers": [asdict(layer) for layer in layers],
         "ratio": ratio,
         "normalisation": how,
@@ -241,3 +250,26 @@ def blank_error(net: PartialUNet, holes: Holes, how: str) -> float:
     _, scale = scaling(holes.real, holes.mask)
     apart = (filled(net, holes.image, holes.mask, how) - holes.real).abs() / scale
     return float(((1 - holes.mask) * apart).sum() / (1 - holes.mask).sum())
+
+
+@torch.no_grad()
+def flux_error(net: PartialUNet, drawn: list[Holes], how: str) -> float:
+    """Compute the rms flux that the network leaves in blank holes, over the ring's rms.
+
+    Parameters
+    ----------
+    net : PartialUNet
+    drawn : list of Holes
+    how : str
+
+    Returns
+    -------
+    float
+    """
+    errors = []
+    for some in drawn:
+        found = filled(net, some.image, some.mask, how).cpu().numpy()
+        real, hole = some.real.cpu().numpy(), some.mask.cpu().numpy() == 0
+        flux = rivals.flux_above(real, found, hole, some.x, some.y, some.beam)
+        errors.append(flux / some.rms)
+    return float(np.sqrt(np.mean(np.square(np.concatenate(errors)))))

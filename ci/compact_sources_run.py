@@ -1,0 +1,287 @@
+"""Train the networks of chapter 09 with several seeds and write the numbers that the book quotes.
+
+    python ci/compact_sources_run.py runs/compact book/results/compact-sources/report.json \
+        [--regions path/to/maps]
+
+A network that has been trained, and a part that has been measured, is not done again unless it is
+named with --again. Backgrounds and sources of the measurements are of seeds that no training has.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import beside  # noqa: F401 - the library beside it, not an installed one
+import numpy as np
+import torch
+
+from cogan_lib.base.files import CoganError, provenance, read_json, write_json
+from cogan_lib.base.threads import default_threads
+from cogan_lib.companions.compact_sources import (
+    engines,
+    evaluation,
+    gaussian,
+    joint,
+    losses,
+    masks,
+    network,
+    rivals,
+    training,
+    truth,
+)
+from cogan_lib.companions.compact_sources.beams import Beam
+from cogan_lib.companions.compact_sources.tool import remove_sources
+from cogan_lib.learn.blocks import count_parameters
+from cogan_lib.learn.fit import Plan
+from cogan_lib.learn.metrics import seconds_each
+
+TEST_SEED, CUTOUTS = 10**7, 600
+NOISES = {"P": 0.1, "B": 0.0}
+BEAM = Beam("gaussian", truth.FWHM_PX)
+#: Radius of the PSF fit [FWHM]: beyond, more background comes in than source.
+FIT_FWHM = 1.25
+MAPS = ("L1642_Herschel_PSW250", "gc_bolocam_gps", "W5_WISE12um")
+PARTS = ("blank", "sources", "widths", "texture", "kinds", "speed", "ablation")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; 0, or a `CoganError`."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path, help="for weights")
+    parser.add_argument("report", type=Path, help="JSON file to write, or to go on with")
+    parser.add_argument("--epochs", type=float, default=45, help="of the masked network")
+    parser.add_argument("--examples", type=int, default=12_000, help="of the joint network")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--again", choices=PARTS, nargs="*", default=[])
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(default_threads())
+    report = read_json(options.report) if options.report.exists() else {}
+    for part in options.again:
+        report.pop(part, None)
+    for seed in options.seeds:
+        if str(seed) not in report.setdefault("trainings", {}):
+            report["trainings"][str(seed)] = train(options, seed)
+            write_json(options.report, report)
+    nets = {seed: load(options, seed) for seed in options.seeds}
+    measure: dict[str, Callable[[], dict]] = {
+        "blank": lambda: blank(nets),
+        "sources": lambda: sources(nets),
+        "widths": lambda: widths(nets),
+        "texture": lambda: texture(nets),
+        "kinds": lambda: kinds(nets),
+        "speed": speed,
+        "ablation": lambda: ablation(options),
+    }
+    for part in PARTS:
+        if part not in report:
+            report[part] = measure[part]()
+            write_json(options.report, report | {"provenance": provenance(TEST_SEED)})
+            print(part, report[part], flush=True)
+    return 0
+
+
+def train(options: argparse.Namespace, seed: int) -> dict:
+    """Train both networks, or take up what was trained."""
+    folders = {kind: options.folder / f"{kind}-{seed}" for kind in ("masked", "joint")}
+    if not folders["masked"].exists():
+        plan = Plan(options.epochs, rate=2e-3, batch=32, seed=seed)
+        training.train_masked(folders["masked"], network.PRESETS["small"], plan)
+    if not folders["joint"].exists():
+        plan = Plan(joint.EPOCHS, rate=joint.RATE, batch=joint.BATCH, seed=seed)
+        joint.train_joint(folders["joint"], plan, options.examples)
+    found = {}
+    for kind, read in (("masked", network.load_masked), ("joint", joint.load_joint)):
+        net, card = read(folders[kind])
+        found[kind] = {
+            "git_commit": card["provenance"]["git_commit"],
+            "parameters": count_parameters(net),
+            "minutes": card["history"][-1]["seconds"] / 60,
+        }
+    return found
+
+
+def load(options: argparse.Namespace, seed: int):
+    return (
+        network.load_masked(options.folder / f"masked-{seed}"),
+        joint.load_joint(options.folder / f"joint-{seed}"),
+    )
+
+
+def scene(pixel_rms: float, number: int, n: int = CUTOUTS, kinds=truth.KINDS, **more):
+    """Held-out cut-outs, their sources, and the holes that hide these."""
+    rng = np.random.default_rng([TEST_SEED, number])
+    found = truth.backgrounds(n, rng, pixel_rms=pixel_rms, kinds=kinds)
+    seen = truth.inject(found, rng, beam=BEAM, **more)
+    hole = masks.hole(truth.SIDE, masks.hole_radius(seen.flux / seen.rms, BEAM), seen.x, seen.y)
+    return found, seen, hole
+
+
+def fills(image, hole, nets) -> dict[str, np.ndarray]:
+    """What each method that sees no source puts into the holes."""
+    found = {
+        "annulus": rivals.annulus(image, hole),
+        "Background2D": rivals.mesh(image, hole),
+        "biharmonic": rivals.biharmonic(image, hole),
+        "Gaussian process": gaussian.fill(image, hole, BEAM.fwhm_px)[0],
+    }
+    for seed, ((net, card), _) in nets.items():
+        found[f"masked network {seed}"] = engines.fill_by(net, card, image, hole)
+    return found
+
+
+def blank(nets) -> dict:
+    """Holes without a source: the flux that a method finds there, over the rms."""
+    found = {}
+    for name, pixel_rms in NOISES.items():
+        backgrounds, seen, hole = scene(pixel_rms, 1)
+        image = seen.background
+        rows = {}
+        for method, filled in fills(image, hole, nets).items():
+            error = rivals.flux_above(image, filled, hole, seen.x, seen.y, BEAM) / seen.rms
+            rows[method] = plain(evaluation.error_measures(error))
+        found[name] = rows
+    return found
+
+
+def answers(seen, hole, nets) -> dict[str, np.ndarray]:
+    """Fluxes by all methods."""
+    small = masks.hole(truth.SIDE, np.full(len(hole), FIT_FWHM * BEAM.fwhm_px), seen.x, seen.y)
+    found = {
+        name: rivals.flux_above(seen.image, filled, hole, seen.x, seen.y, BEAM)
+        for name, filled in fills(seen.image, hole, nets).items()
+    }
+    found["PSF fit"] = rivals.psf_fit(seen.image, small, seen.x, seen.y, BEAM)[0]
+    fit, flux, error, _ = joint.fitted(seen.image, hole, seen.x, seen.y, BEAM)
+    found["Gaussian process, joint"] = flux
+    for seed, (_, (net, _)) in nets.items():
+        found[f"joint network {seed}"] = flux + error * joint.correction(net, fit)
+    return found
+
+
+def sources(nets) -> dict:
+    """Errors of the flux over the rms, altogether and by decade of the flux."""
+    found = {}
+    for name, pixel_rms in NOISES.items():
+        _, seen, hole = scene(pixel_rms, 2)
+        rows = {}
+        for method, flux in answers(seen, hole, nets).items():
+            error = (flux - seen.flux) / seen.rms
+            groups = evaluation.by_group(error, seen.flux / seen.rms)
+            rows[method] = plain(evaluation.error_measures(error)) | {
+                "decades": {
+                    f"{low:g}-{high:g}": plain(values) for (low, high), values in groups.items()
+                }
+            }
+        found[name] = rows
+    return found
+
+
+def widths(nets) -> dict:
+    """Relative errors at S/N 100 where the real beam is wider than what methods are told."""
+    found = {}
+    for wider in (0.0, 0.05):
+        _, seen, hole = scene(NOISES["P"], 3, 200, snr=(100.0, 100.0), fwhm_error=wider)
+        found[f"{wider:g}"] = {
+            method: {
+                "bias": float(np.mean(flux / seen.flux - 1)),
+                "rms": float(np.sqrt(np.mean((flux / seen.flux - 1) ** 2))),
+            }
+            for method, flux in answers(seen, hole, nets).items()
+        }
+    return found
+
+
+def texture(nets) -> dict:
+    """Variance in blank holes over around, and the power after over before."""
+    _, seen, hole = scene(NOISES["P"], 4)
+    image, rng = seen.background, np.random.default_rng(TEST_SEED)
+    filled = fills(image, hole, nets)
+    filled["Gaussian process, a draw"] = gaussian.sample(image, hole, BEAM.fwhm_px, rng)
+    found = {}
+    for name, values in filled.items():
+        k, ratio = evaluation.power_ratio(values, image)
+        found[name] = {
+            "variance": list(map(float, evaluation.variance_ratio(values, hole))),
+            "power": ratio.value.tolist(),
+            "pixels": list(map(float, evaluation.pixel_distance(values, image, hole))),
+        }
+    return {"methods": found, "k": k.tolist()}
+
+
+def kinds(nets) -> dict:
+    """The process and its correction on each kind of background, with pixel noise."""
+    found = {}
+    for number, kind in enumerate(truth.KINDS):
+        _, seen, hole = scene(NOISES["P"], 10 + number, kinds=(kind,))
+        fit, flux, error, _ = joint.fitted(seen.image, hole, seen.x, seen.y, BEAM)
+        rows = {"Gaussian process, joint": flux}
+        for seed, (_, (net, _)) in nets.items():
+            rows[f"joint network {seed}"] = flux + error * joint.correction(net, fit)
+        found[kind] = {
+            name: plain(evaluation.error_measures((values - seen.flux) / seen.rms))
+            for name, values in rows.items()
+        }
+    return found
+
+
+def speed() -> dict:
+    """Seconds for a map of 2,000 x 2,000 with 500 sources, on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(TEST_SEED)
+    image = rng.normal(size=(2000, 2000)).astype(np.float32)
+    places = rng.uniform(20, 1980, (500, 2))
+    for x, y in places:
+        part = np.s_[int(y) - 12 : int(y) + 13, int(x) - 12 : int(x) + 13]
+        image[part] += (
+            50
+            * BEAM.image(25, x - int(x) + 12, y - int(y) + 12)[
+                : image[part].shape[0], : image[part].shape[1]
+            ]
+        )
+    found = {}
+    for name in engines.ENGINES:
+        task = {name: lambda name=name: remove_sources(
+            image, places, fwhm=BEAM.fwhm_px, engine=name, progress=False)}  # fmt: skip
+        found |= seconds_each(task, rounds=1)
+    torch.set_num_threads(threads)
+    return {name: values[0] for name, values in found.items()}
+
+
+def ablation(options: argparse.Namespace) -> dict:
+    """Blank holes after short trainings that differ by one choice; equal seed, equal examples."""
+    _, seen, hole = scene(NOISES["P"], 5, 300)
+    image, found = seen.background, {}
+    without = {name: value for name, value in losses.DOCUMENT.items() if name != "style"}
+    choices = {
+        "ours": {},
+        "hole alone": {"weights": {"hole": 6.0}},
+        "document's losses": {"weights": losses.DOCUMENT},
+        "document's without style": {"weights": without},
+        "document's scaling": {"how": "document"},
+        "released code's factor": {"ratio": False},
+    }
+    for name, choice in choices.items():
+        folder = options.folder / "ablation" / name.replace(" ", "-").replace("'", "")
+        if not folder.exists():
+            plan = Plan(6, rate=2e-3, batch=32, seed=1)
+            training.train_masked(folder, network.PRESETS["small"], plan, **choice)
+        net, card = network.load_masked(folder)
+        values = engines.fill_by(net, card, seen.image, hole)
+        error = rivals.flux_above(image, values, hole, seen.x, seen.y, BEAM) / seen.rms
+        found[name] = plain(evaluation.error_measures(error))
+    return found
+
+
+def plain(measures: dict[str, evaluation.Measured]) -> dict[str, list[float]]:
+    return {name: [float(part) for part in values] for name, values in measures.items()}
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except CoganError as problem:
+        sys.exit(f"Error: {problem}")
