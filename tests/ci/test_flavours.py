@@ -298,7 +298,9 @@ def test_the_books_chapters_have_nothing_raw_and_no_open_solution(tmp_path):
         if problem.split(": ")[1] in flavours.FLAVOURS
     ]
     assert made_problems == []
-    assert sum(len(list((tmp_path / f).glob("*.ipynb"))) for f in flavours.FLAVOURS) == 21
+    chapters = len(list((ROOT / "book").glob("[0-9][0-9]-*.ipynb")))
+    made = [len(list((tmp_path / flavour).glob("*.ipynb"))) for flavour in flavours.FLAVOURS]
+    assert made == [chapters] * 3 and chapters >= 8
 
 
 def test_numbers_are_those_of_a_built_site():

@@ -134,10 +134,12 @@ def test_a_text_of_vizier_with_units_and_dashes(tmp_path):
         "161.300000\t-59.700000\t10451200-5942000 \t      \t      \t11.234\t 0.023\tXAA\t000",
     ]
     path = tmp_path / "asu.tsv"
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", "utf-8")
     stars = read_catalogue(path)
     assert stars.J.tolist() == [12.345] and stars.content["dropped"]["not measured"] == 1
-    path.write_text("\n".join(lines).replace("mag\tmag\tmag\tmag", "mJy\tmJy\tmJy\tmJy") + "\n")
+    path.write_text(
+        "\n".join(lines).replace("mag\tmag\tmag\tmag", "mJy\tmJy\tmJy\tmJy") + "\n", "utf-8"
+    )
     with pytest.raises(CoganError, match="Jmag of .* is in mJy"):
         read_catalogue(path)
 
@@ -203,7 +205,7 @@ def ordinary(**changes):
 
 def text(content: str, name: str = "stars.csv"):
     def put(path):
-        (path / name).write_text(content)
+        (path / name).write_text(content, "utf-8")
         return path / name
 
     return put
