@@ -21,7 +21,7 @@ from ...learn.dataset import Batches
 from ...learn.fit import Plan, fit, seeded
 from ...learn.weights import load_network, read_card
 from . import gaussian, masks, truth
-from .beams import Beam
+from .beams import MIN_FWHM_PX, Beam
 from .network import CARD, FORMAT, save_network
 from .training import BEAMS_PX
 
@@ -164,6 +164,7 @@ def draw_fitted(n: int, seed: int) -> Fitted:
             size, rng, beam=beam, correlated_rms=CORRELATED_RMS, pixel_rms=rng.uniform(*PIXEL_RMS)
         )
         wider = np.clip(WIDTH_ERROR * rng.standard_normal(size), -0.25, 0.25)
+        wider = np.maximum(wider, 1.01 * MIN_FWHM_PX / beam.fwhm_px - 1)  # pixels allow no less
         seen = truth.inject(found, rng, snr=SNR, beam=beam, fwhm_error=wider)
         hidden = holes_of(seen.flux / seen.rms, seen.x, seen.y, beam)
         parts.append(fitted(seen.image, hidden, seen.x, seen.y, beam, flux=seen.flux)[0])

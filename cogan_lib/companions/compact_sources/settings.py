@@ -1,0 +1,27 @@
+"""Parameters of chapter 09 beside the road's; a profile's section ``compact_sources`` sets them."""
+
+from pydantic import Field
+
+from ...base.config import Checked
+
+
+class CompactSourcesSettings(Checked):
+    """How long the networks train, and on how much all is evaluated.
+
+    Attributes
+    ----------
+    minutes : float
+        Budget of the masked network's training, if there is one.
+    examples : int
+        Drawn for the joint network's training, if there is one.
+    cutouts : int
+        To evaluate on.
+    """
+
+    minutes: float = Field(
+        10.0, gt=0, le=10_000, description="budget of the masked network's training"
+    )
+    examples: int = Field(
+        12_000, ge=100, le=10_000_000, description="drawn for the joint network's training"
+    )
+    cutouts: int = Field(150, ge=30, le=100_000, description="cut-outs to evaluate on")
