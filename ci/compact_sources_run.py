@@ -52,8 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path, help="for weights")
     parser.add_argument("report", type=Path, help="JSON file to write, or to go on with")
-    parser.add_argument("--epochs", type=float, default=45, help="of the masked network")
-    parser.add_argument("--examples", type=int, default=12_000, help="of the joint network")
+    parser.add_argument("--epochs", type=float, default=36, help="of the masked network")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--again", choices=PARTS, nargs="*", default=[])
     options = parser.parse_args(arguments)
@@ -91,7 +90,7 @@ def train(options: argparse.Namespace, seed: int) -> dict:
         training.train_masked(folders["masked"], network.PRESETS["small"], plan)
     if not folders["joint"].exists():
         plan = Plan(joint.EPOCHS, rate=joint.RATE, batch=joint.BATCH, seed=seed)
-        joint.train_joint(folders["joint"], plan, options.examples)
+        joint.train_joint(folders["joint"], plan)
     found = {}
     for kind, read in (("masked", network.load_masked), ("joint", joint.load_joint)):
         net, card = read(folders[kind])
@@ -154,11 +153,17 @@ def answers(seen, hole, nets) -> dict[str, np.ndarray]:
         for name, filled in fills(seen.image, hole, nets).items()
     }
     found["PSF fit"] = rivals.psf_fit(seen.image, small, seen.x, seen.y, BEAM)[0]
-    fit, flux, error, _ = joint.fitted(seen.image, hole, seen.x, seen.y, BEAM)
-    found["Gaussian process, joint"] = flux
+    found["Gaussian process, joint"] = process(seen, hole)
+    fit = joint.fitted(seen.image, seen.x, seen.y, BEAM)
     for seed, (_, (net, _)) in nets.items():
-        found[f"joint network {seed}"] = flux + error * joint.correction(net, fit)
+        found[f"joint network {seed}"] = fit.rms * joint.corrected(net, fit)
     return found
+
+
+def process(seen, hole) -> np.ndarray:
+    """Fluxes by the fit through the Gaussian process."""
+    prior = engines.WIDTH_PRIOR
+    return gaussian.joint(seen.image, hole, seen.x, seen.y, BEAM, prior)[0]
 
 
 def sources(nets) -> dict:
@@ -212,14 +217,14 @@ def texture(nets) -> dict:
 
 
 def kinds(nets) -> dict:
-    """The process and its correction on each kind of background, with pixel noise."""
+    """The process and the joint network on each kind of background, with pixel noise."""
     found = {}
     for number, kind in enumerate(truth.KINDS):
         _, seen, hole = scene(NOISES["P"], 10 + number, kinds=(kind,))
-        fit, flux, error, _ = joint.fitted(seen.image, hole, seen.x, seen.y, BEAM)
-        rows = {"Gaussian process, joint": flux}
+        rows = {"Gaussian process, joint": process(seen, hole)}
+        fit = joint.fitted(seen.image, seen.x, seen.y, BEAM)
         for seed, (_, (net, _)) in nets.items():
-            rows[f"joint network {seed}"] = flux + error * joint.correction(net, fit)
+            rows[f"joint network {seed}"] = fit.rms * joint.corrected(net, fit)
         found[kind] = {
             name: plain(evaluation.error_measures((values - seen.flux) / seen.rms))
             for name, values in rows.items()

@@ -1,7 +1,7 @@
 """Three ways to take a source out of a cut-out, behind one interface.
 
 ``masked`` hides the source and fills the hole by a network, as the document does; ``gaussian`` fits
-the source through a Gaussian process; ``joint`` lets a network correct that fit.
+the source through a Gaussian process; ``joint`` lets a network correct a fit of the beam.
 """
 
 from __future__ import annotations
@@ -117,15 +117,15 @@ def fill_by(net, card: dict, image: np.ndarray, hole: np.ndarray, others=None) -
 
 
 def by_joint(image, hole, others, x, y, fwhm_px) -> Removed:
-    """Correct the Gaussian process's flux by a network; parameters as `by_gaussian`."""
+    """Correct a fit of the beam by a network that sees the source; parameters as `by_gaussian`."""
     net, card = shipped("joint")
     _check_beam(fwhm_px, card)
     beam = Beam("gaussian", fwhm_px)
-    fit, flux, error, background = joint.fitted(image, hole, x, y, beam, others)
-    more = error * joint.correction(net, fit)
-    shapes = np.stack([beam.image(image.shape[-1], *at) for at in zip(x, y, strict=True)])
-    background = background - (more[:, None, None] * shapes * hole).astype(np.float32)
-    return Removed(background, flux + more, error * card["error_factor"])
+    fit = joint.fitted(image, x, y, beam, others)
+    flux = fit.rms * joint.corrected(net, fit)
+    shapes = beam.image(image.shape[-1], x, y)
+    background = np.where(hole, image - flux[:, None, None] * shapes, image)
+    return Removed(background.astype(np.float32), flux, card["flux_error_over_rms"] * fit.rms)
 
 
 @cache

@@ -1,14 +1,14 @@
-"""A small network that corrects the Gaussian process's flux from what its fit has left over.
+"""A network that corrects a beam fit from what the fit has left over: fast, and it sees the source.
 
-The process takes the background for Gaussian and stationary, and real ones are neither: they have
-filaments and bright knots. The network sees the image without the fitted source, the beam, and the
-error that the fit states, and says by how many of these errors the flux is off.
+The fit takes the background for a constant. The network sees the image without the fitted source,
+the beam and the flux, and says by how much the flux is off, in units of the ring's rms and of the
+flux itself: backgrounds do the one, beams of another width or shape the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,52 +17,53 @@ import torch
 from torch import Tensor, nn
 
 from ...base.files import CoganError, provenance, reading
-from ...learn.dataset import Batches
 from ...learn.fit import Plan, fit, seeded
 from ...learn.weights import load_network, read_card
-from . import gaussian, masks, truth
+from . import masks, truth
 from .beams import MIN_FWHM_PX, Beam
 from .network import CARD, FORMAT, save_network
 from .training import BEAMS_PX
 
-#: Pixels around the source that the network sees.
-SIDE = 48
+#: Pixels around the source that the network sees, and that the fit does [FWHM].
+SIDE, FIT_FWHM = 48, 1.25
 #: Channels at full, half, quarter ... resolution.
 WIDTHS = (24, 48, 64, 96)
 #: What the training varies: the beam's width (rms, as a share), the noise, the flux over the rms.
 WIDTH_ERROR, CORRELATED_RMS, PIXEL_RMS, SNR = 0.1, 0.1, (0.0, 0.2), (3.0, 3e3)
-WIDTH_PRIOR = 0.1
-#: Of the training.
-EPOCHS, RATE, BATCH = 12, 1e-3, 64
-#: Corrections beyond this many of the fit's errors are cut off in training and use.
-FARTHEST = 6.0
+#: Widths that the fit tries, over the stated one, and the prior's rms.
+TRIED, WIDTH_PRIOR = np.linspace(0.76, 1.3, 19), 0.1
+#: An epoch, in examples, and those to validate on; epochs of the shipped training.
+EPOCHS, EPOCH, VALIDATED, VALIDATION_SEED = 22, 6_400, 1_500, 10**6
+RATE, BATCH = 2e-3, 64
+#: Largest corrections: of the background's part [rms], of the beam's (share of the flux).
+FARTHEST_RMS, FARTHEST_SHARE = 6.0, 0.1
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """Cut-outs after the fit.
+    """Cut-outs after the fit; arrays of n, on the CPU.
 
     Attributes
     ----------
-    residual, beam : ndarray, shape (n, SIDE, SIDE), float32
-        Image less the fitted source over the ring's rms, and the beam of peak 1.
-    error : ndarray, shape (n,), float32
-        The fit's own error over the ring's rms.
-    snr : ndarray, shape (n,), float32
-        The fitted flux over its error.
-    target : ndarray, shape (n,), float32
-        Real flux less the fitted one, over the fit's error; NaN if it is not known.
+    residual, beam : Tensor, shape (n, SIDE, SIDE)
+        Image less the fitted source over the ring's rms, and the stated beam of peak 1.
+    flux : Tensor, shape (n,)
+        Fitted, over the ring's rms.
+    target : Tensor, shape (n,)
+        Real flux over the rms; NaN if it is not known.
+    rms : ndarray, shape (n,)
+        The ring's, in the image's unit.
     """
 
-    residual: np.ndarray
-    beam: np.ndarray
-    error: np.ndarray
-    snr: np.ndarray
-    target: np.ndarray
+    residual: Tensor
+    beam: Tensor
+    flux: Tensor
+    target: Tensor
+    rms: np.ndarray
 
 
 class Corrector(nn.Module):
-    """Convolutions, each level half as fine, and one number at the end."""
+    """Convolutions, each level half as fine, and two numbers at the end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,120 +74,151 @@ class Corrector(nn.Module):
             channels = width
         self.eye = nn.Sequential(*layers, nn.Flatten())
         features = channels * (SIDE >> len(WIDTHS)) ** 2
-        self.head = nn.Sequential(nn.Linear(features + 2, 96), nn.ReLU(), nn.Linear(96, 1))
+        self.head = nn.Sequential(nn.Linear(features + 1, 96), nn.ReLU(), nn.Linear(96, 2))
         nn.init.zeros_(self.head[-1].weight)
         nn.init.zeros_(self.head[-1].bias)
 
-    def forward(self, residual: Tensor, beam: Tensor, error: Tensor, snr: Tensor) -> Tensor:
-        """Say by how much the fit is off.
+    def forward(self, residual: Tensor, beam: Tensor, flux: Tensor) -> Tensor:
+        """Compute fluxes.
 
         Parameters
         ----------
         residual, beam : Tensor, shape (n, SIDE, SIDE)
-        error, snr : Tensor, shape (n,)
+        flux : Tensor, shape (n,)
             As of `Fitted`.
 
         Returns
         -------
         Tensor, shape (n,)
-            In units of the fit's error.
+            Over the ring's rms.
         """
-        scaled = residual / error[:, None, None]
-        scaled = torch.asinh(scaled / 3)  # a bright source leaves much, where it isn't the beam's
-        seen = self.eye(torch.stack([scaled, beam], 1))
-        more = torch.stack([error.log(), snr.clamp_min(1).log()], 1)
-        return self.head(torch.cat([seen, more], 1))[:, 0].clamp(-FARTHEST, FARTHEST)
+        seen = self.eye(torch.stack([torch.asinh(residual), beam], 1))
+        size = flux.abs().clamp_min(1).log()[:, None] / 4
+        rms, share = self.head(torch.cat([seen, size], 1)).unbind(1)
+        return (
+            flux
+            + FARTHEST_RMS * torch.tanh(rms / FARTHEST_RMS)
+            + FARTHEST_SHARE * torch.tanh(share) * flux
+        )
 
 
 def fitted(
     image: np.ndarray,
-    hole: np.ndarray,
     x: np.ndarray,
     y: np.ndarray,
     beam: Beam,
     others: np.ndarray | None = None,
     flux: np.ndarray | None = None,
-) -> tuple[Fitted, np.ndarray, np.ndarray, np.ndarray]:
-    """Fit sources by `gaussian.joint` and keep what the network needs.
+) -> Fitted:
+    """Fit beam and constant, of the width that fits best, and keep what the network needs.
 
     Parameters
     ----------
-    image, hole, x, y, beam, others
-        As of `gaussian.joint`.
+    image : ndarray, shape (n, side, side)
+        NaN where there are no data.
+    x, y : ndarray, shape (n,)
+    beam : Beam
+        As it is stated.
+    others : ndarray of bool, shape (n, side, side), optional
+        Pixels of other sources.
     flux : ndarray, shape (n,), optional
         The real ones.
 
     Returns
     -------
-    fit : Fitted
-    flux, flux_error : ndarray, shape (n,)
-        The process's own.
-    background : ndarray, shape (n, rows, columns)
+    Fitted
+
+    Raises
+    ------
+    CoganError
+        If there is no ring around a source.
     """
-    first, error, background = gaussian.joint(image, hole, x, y, beam, WIDTH_PRIOR, others)
-    side = image.shape[-1]
+    n, side = len(image), image.shape[-1]
+    known = np.isfinite(image) if others is None else np.isfinite(image) & ~others
+    around = known & masks.ring(side, *(e * beam.fwhm_px for e in masks.RING_FWHM), x, y)
+    if not around.any((1, 2)).all():
+        raise CoganError("A source has no ring left: all of it is hidden or has no data.")
+    ring = np.where(around, image, np.nan).reshape(n, -1)
+    level, rms = np.nanmedian(ring, 1), np.maximum(np.nanstd(ring, 1), 1e-30)
+    scaled = np.where(known, (image - level[:, None, None]) / rms[:, None, None], 0)
+    near = known & masks.hole(side, np.full(n, FIT_FWHM * beam.fwhm_px), x, y)
+    best, fitted_flux = np.full(n, np.inf), np.zeros(n)
+    sources = np.zeros_like(scaled)
+    for factor in TRIED:
+        shape = replace(beam, fwhm_px=max(factor * beam.fwhm_px, MIN_FWHM_PX)).image(side, x, y)
+        weight = near.sum((1, 2))
+        means = [(near * a).sum((1, 2)) / np.maximum(weight, 1) for a in (shape, scaled)]
+        a, b = (near * (v - m[:, None, None]) for v, m in zip((shape, scaled), means, strict=True))
+        found = (a * b).sum((1, 2)) / np.maximum((a * a).sum((1, 2)), 1e-30)
+        cost = ((b - found[:, None, None] * a) ** 2).sum((1, 2))
+        cost += ((factor - 1) / WIDTH_PRIOR) ** 2
+        better = cost < best
+        best = np.where(better, cost, best)
+        fitted_flux = np.where(better, found, fitted_flux)
+        sources[better] = (found[:, None, None] * shape)[better]
     start = (side - SIDE) // 2
-    part = slice(start, start + SIDE)
-    around = masks.ring(side, *(edge * beam.fwhm_px for edge in masks.RING_FWHM), x, y)
-    around &= np.isfinite(image) & (True if others is None else ~others)
-    level = np.array([np.median(row[use]) for row, use in zip(background, around, strict=True)])
-    rms = np.array([row[use].std() for row, use in zip(background, around, strict=True)])
-    shown = np.nan_to_num((background - level[:, None, None]) / rms[:, None, None])
-    if others is not None:
-        shown[others] = 0
-    shapes = np.stack([beam.image(side, *place) for place in zip(x, y, strict=True)])
-    off = np.full(len(first), np.nan) if flux is None else (flux - first) / error
-    arrays = (
-        shown[:, part, part], shapes[:, part, part], error / rms,
-        first / error, np.clip(off, -FARTHEST, FARTHEST),
-    )  # fmt: skip
-    return Fitted(*(a.astype(np.float32) for a in arrays)), first, error, background
+    part = np.s_[:, start : start + SIDE, start : start + SIDE]
+    residual = np.where(known, scaled - sources, 0)[part]
+    target = np.full(n, np.nan) if flux is None else flux / rms
+    arrays = residual, beam.image(side, x, y)[part], fitted_flux, target
+    return Fitted(*(torch.from_numpy(a.astype(np.float32)) for a in arrays), rms)
 
 
-def draw_fitted(n: int, seed: int) -> Fitted:
-    """Draw backgrounds and sources, and fit them: what the network learns from.
+class NewSources:
+    """Batches of a `learn.fit`, none of them seen before.
 
     Parameters
     ----------
-    n : int
-    seed : int
-
-    Returns
-    -------
-    Fitted
+    size, batches, seed : int
+    device : str
     """
-    rng = np.random.default_rng([seed, 17])
-    parts, chunk = [], 100  # one beam each
-    for start in range(0, n, chunk):
-        size = min(chunk, n - start)
+
+    def __init__(self, size: int, batches: int, seed: int, device: str = "cpu") -> None:
+        self.size, self.batches, self.device = size, batches, device
+        self._rng = np.random.default_rng([seed, 17])
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[list[Tensor]]:
+        for _ in range(self.batches):
+            drawn = self.draw(self.size)
+            pairs = drawn.residual, drawn.beam, drawn.flux, drawn.target
+            yield [tensor.to(self.device) for tensor in pairs]
+
+    def draw(self, n: int) -> Fitted:
+        """Draw backgrounds and sources of one beam, and fit them.
+
+        Parameters
+        ----------
+        n : int
+
+        Returns
+        -------
+        Fitted
+        """
+        rng = self._rng
         beam = Beam("gaussian", rng.uniform(*BEAMS_PX))
+        side = int(2 * np.ceil(masks.RING_FWHM[1] * beam.fwhm_px)) + 4  # the ring, and no more
         found = truth.backgrounds(
-            size, rng, beam=beam, correlated_rms=CORRELATED_RMS, pixel_rms=rng.uniform(*PIXEL_RMS)
-        )
-        wider = np.clip(WIDTH_ERROR * rng.standard_normal(size), -0.25, 0.25)
+            n, rng, beam=beam, side=max(side, SIDE),
+            correlated_rms=CORRELATED_RMS, pixel_rms=rng.uniform(*PIXEL_RMS),
+        )  # fmt: skip
+        wider = np.clip(WIDTH_ERROR * rng.standard_normal(n), -0.25, 0.25)
         wider = np.maximum(wider, 1.01 * MIN_FWHM_PX / beam.fwhm_px - 1)  # pixels allow no less
         seen = truth.inject(found, rng, snr=SNR, beam=beam, fwhm_error=wider)
-        hidden = holes_of(seen.flux / seen.rms, seen.x, seen.y, beam)
-        parts.append(fitted(seen.image, hidden, seen.x, seen.y, beam, flux=seen.flux)[0])
-    names = Fitted.__dataclass_fields__
-    return Fitted(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        return fitted(seen.image, seen.x, seen.y, beam, flux=seen.flux)
 
 
-def holes_of(snr: np.ndarray, x: np.ndarray, y: np.ndarray, beam: Beam) -> np.ndarray:
-    """Holes of cut-outs that hide sources of these S/N."""
-    return masks.hole(truth.SIDE, masks.hole_radius(snr, beam), x, y)
-
-
-def train_joint(folder: str | Path, plan: Plan, examples: int, device: str = "cpu") -> Path:
-    """Draw and fit examples, train the network on them, save.
+def train_joint(folder: str | Path, plan: Plan, device: str = "cpu") -> Path:
+    """Train on new draws, validate on others, save.
 
     Parameters
     ----------
     folder : path
         Of the result, which `load_joint` reads.
     plan : Plan
-    examples : int
-        A tenth more are drawn to validate on.
+        An epoch is `EPOCH` sources.
     device : str
 
     Returns
@@ -199,45 +231,33 @@ def train_joint(folder: str | Path, plan: Plan, examples: int, device: str = "cp
     CoganError
         If the loss is no longer finite, or the folder cannot be written.
     """
-    pool, held_out = (
-        draw_fitted(examples, plan.seed),
-        draw_fitted(examples // 10, plan.seed + 10**6),
-    )
-
-    def load(rows: np.ndarray, rng: np.random.Generator) -> list[Tensor]:
-        turn, mirror = int(rng.integers(4)), bool(rng.integers(2))
-        found = [getattr(pool, name)[rows] for name in Fitted.__dataclass_fields__]
-        for k in (0, 1):  # rotated and mirrored, a source is as bright as before
-            found[k] = np.rot90(found[k], turn, (1, 2))
-            found[k] = found[k][:, :, ::-1] if mirror else found[k]
-        return [torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in found]
-
+    batches = NewSources(plan.batch, max(1, EPOCH // plan.batch), plan.seed, device)
+    source = NewSources(100, 1, VALIDATION_SEED)
+    held_out = [source.draw(100) for _ in range(VALIDATED // 100)]
     with seeded(plan.seed):
         net = Corrector()
 
         def losses(batch: list[Tensor]) -> Iterator[Tensor]:
             *inputs, target = batch
-            # in units of the rms, in which it is judged
-            yield nn.functional.huber_loss(batch[2] * net(*inputs), batch[2] * target, delta=0.5)
+            yield _robust(net(*inputs) - target)
+
+        def off() -> np.ndarray:
+            found = [corrected(net, some, device) - some.target.numpy() for some in held_out]
+            return np.concatenate(found)
 
         def validate() -> dict[str, float]:
-            off = held_out.error * (held_out.target - correction(net, held_out, device))
-            return {
-                "validation": float(np.sqrt(np.mean(off**2))),
-                "fit_alone": float(np.sqrt(np.mean((held_out.error * held_out.target) ** 2))),
-            }
+            alone = np.concatenate([(some.flux - some.target).numpy() for some in held_out])
+            pairs = {"validation": off(), "fit_alone": alone}
+            return {name: float(np.median(np.abs(values))) for name, values in pairs.items()}
 
-        batches = Batches(np.arange(examples), load, plan.batch, [plan.seed, 9])
         history = fit(
             net, losses, batches, plan, device=device, validate=validate, clip=1.0,
             worth=lambda row: -row["validation"],
         )  # fmt: skip
-    left = held_out.target - correction(net, held_out, device)
     content = {
         "kind": "joint",
-        # what the fit's own error shrinks to, by the middle two thirds of the validation
-        "error_factor": float(np.quantile(np.abs(left), 0.6827)),
-        "examples": examples,
+        # 68 per cent of the validation's errors are below it
+        "flux_error_over_rms": float(np.quantile(np.abs(off()), 0.6827)),
         "width_error": WIDTH_ERROR,
         "fwhm_px": list(BEAMS_PX),
         "history": history,
@@ -247,9 +267,14 @@ def train_joint(folder: str | Path, plan: Plan, examples: int, device: str = "cp
     return save_network(folder, net, content)
 
 
+def _robust(off: Tensor) -> Tensor:
+    """Squares of small errors, logarithms of large ones: bright sources must not rule."""
+    return torch.log1p(off.square() / 0.25).mean()
+
+
 @torch.no_grad()
-def correction(net: Corrector, fit: Fitted, device: str = "cpu") -> np.ndarray:
-    """Compute corrections of many fits.
+def corrected(net: Corrector, fit: Fitted, device: str = "cpu") -> np.ndarray:
+    """Compute corrected fluxes.
 
     Parameters
     ----------
@@ -260,13 +285,13 @@ def correction(net: Corrector, fit: Fitted, device: str = "cpu") -> np.ndarray:
     Returns
     -------
     ndarray, shape (n,)
-        In units of the fits' errors.
+        Over the ring's rms.
     """
     net.eval().to(device)
-    arrays = [torch.from_numpy(a).to(device) for a in (fit.residual, fit.beam, fit.error, fit.snr)]
-    return np.concatenate(
-        [net(*some).cpu() for some in zip(*(a.split(256) for a in arrays), strict=True)]
-    )
+    parts = zip(*(a.split(256) for a in (fit.residual, fit.beam, fit.flux)), strict=True)
+    found = [net(*(tensor.to(device) for tensor in some)).cpu() for some in parts]
+    net.train(net.training)
+    return torch.cat(found).numpy()
 
 
 def load_joint(folder: str | Path) -> tuple[Corrector, dict]:

@@ -11,17 +11,10 @@ class CompactSourcesSettings(Checked):
     Attributes
     ----------
     minutes : float
-        Budget of the masked network's training, if there is one.
-    examples : int
-        Drawn for the joint network's training, if there is one.
+        Budget of each network's training, if there is one.
     cutouts : int
         To evaluate on.
     """
 
-    minutes: float = Field(
-        10.0, gt=0, le=10_000, description="budget of the masked network's training"
-    )
-    examples: int = Field(
-        12_000, ge=100, le=10_000_000, description="drawn for the joint network's training"
-    )
+    minutes: float = Field(10.0, gt=0, le=10_000, description="budget of each network's training")
     cutouts: int = Field(150, ge=30, le=100_000, description="cut-outs to evaluate on")

@@ -97,29 +97,43 @@ def test_the_documents_scaling_squeezes_what_is_beside_a_bright_source():
 
 
 def test_the_correction_is_learnt_and_read_back(tmp_path):
-    plan = Plan(1, rate=1e-3, batch=20, seed=2)
-    folder = joint.train_joint(tmp_path / "joint", plan, 60)
+    folder = joint.train_joint(tmp_path / "joint", Plan(0.05, rate=1e-3, batch=32, seed=2))
     net, card = joint.load_joint(folder)
-    assert card["kind"] == "joint" and card["error_factor"] > 0
-    drawn = joint.draw_fitted(20, 9)
-    found = joint.correction(net, drawn)
-    assert found.shape == (20,) and (np.abs(found) <= joint.FARTHEST).all()
-    again = joint.draw_fitted(20, 9)
-    np.testing.assert_array_equal(drawn.residual, again.residual)
+    assert card["kind"] == "joint" and card["flux_error_over_rms"] > 0
+    drawn = joint.NewSources(20, 1, 9).draw(20)
+    found = joint.corrected(net, drawn)
+    assert found.shape == (20,)
+    assert (
+        np.abs(found - drawn.flux.numpy()) <= joint.FARTHEST_RMS + 0.1 * drawn.flux.numpy()
+    ).all()
+    again = joint.NewSources(20, 1, 9).draw(20)
+    torch.testing.assert_close(drawn.residual, again.residual, rtol=0, atol=0)
     with pytest.raises(CoganError, match="is of a joint network"):
         network.load_masked(folder)
 
 
 def test_an_untrained_corrector_leaves_the_fit_alone():
-    drawn = joint.draw_fitted(10, 4)
-    assert not joint.correction(joint.Corrector(), drawn).any()
-    assert np.abs(drawn.target).max() <= joint.FARTHEST
+    drawn = joint.NewSources(10, 1, 4).draw(10)
+    np.testing.assert_array_equal(joint.corrected(joint.Corrector(), drawn), drawn.flux)
+
+
+def test_the_fit_finds_flux_and_width_on_flat_ground():
+    """A beam 10 % wider than stated, on a constant with little noise."""
+    rng = np.random.default_rng(3)
+    x, y = 48 + rng.uniform(-0.5, 0.5, (2, 12))
+    flat = rng.normal(5, 1e-3, (12, 96, 96))
+    flux = rng.uniform(0.1, 10, 12)
+    image = flat + flux[:, None, None] * Beam("gaussian", 4.4).image(96, x, y)
+    found = joint.fitted(image, x, y, BEAM)
+    np.testing.assert_allclose(found.flux * found.rms, flux, rtol=0.01)
+    with pytest.raises(CoganError, match="no ring left"):
+        joint.fitted(image, x, y, BEAM, np.ones(image.shape, bool))
 
 
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [({"minutes": 0.0}, "minutes should be"), ({"cutouts": 5}, "cutouts should be"),
-     ({"examples": 1}, "examples should be"), ({"cutout": 50}, "did you mean 'cutouts'")],
+     ({"cutout": 50}, "did you mean 'cutouts'")],
 )  # fmt: skip
 def test_bad_parameters_are_refused_with_a_sentence(parameters, words):
     with pytest.raises(CoganError, match=words):
