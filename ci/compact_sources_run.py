@@ -263,7 +263,7 @@ def ablation(options: argparse.Namespace) -> dict:
     without = {name: value for name, value in losses.DOCUMENT.items() if name != "style"}
     choices = {
         "ours": {},
-        "hole alone": {"weights": {"hole": 6.0}},
+        "modulus in place of square": {"weights": {"valid": 0.1, "hole": 6.0}},
         "document's losses": {"weights": losses.DOCUMENT},
         "document's without style": {"weights": without},
         "document's scaling": {"how": "document"},

@@ -203,7 +203,11 @@ def train_masked(
             level, scale = scaling(batch.image, batch.mask, how)
             image, real = ((x - level) / scale for x in (batch.image, batch.real))
             found = net(image, batch.mask)
-            if set(weights) <= {"valid", "hole"}:  # the others take longer than the network
+            if set(weights) <= {
+                "valid",
+                "hole",
+                "square",
+            }:  # the others take longer than the network
                 parts = losses.simple_terms(found, real, batch.mask)
             else:
                 parts = losses.terms(found, real, image, batch.mask, features)

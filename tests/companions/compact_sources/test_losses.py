@@ -24,10 +24,13 @@ def test_terms_by_hand(scene):
     apart = (found - real).abs()
     assert float(parts["valid"] + parts["hole"]) == pytest.approx(float(apart.mean()))
     assert float(parts["hole"]) == pytest.approx(float(apart[mask == 0].sum()) / mask.numel())
+    assert float(parts["square"]) == pytest.approx(
+        float(apart[mask == 0].square().sum()) / mask.numel()
+    )
     # with the source wholly in the hole, the source that comes out is off by what the hole is
     torch.testing.assert_close(parts["source"], parts["hole"])
     weighed = losses.total(parts, losses.DOCUMENT)
-    by_hand = sum(losses.DOCUMENT[name] * float(parts[name]) for name in parts)
+    by_hand = sum(weight * float(parts[name]) for name, weight in losses.DOCUMENT.items())
     assert float(weighed) == pytest.approx(by_hand, rel=1e-5)
     simple = losses.simple_terms(found, real, mask)
     assert all(torch.equal(simple[name], parts[name]) for name in simple)
