@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         "from 0); sources are found by photutils without one",
     )  # fmt: skip
     parser.add_argument("--fwhm", help="of the beam: 18arcsec, or pixels (default: BMAJ and BMIN)")
-    parser.add_argument("--engine", default="joint", help="gaussian, masked or joint")
+    parser.add_argument("--engine", default="gaussian", help="gaussian, masked or joint")
     parser.add_argument("--threshold", type=float, default=5.0, help="of the search, in local rms")
     parser.add_argument("--unit", help="of the image, in place of its BUNIT")
     parser.add_argument(

@@ -70,7 +70,7 @@ def remove_sources(
     catalogue: str | Path | Table | np.ndarray | None = None,
     *,
     fwhm: float | str | u.Quantity | None = None,
-    engine: str | Callable = "joint",
+    engine: str | Callable = "gaussian",
     threshold: float = 5.0,
     wcs: WCS | None = None,
     unit: str | None = None,
