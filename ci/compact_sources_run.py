@@ -44,6 +44,8 @@ BEAM = Beam("gaussian", truth.FWHM_PX)
 #: Radius of the PSF fit [FWHM]: beyond, more background comes in than source.
 FIT_FWHM = 1.25
 MAPS = ("L1642_Herschel_PSW250", "gc_bolocam_gps", "W5_WISE12um")
+#: Epochs of a training of the ablation.
+ABLATED = 3
 PARTS = ("blank", "sources", "widths", "texture", "kinds", "speed", "ablation")
 
 
@@ -272,7 +274,7 @@ def ablation(options: argparse.Namespace) -> dict:
     for name, choice in choices.items():
         folder = options.folder / "ablation" / name.replace(" ", "-").replace("'", "")
         if not folder.exists():
-            plan = Plan(6, rate=2e-3, batch=32, seed=1)
+            plan = Plan(ABLATED, rate=2e-3, batch=32, seed=1)
             training.train_masked(folder, network.PRESETS["small"], plan, **choice)
         net, card = network.load_masked(folder)
         values = engines.fill_by(net, card, seen.image, hole)

@@ -15,8 +15,8 @@ from torch.nn import functional
 
 #: Of the released code. The paper is quoted with 2 for ``valid``.
 DOCUMENT = {"valid": 6.0, "hole": 6.0, "style": 120.0, "ssim": 0.4, "source": 1.0}
-#: Ours: the mean square where the source was, and a little elsewhere. The document's modulus asks for
-#: the median, which lies below the mean on skewed ground.
+#: Ours: the mean square where the source was, and a little elsewhere. The document's modulus asks
+#: for the median, which lies below the mean on skewed ground.
 OURS = {"valid": 0.1, "square": 3.0}
 STYLE_SEED, STYLE_CHANNELS = 7, (16, 32, 64)
 SSIM_WINDOW = 5
