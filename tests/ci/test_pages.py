@@ -22,6 +22,7 @@ FILES = {
     "beyond": "results/beyond/report.json",
     "emulator": "results/line-transfer/report.json",
     "dust": "results/extinction/report.json",
+    "holes": "results/compact-sources/report.json",
     "bench": "results/bench/bench.json",
     "gpu": "results/gpu/gpu.json",
 }
@@ -254,6 +255,16 @@ def test_errors_of_the_seeds_are_their_mean_and_scatter(stage):
         "800,000",
         "36",
     ]
+
+
+def test_measures_of_holes_have_their_intervals(stage):
+    store(stage, "holes", toy.holes())
+    text = written(stage, "companions")
+    assert rows(text, "tab-holes-blank")[1][1:] == ["0.50 (0.40–0.60)"] * 2 + ["+0.50"]
+    assert rows(text, "tab-holes-sources")[2][3] == "50.0%"
+    assert rows(text, "tab-holes-widths")[1][1:] == ["-1.0%", "2.0%", "-1.0%", "2.0%"]
+    assert rows(text, "tab-holes-kinds")[1][:2] == ["fbm", "joint network 1"]
+    assert rows(text, "tab-holes-speed")[1] == ["gaussian", "8.5"]
 
 
 def test_a_new_companion_needs_no_python(stage, tmp_path):

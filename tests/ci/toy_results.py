@@ -122,6 +122,28 @@ def dust() -> dict:
     }  # fmt: skip
 
 
+def holes() -> dict:
+    """Of chapter 09, as its script measures it."""
+    three = [0.5, 0.4, 0.6]
+    row = dict.fromkeys(("bias", "median", "mean_abs", "rms", "failed"), three)
+    both = {"P": {"annulus": row, "masked network 1": row}}
+    both["B"] = both["P"]
+    training = {"masked": {"minutes": 9.6}, "joint": {"minutes": 6.7}}
+    wide = {"annulus": {"bias": -0.01, "rms": 0.02}}
+    return {
+        "trainings": {"1": training},
+        "blank": both,
+        "sources": both,
+        "widths": {"0": wide, "0.05": wide},
+        "kinds": {"fbm": {"joint network 1": row}},
+        "texture": {"methods": {"annulus": {"variance": three, "pixels": three, "power": [1.0]}},
+                    "k": [0.1]},
+        "ablation": {"ours": row},
+        "speed": {"gaussian": 8.54},
+        "provenance": PROVENANCE,
+    }  # fmt: skip
+
+
 def bench() -> dict:
     """Of `make bench`."""
 

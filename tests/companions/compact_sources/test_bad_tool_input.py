@@ -91,11 +91,11 @@ def files(tmp_path):
     flat["CDELT2"] *= 1.5
     fits.PrimaryHDU(IMAGE, flat).writeto(tmp_path / "flat.fits")
     fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(SKY)]).writeto(tmp_path / "table.fits")
-    (tmp_path / "text.fits").write_text("<html>not found</html>")
+    (tmp_path / "text.fits").write_text("<html>not found</html>", "utf-8")
     (tmp_path / "cut.fits").write_bytes((tmp_path / "map.fits").read_bytes()[:20000])
     SKY.write(tmp_path / "cat.csv")
     (tmp_path / "bad.csv").write_bytes(bytes(range(256)))
-    (tmp_path / "old.fits").write_text("old")
+    (tmp_path / "old.fits").write_text("old", "utf-8")
     return {path.name for path in tmp_path.iterdir()}
 
 
@@ -133,4 +133,4 @@ def test_refused_on_the_command_line(words, said, tmp_path, monkeypatch):
         main(arguments)
     sentence(caught.value)
     assert {path.name for path in tmp_path.iterdir()} == before
-    assert (tmp_path / "old.fits").read_text() == "old"
+    assert (tmp_path / "old.fits").read_text("utf-8") == "old"
