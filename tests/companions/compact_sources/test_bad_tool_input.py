@@ -66,7 +66,6 @@ def with_value(value):
         ({"fwhm": 30.0}, "rebin"),
         ({"engine": "best"}, "no engine 'best'"),
     ],
-    ids=str,
 )
 def test_refused(parts, said, monkeypatch):
     name = "cogan_lib.companions.compact_sources.engines"
