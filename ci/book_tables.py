@@ -28,13 +28,12 @@ PROFILES = ["smoke", "laptop", "real", "gpu"]
 
 
 def write_tables(stage: Path) -> None:
-    """Write ``_generated/{profiles,parameters,products,api,api-companions}.md`` in the stage."""
+    """Write ``_generated/{profiles,parameters,products,api}.md`` in the staged book."""
     parts = {
         "profiles": profile_table(),
         "parameters": parameter_table(stage),
         "products": product_table(),
-        "api": module_pages(companions=False),
-        "api-companions": module_pages(companions=True),
+        "api": module_pages(),
     }
     (stage / "_generated").mkdir(parents=True, exist_ok=True)
     for name, text in parts.items():
@@ -156,12 +155,10 @@ def with_map(readme: str) -> str:
     return f"{before}{MAP[0]}\n{house_map()}\n\n{MAP[1]}{rest.partition(MAP[1])[2]}"
 
 
-def module_pages(companions: bool) -> str:
-    """A table of the road's doors, or of the companions', then the description of each room."""
+def module_pages() -> str:
+    """A table of the library's doors, then the description of each room."""
     table, pages = _head("Door", "Chapter", "Rooms"), []
     for name, numbers, what, rooms in doors():
-        if name.startswith("companions.") != companions:
-            continue
         links = ", ".join(f"[{room.rpartition('.')[2]}](#cogan_lib.{room})" for room in rooms)
         table.append(_cells(f"[`{name}`](#cogan_lib.{name})", numbers, links or what))
         pages += _module(name, "##", members=not rooms)

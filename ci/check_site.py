@@ -23,9 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 MIN_TEXT = 200
 #: A page with its pictures; the one that holds all chapters to print may be larger.
 MAX_PAGE_MB = 2.5
-#: All that is read: a megabyte and a half for each chapter beside what all share. What is taken
-#: along (downloads: the wheel with its weights) comes on top.
-MAX_SITE_MB = 24
+#: All that is read; what is taken along (downloads: the wheel with its weights) comes on top.
+MAX_SITE_MB = 20
 WHOLE_BOOK, DOWNLOADS = "print.html", "downloads"
 #: Signs of trouble, looked for in the running text (code and its output apart).
 RAW = {
