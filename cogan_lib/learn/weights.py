@@ -10,16 +10,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
-from ..base.files import CoganError, read_json, sha256, write_bytes, write_json
+from ..base.files import CoganError, read_json, reading, sha256, write_bytes, write_json
 
 #: Tensors of one file; with its header no file passes 5 MB.
 PART_BYTES = 4_500_000
+#: What to do about a folder of weights that is missing or damaged.
+FIX = "get the whole folder again, or train again"
 
 
 def packed(
@@ -110,6 +113,41 @@ def load_network(
     network = make()
     network.load_state_dict(state)
     return network.eval().requires_grad_(False)
+
+
+def read_network(
+    card: str | Path, format_number: int, what: str, make: Callable[[dict], nn.Module]
+) -> tuple[nn.Module, dict]:
+    """Read a card and the network that it describes, from all of its files.
+
+    Parameters
+    ----------
+    card : path
+        Of the JSON file.
+    format_number : int
+        That the card's ``format`` must be.
+    what : str
+        What the folder holds, for a sentence about a damaged one: ``"network"``.
+    make : callable
+        Builds the network from the card's content; a `CoganError` of its own is handed on.
+
+    Returns
+    -------
+    network : Module
+        On the CPU, in evaluation mode.
+    content : dict
+        Of the card.
+
+    Raises
+    ------
+    CoganError
+        If a file is missing, damaged, or not the one that the card describes.
+    """
+    content = read_card(card, format_number, FIX)
+    with reading(Path(card).parent, what, FIX):
+        files = sorted(content["weights_sha256"])
+        network = load_network(card, content, partial(make, content), files)
+    return network, content
 
 
 def read_card(card: str | Path, format_number: int, fix: str) -> dict:

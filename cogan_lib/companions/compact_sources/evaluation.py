@@ -289,7 +289,7 @@ def pixel_distance(
     """Compare the distributions of the pixels in the holes, after and before (Kolmogorov-Smirnov).
 
     Each cut-out is standardised by what lies outside its hole, before. Pixels of one hole are not
-    independent: judge by the interval, over whole cut-outs, not by tables of the test.
+    independent: trust the interval, over whole cut-outs, not tables of the test.
 
     Parameters
     ----------

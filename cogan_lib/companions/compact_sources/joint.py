@@ -9,19 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...base.files import CoganError, provenance, reading
+from ...base.files import CoganError, provenance
 from ...learn.fit import Plan, fit, seeded
-from ...learn.weights import load_network, read_card
+from ...learn.weights import read_network
 from . import masks, truth
 from .beams import MIN_FWHM_PX, Beam
-from .network import CARD, FORMAT, save_network
+from .network import CARD, FORMAT, check_kind, save_network
 from .training import BEAMS_PX
 
 #: Pixels around the source that the network sees, and that the fit does [FWHM].
@@ -290,7 +289,6 @@ def corrected(net: Corrector, fit: Fitted, device: str = "cpu") -> np.ndarray:
     net.eval().to(device)
     parts = zip(*(a.split(256) for a in (fit.residual, fit.beam, fit.flux)), strict=True)
     found = [net(*(tensor.to(device) for tensor in some)).cpu() for some in parts]
-    net.train(net.training)
     return torch.cat(found).numpy()
 
 
@@ -314,10 +312,9 @@ def load_joint(folder: str | Path) -> tuple[Corrector, dict]:
     CoganError
         If a file is missing, damaged, or not the one that the card describes.
     """
-    card, fix = Path(folder) / CARD, "get the whole folder again, or train again"
-    content = read_card(card, FORMAT, fix)
-    if content.get("kind") != "joint":
-        raise CoganError(f"{card} is of a {content.get('kind')} network, not of one for fluxes.")
-    with reading(card.parent, "network", fix):
-        make = partial(Corrector)
-        return load_network(card, content, make, sorted(content["weights_sha256"])), content
+
+    def make(content: dict) -> Corrector:
+        check_kind(content, "joint", folder)
+        return Corrector()
+
+    return read_network(Path(folder) / CARD, FORMAT, "network", make)

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...base.files import CoganError, reading
-from ...learn.weights import load_network, packed, read_card, write_weights
+from ...base.files import CoganError
+from ...learn.weights import packed, read_network, write_weights
 
 log = logging.getLogger(__name__)
 
@@ -228,12 +227,30 @@ def load_masked(folder: str | Path) -> tuple[PartialUNet, dict]:
     CoganError
         If a file is missing, damaged, or not the one that the card describes.
     """
-    card, fix = Path(folder) / CARD, "get the whole folder again, or train again"
-    content = read_card(card, FORMAT, fix)
-    if content.get("kind") != "masked":
-        raise CoganError(f"{card} is of a {content.get('kind')} network, not of one for holes.")
-    with reading(card.parent, "network", fix):
-        layers = tuple(Layer(**layer) for layer in content["layers"])
-        make = partial(PartialUNet, layers, content["ratio"])
-        network = load_network(card, content, make, sorted(content["weights_sha256"]))
-    return network, content
+
+    def make(content: dict) -> PartialUNet:
+        check_kind(content, "masked", folder)
+        return PartialUNet(tuple(Layer(**layer) for layer in content["layers"]), content["ratio"])
+
+    return read_network(Path(folder) / CARD, FORMAT, "network", make)
+
+
+def check_kind(content: dict, kind: str, folder: str | Path) -> None:
+    """Refuse the card of a network of the other kind.
+
+    Parameters
+    ----------
+    content : dict
+        Of the card.
+    kind : {'masked', 'joint'}
+        That is wanted.
+    folder : path
+        For the sentence.
+
+    Raises
+    ------
+    CoganError
+        If it is of another kind.
+    """
+    if content.get("kind") != kind:
+        raise CoganError(f"{folder} holds a {content.get('kind')} network, not a {kind} one.")

@@ -10,15 +10,14 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...base.files import CoganError, reading
-from ...learn.weights import load_network, packed, read_card, write_weights
+from ...base.files import CoganError
+from ...learn.weights import packed, read_card, read_network, write_weights
 from .data import check_diagrams
 from .physics import BINS, SIDE
 
@@ -253,13 +252,12 @@ def load_network_of(folder: str | Path) -> tuple[ProfileNetwork, dict]:
     CoganError
         If a file is missing, damaged, or not the one that the JSON file describes.
     """
-    card, fix = Path(folder) / CARD, "get the whole folder again, or train again"
-    content = read_card(card, FORMAT, fix)
-    with reading(card.parent, "network", fix):
-        shape = shape_of(content["network"])
-        files = sorted(content["weights_sha256"])
-        network = load_network(card, content, partial(ProfileNetwork, shape), files)
-    return network, content
+    return read_network(
+        Path(folder) / CARD,
+        FORMAT,
+        "network",
+        lambda content: ProfileNetwork(shape_of(content["network"])),
+    )
 
 
 def shape_of(content: dict) -> Shape:

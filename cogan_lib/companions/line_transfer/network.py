@@ -10,16 +10,15 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...base.files import CoganError, reading
+from ...base.files import CoganError
 from ...learn.blocks import convolution, residual
-from ...learn.weights import load_network, packed, read_card, write_weights
+from ...learn.weights import packed, read_network, write_weights
 from .data import LineData, intensity_of, pack, scale_cubes
 from .physics import check_cubes
 from .winds import CHANNELS, TURBULENCE
@@ -235,13 +234,12 @@ def load_emulator(folder: str | Path) -> tuple[Emulator, dict]:
     CoganError
         If a file is missing, damaged, or not the one that the JSON file describes.
     """
-    card, fix = Path(folder) / CARD, "get the whole folder again, or train again"
-    content = read_card(card, FORMAT, fix)
-    with reading(card.parent, "emulator", fix):
-        settings = EmulatorSettings(**content["network"])
-        files = sorted(content["weights_sha256"])
-        network = load_network(card, content, partial(Emulator, settings), files)
-    return network, content
+    return read_network(
+        Path(folder) / CARD,
+        FORMAT,
+        "emulator",
+        lambda content: Emulator(EmulatorSettings(**content["network"])),
+    )
 
 
 def fitting(settings: EmulatorSettings) -> Path | None:

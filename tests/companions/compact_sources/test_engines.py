@@ -108,7 +108,7 @@ def test_the_correction_is_learnt_and_read_back(tmp_path):
     ).all()
     again = joint.NewSources(20, 1, 9).draw(20)
     torch.testing.assert_close(drawn.residual, again.residual, rtol=0, atol=0)
-    with pytest.raises(CoganError, match="is of a joint network"):
+    with pytest.raises(CoganError, match="holds a joint network"):
         network.load_masked(folder)
 
 

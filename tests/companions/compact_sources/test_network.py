@@ -91,7 +91,7 @@ def test_a_network_is_read_back(tmp_path, scene):
     assert card["kind"] == "masked"
     assert sum(path.stat().st_size for path in folder.iterdir()) < 2e6
     nets.save_network(tmp_path / "other", net, {**content, "kind": "joint"})
-    with pytest.raises(CoganError, match="is of a joint network"):
+    with pytest.raises(CoganError, match="holds a joint network"):
         nets.load_masked(tmp_path / "other")
     with pytest.raises(CoganError, match="There is no"):
         nets.load_masked(tmp_path / "nowhere")
