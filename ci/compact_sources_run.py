@@ -33,6 +33,8 @@ from cogan_lib.companions.compact_sources import (
     truth,
 )
 from cogan_lib.companions.compact_sources.beams import Beam
+from cogan_lib.companions.compact_sources.io import Image
+from cogan_lib.companions.compact_sources.sources import detect
 from cogan_lib.companions.compact_sources.tool import remove_sources
 from cogan_lib.learn.blocks import count_parameters
 from cogan_lib.learn.fit import Plan
@@ -41,12 +43,15 @@ from cogan_lib.learn.metrics import seconds_each
 TEST_SEED, CUTOUTS = 10**7, 600
 NOISES = {"P": 0.1, "B": 0.0}
 BEAM = Beam("gaussian", truth.FWHM_PX)
-#: Radius of the PSF fit [FWHM]: beyond, more background comes in than source.
+#: Radius of the plain fit [FWHM]: beyond, more background comes in than source.
 FIT_FWHM = 1.25
 MAPS = ("L1642_Herschel_PSW250", "gc_bolocam_gps", "W5_WISE12um")
 #: Epochs of a training of the ablation.
 ABLATED = 3
-PARTS = ("blank", "sources", "widths", "texture", "kinds", "speed", "ablation")
+PARTS = (
+    *("blank", "sources", "widths", "standard", "texture", "kinds", "detection", "speed"),
+    "ablation",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,8 +76,10 @@ def main(arguments: list[str] | None = None) -> int:
         "blank": lambda: blank(nets),
         "sources": lambda: sources(nets),
         "widths": lambda: widths(nets),
+        "standard": lambda: standard(nets),
         "texture": lambda: texture(nets),
         "kinds": lambda: kinds(nets),
+        "detection": detection,
         "speed": speed,
         "ablation": lambda: ablation(options),
     }
@@ -157,6 +164,7 @@ def answers(seen, hole, nets) -> dict[str, np.ndarray]:
     found["PSF fit"] = rivals.psf_fit(seen.image, small, seen.x, seen.y, BEAM)[0]
     found["Gaussian process, joint"] = process(seen, hole)
     fit = joint.fitted(seen.image, seen.x, seen.y, BEAM)
+    found["typical spectrum, joint"] = fit.rms * fit.flux.numpy()
     for seed, (_, (net, _)) in nets.items():
         found[f"joint network {seed}"] = fit.rms * joint.corrected(net, fit)
     return found
@@ -169,18 +177,19 @@ def process(seen, hole) -> np.ndarray:
 
 
 def sources(nets) -> dict:
-    """Errors of the flux over the rms, altogether and by decade of the flux."""
+    """Errors of the flux over the rms: altogether, by decade of the flux, by third of the rms."""
     found = {}
     for name, pixel_rms in NOISES.items():
         _, seen, hole = scene(pixel_rms, 2)
         rows = {}
         for method, flux in answers(seen, hole, nets).items():
             error = (flux - seen.flux) / seen.rms
-            groups = evaluation.by_group(error, seen.flux / seen.rms)
+            decades = evaluation.by_group(error, seen.flux / seen.rms)
+            edges = np.quantile(seen.rms, [0, 1 / 3, 2 / 3, 1])
+            thirds = evaluation.by_group(error, seen.rms, edges)
             rows[method] = plain(evaluation.error_measures(error)) | {
-                "decades": {
-                    f"{low:g}-{high:g}": plain(values) for (low, high), values in groups.items()
-                }
+                "decades": {f"{a:g}-{b:g}": plain(values) for (a, b), values in decades.items()},
+                "thirds": [plain(values) for values in thirds.values()],
             }
         found[name] = rows
     return found
@@ -201,6 +210,57 @@ def widths(nets) -> dict:
     return found
 
 
+def standard(nets) -> dict:
+    """Measured over real flux of sources of 100 to 1,000 rms on smooth ground: noise alone."""
+    rng = np.random.default_rng([TEST_SEED, 6])
+    noise = truth.backgrounds(300, rng, pixel_rms=NOISES["P"]).noise
+    seen = truth.inject(noise, rng, beam=BEAM, snr=(100.0, 1000.0))
+    hole = masks.hole(truth.SIDE, masks.hole_radius(seen.flux / seen.rms, BEAM), seen.x, seen.y)
+    found = {}
+    for method, flux in answers(seen, hole, nets).items():
+        low, middle, high = np.quantile(flux / seen.flux, [0.025, 0.5, 0.975])
+        found[method] = {"median": float(middle), "95 %": [float(low), float(high)]}
+    return found
+
+
+def detection() -> dict:
+    """Extended emission taken for sources, and the share of real ones found, by kind (P)."""
+    side, step, least = 512, 64, 5.0
+    places = np.stack(np.meshgrid(*[np.arange(step // 2, side, step)] * 2), -1).reshape(-1, 2)
+    found = {}
+    for number, kind in enumerate(truth.KINDS):
+        rng = np.random.default_rng([TEST_SEED, 20 + number])
+        images = truth.backgrounds(4, rng, kinds=(kind,), side=side, pixel_rms=NOISES["P"]).image
+        false, shares = 0, []
+        for image in images:
+            false += len(found_in(image, least))
+            with_sources, flux = image.copy(), []
+            for x, y in places:
+                part = np.s_[y - 16 : y + 17, x - 16 : x + 17]
+                # so many of the rms of the pixels around, as everywhere in this chapter
+                flux.append(np.exp(rng.uniform(np.log(3), np.log(100))))
+                with_sources[part] += flux[-1] * image[part].std() * BEAM.image(33, 16, 16)
+            seen = found_in(with_sources, least)
+            near = np.hypot(*(places[:, None] - seen[None]).T).min(0) < BEAM.fwhm_px / 2
+            shares.append([near[(low <= np.array(flux)) & (np.array(flux) < 3 * low)].mean()
+                           for low in (3.0, 10.0, 30.0)])  # fmt: skip
+        beams = len(images) * side**2 / BEAM.area_px
+        found[kind] = {
+            "false_per_1000_beams": 1000 * false / beams,
+            "found": dict(zip(("3-9", "10-30", "30-90"), np.mean(shares, 0).tolist(), strict=True)),
+        }
+    return found
+
+
+def found_in(image: np.ndarray, threshold: float) -> np.ndarray:
+    """Columns and rows of what is detected."""
+    try:
+        table = detect(Image(image), BEAM.fwhm_px, threshold)
+    except CoganError:  # nothing
+        return np.empty((0, 2))
+    return np.stack([table["x"], table["y"]], 1)
+
+
 def texture(nets) -> dict:
     """Variance in blank holes over around, and the power after over before."""
     _, seen, hole = scene(NOISES["P"], 4)
@@ -219,18 +279,22 @@ def texture(nets) -> dict:
 
 
 def kinds(nets) -> dict:
-    """The process and the joint network on each kind of background, with pixel noise."""
-    found = {}
-    for number, kind in enumerate(truth.KINDS):
-        _, seen, hole = scene(NOISES["P"], 10 + number, kinds=(kind,))
-        rows = {"Gaussian process, joint": process(seen, hole)}
-        fit = joint.fitted(seen.image, seen.x, seen.y, BEAM)
-        for seed, (_, (net, _)) in nets.items():
-            rows[f"joint network {seed}"] = fit.rms * joint.corrected(net, fit)
-        found[kind] = {
-            name: plain(evaluation.error_measures((values - seen.flux) / seen.rms))
-            for name, values in rows.items()
-        }
+    """The process, a fit by one typical spectrum, and the joint network on each kind."""
+    found = {name: {} for name in NOISES}
+    for name, pixel_rms in NOISES.items():
+        for number, kind in enumerate(truth.KINDS):
+            _, seen, hole = scene(pixel_rms, 10 + number, kinds=(kind,))
+            fit = joint.fitted(seen.image, seen.x, seen.y, BEAM)
+            rows = {
+                "Gaussian process, joint": process(seen, hole),
+                "typical spectrum": fit.rms * fit.flux.numpy(),
+            }
+            for seed, (_, (net, _)) in nets.items():
+                rows[f"joint network {seed}"] = fit.rms * joint.corrected(net, fit)
+            found[name][kind] = {
+                method: plain(evaluation.error_measures((values - seen.flux) / seen.rms))
+                for method, values in rows.items()
+            }
     return found
 
 

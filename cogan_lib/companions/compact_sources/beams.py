@@ -79,11 +79,7 @@ class Beam:
             Its peak is 1, at the centre.
         """
         x, y = (np.asarray(at, dtype=float)[..., None, None] for at in (x, y))
-        dx, dy = np.arange(side) - x, np.arange(side)[:, None] - y
-        angle = np.radians(self.angle_deg)
-        along = (dx * np.cos(angle) + dy * np.sin(angle)) / np.sqrt(self.elongation)
-        across = (dy * np.cos(angle) - dx * np.sin(angle)) * np.sqrt(self.elongation)
-        return self.profile(np.hypot(along, across))
+        return self._at(np.arange(side) - x, np.arange(side)[:, None] - y)
 
     def profile(self, radius_px: np.ndarray) -> np.ndarray:
         """Compute the brightness of the round beam at a distance from its centre.
@@ -103,6 +99,39 @@ class Beam:
             v = np.maximum(2 * AIRY_HALF / self.fwhm_px * radius_px, 1e-9)
             return (2 * special.j1(v) / v) ** 2
         return (1 + (radius_px / self._moffat_width) ** 2) ** -MOFFAT_BETA
+
+    def distorted(self, dx: np.ndarray, dy: np.ndarray, shape: np.ndarray) -> np.ndarray:
+        """Compute the brightness of a beam that is wider, longer or elsewhere than stated.
+
+        Parameters
+        ----------
+        dx, dy : ndarray, shape (...)
+            Columns and rows from the stated centre.
+        shape : ndarray, shape (..., 5)
+            Natural logarithm of the width over the stated one; two distortions, along the axes and
+            along the diagonals, that leave the area as it is; columns and rows of the centre.
+
+        Returns
+        -------
+        ndarray, shape (...)
+            The peak is 1.
+        """
+        wider, plus, cross, right, up = np.moveaxis(shape, -1, 0)
+        # The exponential of a symmetric matrix without a trace
+        size = np.hypot(plus, cross)
+        strain = np.where(size > 0, np.sinh(size) / np.where(size > 0, size, 1), 1)
+        level, narrow = np.cosh(size), np.exp(-wider)
+        dx, dy = dx - right, dy - up
+        return self._at(
+            narrow * ((level - strain * plus) * dx - strain * cross * dy),
+            narrow * ((level + strain * plus) * dy - strain * cross * dx),
+        )
+
+    def _at(self, dx: np.ndarray, dy: np.ndarray) -> np.ndarray:
+        angle = np.radians(self.angle_deg)
+        along = (dx * np.cos(angle) + dy * np.sin(angle)) / np.sqrt(self.elongation)
+        across = (dy * np.cos(angle) - dx * np.sin(angle)) * np.sqrt(self.elongation)
+        return self.profile(np.hypot(along, across))
 
     @property
     def _moffat_width(self) -> float:

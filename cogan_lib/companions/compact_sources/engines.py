@@ -123,8 +123,7 @@ def by_joint(image, hole, others, x, y, fwhm_px) -> Removed:
     beam = Beam("gaussian", fwhm_px)
     fit = joint.fitted(image, x, y, beam, others)
     flux = fit.rms * joint.corrected(net, fit)
-    shapes = beam.image(image.shape[-1], x, y)
-    background = np.where(hole, image - flux[:, None, None] * shapes, image)
+    background = np.where(hole, image - flux[:, None, None] * fit.beams, image)
     return Removed(background.astype(np.float32), flux, card["flux_error_over_rms"] * fit.rms)
 
 

@@ -267,16 +267,8 @@ def _conditional(image, hole, known, spectra, fwhm_px, normal):
 
 def _template(data: np.ndarray, place, beam: Beam, shape: np.ndarray) -> np.ndarray:
     """Draw the beam at pixels, (m,), after changes of log width, two distortions and (x, y)."""
-    wider, plus, cross, right, up = shape
-    angle = np.radians(beam.angle_deg)
-    to_axes = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    told = to_axes * [[beam.elongation**-0.5], [beam.elongation**0.5]]
-    # The exponential of a symmetric matrix: the area does not change with the distortions.
-    size = np.hypot(plus, cross)
-    strain = np.array([[plus, cross], [cross, -plus]]) * (np.sinh(size) / size if size else 1)
-    squeeze = np.exp(-wider) * (np.cosh(size) * np.eye(2) - strain)
-    offset = data[:, ::-1] - (place[0] + right, place[1] + up)
-    return beam.profile(np.hypot(*(told @ squeeze @ offset.T)))
+    dy, dx = (data - np.array(place)[::-1]).T
+    return beam.distorted(dx, dy, shape)
 
 
 def _gauss_newton(values, data, place, beam, prior, background, start=None):

@@ -1,14 +1,15 @@
 """A network that corrects a beam fit from what the fit has left over: fast, and it sees the source.
 
-The fit takes the background for a constant. The network sees the image without the fitted source,
-the beam and the flux, and says by how much the flux is off, in units of the ring's rms and of the
-flux itself: backgrounds do the one, beams of another width or shape the other.
+The fit takes every background for a Gaussian process of one typical spectrum. The network sees
+the image without the fitted source, the beam and the flux, and says by how much the flux is off, in
+units of the ring's rms and of the flux itself: backgrounds do the one, beams of another shape the
+other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +20,17 @@ from ...base.files import CoganError, provenance
 from ...learn.fit import Plan, fit, seeded
 from ...learn.weights import read_network
 from . import masks, truth
+from .beam_fit import fit_beams
 from .beams import MIN_FWHM_PX, Beam
 from .network import CARD, FORMAT, check_kind, save_network
 from .training import BEAMS_PX
 
-#: Pixels around the source that the network sees, and that the fit does [FWHM].
-SIDE, FIT_FWHM = 48, 1.25
+#: Pixels around the source that the network sees.
+SIDE = 48
 #: Channels at full, half, quarter ... resolution.
 WIDTHS = (24, 48, 64, 96)
 #: What the training varies: the beam's width (rms, as a share), the noise, the flux over the rms.
-WIDTH_ERROR, CORRELATED_RMS, PIXEL_RMS, SNR = 0.1, 0.1, (0.0, 0.2), (3.0, 3e3)
-#: Widths that the fit tries, over the stated one, and the prior's rms.
-TRIED, WIDTH_PRIOR = np.linspace(0.76, 1.3, 19), 0.1
+WIDTH_ERROR, CORRELATED_RMS, PIXEL_RMS, SNR = 0.1, 0.1, (0.0, 0.2), (3.0, 3e4)
 #: An epoch, in examples, and those to validate on; epochs of the shipped training.
 EPOCHS, EPOCH, VALIDATED, VALIDATION_SEED = 22, 6_400, 1_500, 10**6
 RATE, BATCH = 2e-3, 64
@@ -45,13 +45,15 @@ class Fitted:
     Attributes
     ----------
     residual, beam : Tensor, shape (n, SIDE, SIDE)
-        Image less the fitted source over the ring's rms, and the stated beam of peak 1.
+        Image less the fitted source over the ring's rms, and the fitted beam of peak 1.
     flux : Tensor, shape (n,)
         Fitted, over the ring's rms.
     target : Tensor, shape (n,)
         Real flux over the rms; NaN if it is not known.
     rms : ndarray, shape (n,)
         The ring's, in the image's unit.
+    beams : ndarray, shape (n, side, side)
+        The fitted ones, in whole cut-outs.
     """
 
     residual: Tensor
@@ -59,6 +61,7 @@ class Fitted:
     flux: Tensor
     target: Tensor
     rms: np.ndarray
+    beams: np.ndarray
 
 
 class Corrector(nn.Module):
@@ -109,7 +112,7 @@ def fitted(
     others: np.ndarray | None = None,
     flux: np.ndarray | None = None,
 ) -> Fitted:
-    """Fit beam and constant, of the width that fits best, and keep what the network needs.
+    """Fit beams through typical backgrounds, and keep what the network needs.
 
     Parameters
     ----------
@@ -140,27 +143,15 @@ def fitted(
     ring = np.where(around, image, np.nan).reshape(n, -1)
     level, rms = np.nanmedian(ring, 1), np.maximum(np.nanstd(ring, 1), 1e-30)
     scaled = np.where(known, (image - level[:, None, None]) / rms[:, None, None], 0)
-    near = known & masks.hole(side, np.full(n, FIT_FWHM * beam.fwhm_px), x, y)
-    best, fitted_flux = np.full(n, np.inf), np.zeros(n)
-    sources = np.zeros_like(scaled)
-    for factor in TRIED:
-        shape = replace(beam, fwhm_px=max(factor * beam.fwhm_px, MIN_FWHM_PX)).image(side, x, y)
-        weight = near.sum((1, 2))
-        means = [(near * a).sum((1, 2)) / np.maximum(weight, 1) for a in (shape, scaled)]
-        a, b = (near * (v - m[:, None, None]) for v, m in zip((shape, scaled), means, strict=True))
-        found = (a * b).sum((1, 2)) / np.maximum((a * a).sum((1, 2)), 1e-30)
-        cost = ((b - found[:, None, None] * a) ** 2).sum((1, 2))
-        cost += ((factor - 1) / WIDTH_PRIOR) ** 2
-        better = cost < best
-        best = np.where(better, cost, best)
-        fitted_flux = np.where(better, found, fitted_flux)
-        sources[better] = (found[:, None, None] * shape)[better]
+    found = fit_beams(scaled, known, x, y, beam)
+    beams = found.beams(side, x, y, beam)
+    sources = found.flux[:, None, None] * beams
     start = (side - SIDE) // 2
     part = np.s_[:, start : start + SIDE, start : start + SIDE]
     residual = np.where(known, scaled - sources, 0)[part]
     target = np.full(n, np.nan) if flux is None else flux / rms
-    arrays = residual, beam.image(side, x, y)[part], fitted_flux, target
-    return Fitted(*(torch.from_numpy(a.astype(np.float32)) for a in arrays), rms)
+    arrays = residual, beams[part], found.flux, target
+    return Fitted(*(torch.from_numpy(a.astype(np.float32)) for a in arrays), rms, beams)
 
 
 class NewSources:
