@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path, help="for weights")
     parser.add_argument("report", type=Path, help="JSON file to write, or to go on with")
-    parser.add_argument("--epochs", type=float, default=36, help="of the masked network")
+    parser.add_argument("--epochs", type=float, default=60, help="of the masked network")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--again", choices=PARTS, nargs="*", default=[])
     options = parser.parse_args(arguments)
@@ -330,6 +330,7 @@ def ablation(options: argparse.Namespace) -> dict:
     choices = {
         "ours": {},
         "modulus in place of square": {"weights": {"valid": 0.1, "hole": 6.0}},
+        "scaled by the whole cut-out": {"how": "unmasked"},
         "document's losses": {"weights": losses.DOCUMENT},
         "document's without style": {"weights": without},
         "document's scaling": {"how": "document"},

@@ -26,7 +26,9 @@ CORRELATED_RMS, PIXEL_RMS = 0.1, (0.0, 0.2)
 #: S/N of the sources that the document's scaling sees.
 BRIGHT = (3.0, 3e3)
 EPOCH, VALIDATED, VALIDATION_SEED = 2_048, 256, 10**6
-NORMALISATIONS = ("unmasked", "document")
+NORMALISATIONS = ("near", "unmasked", "document")
+#: Width (sigma) of the window about the hole's centre that says what is near [pixels].
+NEAR_PX = 9.0
 
 
 @dataclass(frozen=True)
@@ -106,14 +108,15 @@ class NewHoles:
         return Holes(*tensors, seen.x, seen.y, seen.rms, beam)
 
 
-def scaling(image: Tensor, mask: Tensor, how: str = "unmasked") -> tuple[Tensor, Tensor]:
+def scaling(image: Tensor, mask: Tensor, how: str = "near") -> tuple[Tensor, Tensor]:
     """Find the level and the scale by which an image is shown to the network.
 
     Parameters
     ----------
     image, mask : Tensor, shape (n, h, w)
     how : str
-        ``"unmasked"``: mean and standard deviation of the pixels outside of holes;
+        ``"near"``: mean and standard deviation of the pixels outside of holes, weighted by their
+        distance from the middle of the cut-out; ``"unmasked"``: all of them alike;
         ``"document"``: minimum and maximum of all pixels, the source's too, to -1 and 1.
 
     Returns
@@ -130,13 +133,18 @@ def scaling(image: Tensor, mask: Tensor, how: str = "unmasked") -> tuple[Tensor,
     if how == "document":
         low, high = image.amin((1, 2), True), image.amax((1, 2), True)
         return (low + high) / 2, (high - low).clamp_min(1e-12) / 2
-    number = mask.sum((1, 2), True).clamp_min(1)
-    level = (mask * image).sum((1, 2), True) / number
-    variance = (mask * (image - level) ** 2).sum((1, 2), True) / number
+    weight = mask
+    if how == "near":
+        rows, columns = (torch.arange(n, device=mask.device) - n // 2 for n in mask.shape[1:])
+        far2 = rows[:, None] ** 2 + columns**2
+        weight = mask * torch.exp(far2 / (-2 * NEAR_PX**2))
+    number = weight.sum((1, 2), True).clamp_min(1e-6)
+    level = (weight * image).sum((1, 2), True) / number
+    variance = (weight * (image - level) ** 2).sum((1, 2), True) / number
     return level, variance.sqrt().clamp_min(1e-12)
 
 
-def filled(net: PartialUNet, image: Tensor, mask: Tensor, how: str = "unmasked") -> Tensor:
+def filled(net: PartialUNet, image: Tensor, mask: Tensor, how: str = "near") -> Tensor:
     """Compute a background for all pixels, in the image's own unit.
 
     Parameters
@@ -162,7 +170,7 @@ def train_masked(
     device: str = "cpu",
     *,
     weights: Mapping[str, float] = losses.OURS,
-    how: str = "unmasked",
+    how: str = "near",
     ratio: bool = True,
 ) -> Path:
     """Train, validate on backgrounds of another seed, save.
@@ -203,11 +211,7 @@ def train_masked(
             level, scale = scaling(batch.image, batch.mask, how)
             image, real = ((x - level) / scale for x in (batch.image, batch.real))
             found = net(image, batch.mask)
-            if set(weights) <= {
-                "valid",
-                "hole",
-                "square",
-            }:  # the others take longer than the network
+            if set(weights) <= losses.SIMPLE:  # the others take longer than the network
                 parts = losses.simple_terms(found, real, batch.mask)
             else:
                 parts = losses.terms(found, real, image, batch.mask, features)

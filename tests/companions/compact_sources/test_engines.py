@@ -75,7 +75,7 @@ def test_training_lowers_the_error_and_repeats(tmp_path):
         net, card = network.load_masked(folder)
         cards.append(card)
     assert cards[0]["weights_sha256"] == cards[1]["weights_sha256"]
-    assert cards[0]["flux_error_over_rms"] > 0 and cards[0]["normalisation"] == "unmasked"
+    assert cards[0]["flux_error_over_rms"] > 0 and cards[0]["normalisation"] == "near"
     fresh = training.NewHoles(16, 1, 7).draw(16)
     with torch.no_grad():
         level, scale = training.scaling(fresh.image, fresh.mask)
