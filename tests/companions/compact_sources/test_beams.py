@@ -66,6 +66,21 @@ def test_many_positions_give_the_images_of_each():
         np.testing.assert_array_equal(one, beam.image(12, *at))
 
 
+def test_a_distorted_beam_is_the_beam_of_that_shape():
+    """A wider beam, elsewhere; one along the axes; one along a diagonal: drawn both ways."""
+    beam = Beam("gaussian", 4.0)
+    dx, dy = np.broadcast_arrays(np.arange(21) - 10.0, np.arange(21)[:, None] - 10.0)
+    shapes = np.array([[np.log(1.1), 0, 0, 0.3, -0.2], [0, 0.05, 0, 0, 0], [0, 0, 0.05, 0, 0]])
+    found = beam.distorted(dx, dy, shapes[:, None, None])
+    long = np.exp(0.1)
+    same = [
+        Beam("gaussian", 4.4).image(21, 10.3, 9.8),
+        Beam("gaussian", 4.0, long).image(21, 10, 10),
+        Beam("gaussian", 4.0, long, 45).image(21, 10, 10),
+    ]
+    np.testing.assert_allclose(found, same, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [

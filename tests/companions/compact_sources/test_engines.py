@@ -54,6 +54,21 @@ def test_what_a_hole_hides_does_not_reach_the_masked_engine(scene):
     np.testing.assert_array_equal(one[~hole], seen.image[~hole])
 
 
+def test_a_masked_network_is_told_what_is_near():
+    """Level and scale are those of the hole's surroundings, wherever the cut-out is bright."""
+    rng = np.random.default_rng(2)
+    image = torch.from_numpy(rng.normal(3, 2, (1, 96, 96)).astype("f4"))
+    mask = torch.ones_like(image)
+    mask[:, 44:53, 44:53] = 0
+    image[:, :20] += 100
+    image[:, 44:53, 44:53] = 1e6
+    level, scale = (float(x) for x in training.scaling(image, mask, "near"))
+    assert level == pytest.approx(3, abs=0.3) and scale == pytest.approx(2, abs=0.3)
+    assert float(training.scaling(image, mask, "unmasked")[1]) > 30
+    with pytest.raises(CoganError, match="choose near or unmasked or document"):
+        training.scaling(image, mask, "far")
+
+
 @pytest.mark.parametrize("name", ["joint", "masked"])
 def test_a_beam_that_no_network_knows_is_a_sentence(scene, name):
     seen, hole = scene
@@ -125,7 +140,7 @@ def test_the_fit_finds_flux_and_width_on_flat_ground():
     flux = rng.uniform(0.1, 10, 12)
     image = flat + flux[:, None, None] * Beam("gaussian", 4.4).image(96, x, y)
     found = joint.fitted(image, x, y, BEAM)
-    np.testing.assert_allclose(found.flux * found.rms, flux, rtol=0.01)
+    np.testing.assert_allclose(found.flux.numpy() * found.rms, flux, rtol=0.01)
     with pytest.raises(CoganError, match="no ring left"):
         joint.fitted(image, x, y, BEAM, np.ones(image.shape, bool))
 

@@ -24,9 +24,7 @@ def test_terms_by_hand(scene):
     apart = (found - real).abs()
     assert float(parts["valid"] + parts["hole"]) == pytest.approx(float(apart.mean()))
     assert float(parts["hole"]) == pytest.approx(float(apart[mask == 0].sum()) / mask.numel())
-    assert float(parts["square"]) == pytest.approx(
-        float(apart[mask == 0].square().sum()) / mask.numel()
-    )
+    assert float(parts["square"]) == pytest.approx(float(apart[mask == 0].square().mean()))
     # with the source wholly in the hole, the source that comes out is off by what the hole is
     torch.testing.assert_close(parts["source"], parts["hole"])
     weighed = losses.total(parts, losses.DOCUMENT)
@@ -34,6 +32,18 @@ def test_terms_by_hand(scene):
     assert float(weighed) == pytest.approx(by_hand, rel=1e-5)
     simple = losses.simple_terms(found, real, mask)
     assert all(torch.equal(simple[name], parts[name]) for name in simple)
+
+
+def test_a_small_hole_counts_as_much_as_a_large_one():
+    mask = torch.ones(2, 16, 16)
+    mask[0, 4:6, 4:6] = 0
+    mask[1, 2:12, 2:12] = 0
+    off = torch.zeros(2, 16, 16)
+    for number in range(2):
+        alone = off.clone()
+        alone[number] = 1
+        square = losses.simple_terms(alone, off, mask)["square"]
+        assert float(square) == pytest.approx(0.5)
 
 
 def test_what_is_right_costs_nothing(scene):
