@@ -49,6 +49,11 @@ WORKS = {
     "smooth": ("smoothing, all multipoles", "map", "hp.smoothing", 3),
     "diagrams": ("colour-magnitude diagrams of new stars", "diagram", "written plainly", None),
     "profiles": ("extinction profiles, 2,000 together", "sightline", "one alone", None),
+    "holes": ("holes filled by a Gaussian process", "hole", "biharmonic, scikit-image", None),
+    "map-masked": ("sources out of a map, masked", "source", "PSFPhotometry, photutils", None),
+    "map-gaussian": ("the same, gaussian", "source", "PSFPhotometry, photutils", None),
+    "map-joint": ("the same, joint", "source", "PSFPhotometry, photutils", None),
+    "examples": ("new cut-outs to train on", "cut-out", "written plainly", None),
 }
 
 

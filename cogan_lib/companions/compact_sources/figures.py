@@ -27,7 +27,7 @@ METHODS = {
     "Gaussian process, a draw": (_PALE, "-", "d"),
 }
 GOOD_POWER = (0.95, 1.05)
-LEAST_POWER, MOST_POWER = 0.5, 2.0  # ends of the axis of power, at most
+LEAST_POWER, MOST_POWER = 0.7, 1.3  # ends of the axis of power, at most: the band stays visible
 SNR = "flux over the local rms"
 FLUX_ERROR = "rms error of the flux, over the local rms"
 
@@ -129,7 +129,7 @@ def power(k_per_px: np.ndarray, ratios: Mapping[str, np.ndarray], beam_k: float)
     k_per_px : ndarray, shape (n,)
         [cycles per pixel], positive.
     ratios : dict of method to ndarray, shape (n,)
-        Far from 1, lines leave the figure.
+        Far from 1, lines leave the figure; their names then say how far they go.
     beam_k : float
         One over the beam's FWHM [cycles per pixel].
 
@@ -143,7 +143,11 @@ def power(k_per_px: np.ndarray, ratios: Mapping[str, np.ndarray], beam_k: float)
     axes.axhline(1, color="0.45", lw=0.8, zorder=1)
     axes.axvline(beam_k, color="0.45", lw=1, ls=":", zorder=1)
     for name, look in looks(ratios).items():
-        axes.plot(k_per_px, ratios[name], lw=1.4, label=name, color=look["color"], ls=look["ls"])
+        least, most = np.nanmin(ratios[name]), np.nanmax(ratios[name])
+        far = [f"{least:.2g}"] if least < LEAST_POWER else []
+        far += [f"{most:.2g}"] if most > MOST_POWER else []
+        label = f"{name} (to {' and '.join(far)})" if far else name
+        axes.plot(k_per_px, ratios[name], lw=1.4, label=label, color=look["color"], ls=look["ls"])
     every = np.concatenate([np.ravel(ratio) for ratio in ratios.values()])
     low, high = min(0.9, np.nanmin(every) - 0.02), max(1.1, np.nanmax(every) + 0.02)
     axes.set(xscale="log", ylim=(max(low, LEAST_POWER), min(high, MOST_POWER)))
@@ -229,6 +233,7 @@ def _dots(axes, rows: Mapping[str, Sequence[float]], shades: Sequence[str]) -> N
     """Draw values with their intervals, a row each, the first above."""
     for number, ((value, low, high), shade) in enumerate(zip(rows.values(), shades, strict=True)):
         style = {"fmt": "o", "color": shade, "ms": 6, "capsize": 3, "lw": 1.5}
+        style["clip_on"] = False  # a dot at zero is a whole one
         axes.errorbar(value, number, xerr=[[value - low], [high - value]], **style)
     axes.set_yticks(range(len(rows)), labels=list(rows))
     axes.set_ylim(len(rows) - 0.5, -0.5)

@@ -6,7 +6,7 @@ Each function returns a matplotlib Figure; row 0 is below.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -60,6 +60,7 @@ def cutout(image: np.ndarray, hole: np.ndarray, ring: np.ndarray, stripes: np.nd
         axes.set(title=title, xlabel=f"standard deviation: {more:.3g} rms")
     bar = figure.colorbar(picture, ax=list(panels), pad=0.02, shrink=0.85)
     ticks = few_ticks(norm)
+    ticks += [-tick for tick in ticks if 0 < tick <= -FAINTEST]
     bar.set_ticks(ticks, labels=[tick_label(tick) for tick in ticks])
     bar.ax.minorticks_off()
     bar.set_label("above the 2D annulus [rms]")
@@ -69,7 +70,7 @@ def cutout(image: np.ndarray, hole: np.ndarray, ring: np.ndarray, stripes: np.nd
     return figure
 
 
-def fills(columns: Mapping[str, np.ndarray], holes: np.ndarray) -> Figure:
+def fills(columns: Mapping[str, np.ndarray], holes: np.ndarray, rows: Sequence[str]) -> Figure:
     """Draw how methods fill holes: a row an example, a column a method, cut to the middle.
 
     Parameters
@@ -78,6 +79,8 @@ def fills(columns: Mapping[str, np.ndarray], holes: np.ndarray) -> Figure:
         First the image with its source, which doesn't count for a row's colours: what is brighter
         than all the others is black.
     holes : ndarray of bool, shape (n, side, side)
+    rows : sequence of str
+        What each example is, n short names.
 
     Returns
     -------
@@ -97,6 +100,7 @@ def fills(columns: Mapping[str, np.ndarray], holes: np.ndarray) -> Figure:
             axes.imshow(picture, vmin=low, vmax=high, cmap=SKY, origin="lower")
             _outline(axes, holes[row, middle, middle], GENERATED)
             _bare(axes)
+        line[0].set_ylabel(rows[row], fontsize=9)
     letters = int(size * 72 / 9 / 0.62)  # that fit above a panel
     for axes, title in zip(grid[0], columns, strict=True):
         axes.set_title(textwrap.fill(title, letters), fontsize=9)
@@ -128,7 +132,7 @@ def before_after(
     """
     rows, columns = image.shape
     inches = MAP_IN * np.array([columns, rows]) / max(rows, columns)
-    figure = Figure(figsize=inches + (0.1, 0.3), layout="constrained")
+    figure = Figure(figsize=inches + (0.1, 0.5), layout="constrained")
     axes = figure.add_subplot()
     split = round(share * columns)
     shown = np.where(np.arange(columns) < split, image, cleaned)
@@ -146,6 +150,7 @@ def before_after(
     axes.axvline(split - 0.5, color=BASE, lw=1.5, clip_on=False)
     axes.set(xlim=(-0.5, columns - 0.5), ylim=(-0.5, rows - 0.5))
     _bare(axes)
+    axes.set_xlabel(f"{columns} × {rows} pixels", fontsize=9)
     # transparent, not absent, so that the map stands still
     axes.set_title("as it was", loc="left", fontsize=9, alpha=float(split > 0))
     axes.set_title("cleaned", loc="right", fontsize=9, alpha=float(split < columns))

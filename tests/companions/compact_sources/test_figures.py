@@ -50,9 +50,11 @@ SOURCES = np.array([(30.0, 40.0), (104.4, 60.0), (104.6, 20.0), (180.0, 90.0)])
 HIDDEN = np.zeros(MAP.shape, dtype=bool)
 HIDDEN[88:93, 178:183] = True
 
+KINDS = ("Gaussian", "log-normal", "filaments")
+
 ALL = {
     "cutout": partial(map_figures.cutout, IMAGES[0] + SOURCE, HOLES[0], RING, STRIPES),
-    "fills": partial(map_figures.fills, COLUMNS, HOLES),
+    "fills": partial(map_figures.fills, COLUMNS, HOLES, KINDS),
     "flux errors": partial(figures.flux_errors, EDGES, ERRORS, "with pixel noise"),
     "widths": partial(
         figures.widths, WIDER,
@@ -109,9 +111,9 @@ def test_axes_say_what_and_in_which_unit():
         for axes in draw().axes
         for label in (axes.get_xlabel(), axes.get_ylabel())
     }
-    bare = {"constant given", "value predicted", ""}  # of no unit
+    bare = {"constant given", "value predicted", "", *KINDS}  # of no unit
     for label in labels - bare:
-        unit = label.endswith(("[%]", "[rms]", "[cycles per pixel]", " rms"))
+        unit = label.endswith(("[%]", "[rms]", "[cycles per pixel]", " rms", " pixels"))
         assert unit or " over " in label, label
 
 
@@ -145,6 +147,8 @@ def test_a_cutout_has_its_annulus_twice_and_counts_in_the_ring_s_rms():
     assert more > 2 and right.get_xlabel() == f"standard deviation: {more:.3g} rms"
     assert right.get_title() == "of an array of shape (1, 96, 96)"
     assert bar.get_ylabel().endswith("[rms]")
+    faint = map_figures.cutout(IMAGES[0] + SOURCE / 10, HOLES[0], RING, STRIPES)
+    assert {-3, 0, 3} <= set(faint.axes[2].get_yticks()), "what is below the ring has a number, too"
 
 
 def test_fills_share_a_row_s_colours_and_show_the_middle():
@@ -160,10 +164,12 @@ def test_fills_share_a_row_s_colours_and_show_the_middle():
         assert len({axes.images[0].get_clim() for axes in line}) == 1
         assert line[0].images[0].get_clim()[1] < 4  # the source has no part in it
     assert [axes.get_title().replace("\n", " ") for axes in grid[0]] == list(TITLES)
+    assert tuple(axes.get_ylabel() for axes in grid[:, 0]) == KINDS
 
 
 def test_fills_of_small_cutouts_are_whole():
-    figure = map_figures.fills({"image": IMAGES[:1, :32, :32]}, np.zeros((1, 32, 32), dtype=bool))
+    nothing = np.zeros((1, 32, 32), dtype=bool)
+    figure = map_figures.fills({"image": IMAGES[:1, :32, :32]}, nothing, KINDS[:1])
     assert figure.axes[0].images[0].get_array().shape == (32, 32)
     assert not figure.axes[0].collections
 
@@ -203,11 +209,13 @@ def test_power_has_its_band_its_beam_and_no_line_that_hides_the_rest():
     (axes,) = figures.power(K, POWER | {"annulus": 1 + 90 * K}, 0.25).axes
     lines = lines_of(axes)
     np.testing.assert_array_equal(lines["biharmonic"].get_ydata(), POWER["biharmonic"])
-    np.testing.assert_array_equal(lines["annulus"].get_xdata(), K)
+    np.testing.assert_array_equal(lines["annulus (to 46)"].get_xdata(), K)
+    both = figures.power(K, {"annulus": np.where(K < 0.2, 0.4, 2.0)}, 0.25).axes[0]
+    assert "annulus (to 0.4 and 2)" in lines_of(both)
     (band,) = axes.patches
     assert (band.get_y(), band.get_y() + band.get_height()) == pytest.approx((0.95, 1.05))
     assert any(set(line.get_xdata()) == {0.25} for line in axes.lines)
-    assert axes.get_xscale() == "log" and axes.get_ylim() == (0.9, 2.0)
+    assert axes.get_xscale() == "log" and axes.get_ylim() == (0.9, 1.3)
     assert axes.get_xlim() == (K[0], K[-1])
 
 
@@ -222,6 +230,7 @@ def test_variances_have_a_row_a_method_and_a_line_at_one():
         np.testing.assert_allclose(length.get_segments()[0][:, 0], three[1:])
     (small,) = figures.variances({"annulus": (0.0, 0.0, 0.0)}).axes
     assert small.get_xlim()[1] > 1
+    assert not small.containers[0].lines[0].get_clip_on(), "at zero, half a dot was cut off"
 
 
 def test_a_map_is_as_it_was_left_of_the_line_and_cleaned_right_of_it():
