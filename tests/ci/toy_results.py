@@ -133,9 +133,13 @@ def holes() -> dict:
     return {
         "trainings": {"1": training},
         "blank": both,
-        "sources": both,
+        "sources": {key: {name: values | {"thirds": [row, row, row]} for name, values in part.items()}
+                    for key, part in both.items()},
+        "standard": {"annulus": {"median": 1.001, "95 %": [0.98, 1.02]}},
+        "detection": {"fbm": {"false_per_1000_beams": 0.52, "found": {"3-9": 0.25, "10-30": 0.9,
+                                                                      "30-90": 1.0}}},
         "widths": {"0": wide, "0.05": wide},
-        "kinds": {"fbm": {"joint network 1": row}},
+        "kinds": {key: {"fbm": {"joint network 1": row}} for key in ("B", "P")},
         "texture": {"methods": {"annulus": {"variance": three, "pixels": three, "power": [1.0]}},
                     "k": [0.1]},
         "ablation": {"ours": row},

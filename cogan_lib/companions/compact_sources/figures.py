@@ -19,6 +19,7 @@ _GREY, _PALE = "0.55", "#5ba3d0"
 METHODS = {
     "joint network": (GENERATED, "-", "o"),
     "Gaussian process": (BASE, "--", "s"),
+    "typical spectrum": (_PALE, "--", "h"),
     "masked network": (VIOLET, "-.", "^"),
     "PSF fit": (REAL, ":", "D"),
     "biharmonic": (_GREY, "-", "v"),

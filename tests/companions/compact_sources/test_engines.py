@@ -60,11 +60,11 @@ def test_a_masked_network_is_told_what_is_near():
     image = torch.from_numpy(rng.normal(3, 2, (1, 96, 96)).astype("f4"))
     mask = torch.ones_like(image)
     mask[:, 44:53, 44:53] = 0
-    image[:, :20] += 100
+    image[:, :20] += 10
     image[:, 44:53, 44:53] = 1e6
     level, scale = (float(x) for x in training.scaling(image, mask, "near"))
     assert level == pytest.approx(3, abs=0.3) and scale == pytest.approx(2, abs=0.3)
-    assert float(training.scaling(image, mask, "unmasked")[1]) > 30
+    assert float(training.scaling(image, mask, "unmasked")[1]) > 4
     with pytest.raises(CoganError, match="choose near or unmasked or document"):
         training.scaling(image, mask, "far")
 
