@@ -33,7 +33,7 @@ from cogan_lib.companions.compact_sources import (
     truth,
 )
 from cogan_lib.companions.compact_sources.beams import Beam
-from cogan_lib.companions.compact_sources.io import Image
+from cogan_lib.companions.compact_sources.io import Image, beam_px, read_image
 from cogan_lib.companions.compact_sources.sources import detect
 from cogan_lib.companions.compact_sources.tool import remove_sources
 from cogan_lib.learn.blocks import count_parameters
@@ -45,12 +45,17 @@ NOISES = {"P": 0.1, "B": 0.0}
 BEAM = Beam("gaussian", truth.FWHM_PX)
 #: Radius of the plain fit [FWHM]: beyond, more background comes in than source.
 FIT_FWHM = 1.25
-MAPS = ("L1642_Herschel_PSW250", "gc_bolocam_gps", "W5_WISE12um")
+#: Real maps: width of the beam, if the header has none, and the value that stands for no data.
+MAPS = {
+    "L1642_Herschel_PSW250": ("18.2arcsec", 0.0),
+    "gc_bolocam_gps": (None, None),
+    "W5_WISE12um": ("24arcsec", None),
+}
 #: Epochs of a training of the ablation.
 ABLATED = 3
 PARTS = (
     *("blank", "sources", "widths", "standard", "texture", "kinds", "detection", "speed"),
-    "ablation",
+    *("ablation", "real"),
 )
 
 
@@ -62,6 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--epochs", type=float, default=60, help="of the masked network")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--again", choices=PARTS, nargs="*", default=[])
+    parser.add_argument("--regions", type=Path, help="folder of real maps")
     options = parser.parse_args(arguments)
     torch.set_num_threads(default_threads())
     report = read_json(options.report) if options.report.exists() else {}
@@ -82,8 +88,12 @@ def main(arguments: list[str] | None = None) -> int:
         "detection": detection,
         "speed": speed,
         "ablation": lambda: ablation(options),
+        "real": lambda: real(nets, options.regions),
     }
-    for part in PARTS:
+    parts = [part for part in PARTS if part != "real" or options.regions]
+    if not options.regions:
+        print("real maps: not measured without --regions")
+    for part in parts:
         if part not in report:
             report[part] = measure[part]()
             write_json(options.report, report | {"provenance": provenance(TEST_SEED)})
@@ -127,13 +137,13 @@ def scene(pixel_rms: float, number: int, n: int = CUTOUTS, kinds=truth.KINDS, **
     return found, seen, hole
 
 
-def fills(image, hole, nets) -> dict[str, np.ndarray]:
+def fills(image, hole, nets, beam=BEAM) -> dict[str, np.ndarray]:
     """What each method that sees no source puts into the holes."""
     found = {
-        "annulus": rivals.annulus(image, hole),
-        "Background2D": rivals.mesh(image, hole),
+        "annulus": rivals.annulus(image, hole, beam.fwhm_px),
+        "Background2D": rivals.mesh(image, hole, beam.fwhm_px),
         "biharmonic": rivals.biharmonic(image, hole),
-        "Gaussian process": gaussian.fill(image, hole, BEAM.fwhm_px)[0],
+        "Gaussian process": gaussian.fill(image, hole, beam.fwhm_px)[0],
     }
     for seed, ((net, card), _) in nets.items():
         found[f"masked network {seed}"] = engines.fill_by(net, card, image, hole)
@@ -144,36 +154,44 @@ def blank(nets) -> dict:
     """Holes without a source: the flux that a method finds there, over the rms."""
     found = {}
     for name, pixel_rms in NOISES.items():
-        backgrounds, seen, hole = scene(pixel_rms, 1)
-        image = seen.background
-        rows = {}
-        for method, filled in fills(image, hole, nets).items():
-            error = rivals.flux_above(image, filled, hole, seen.x, seen.y, BEAM) / seen.rms
-            rows[method] = plain(evaluation.error_measures(error))
-        found[name] = rows
+        _, seen, hole = scene(pixel_rms, 1)
+        found[name] = in_blank(seen, hole, nets)
     return found
 
 
-def answers(seen, hole, nets) -> dict[str, np.ndarray]:
+def in_blank(seen, hole, nets, beam=BEAM) -> dict:
+    """The same, of cut-outs at hand."""
+    rows = {}
+    for method, filled in fills(seen.background, hole, nets, beam).items():
+        error = rivals.flux_above(seen.background, filled, hole, seen.x, seen.y, beam) / seen.rms
+        rows[method] = plain(evaluation.error_measures(error))
+    return rows
+
+
+def answers(seen, hole, nets, beam=BEAM) -> dict[str, np.ndarray]:
     """Fluxes by all methods."""
-    small = masks.hole(truth.SIDE, np.full(len(hole), FIT_FWHM * BEAM.fwhm_px), seen.x, seen.y)
+    place = seen.x, seen.y, beam
+    core = np.full(len(hole), FIT_FWHM * beam.fwhm_px)
+    small = masks.hole(truth.SIDE, core, seen.x, seen.y)
     found = {
-        name: rivals.flux_above(seen.image, filled, hole, seen.x, seen.y, BEAM)
-        for name, filled in fills(seen.image, hole, nets).items()
+        name: rivals.flux_above(seen.image, filled, hole, *place)
+        for name, filled in fills(seen.image, hole, nets, beam).items()
     }
-    found["PSF fit"] = rivals.psf_fit(seen.image, small, seen.x, seen.y, BEAM)[0]
-    found["Gaussian process, joint"] = process(seen, hole)
-    fit = joint.fitted(seen.image, seen.x, seen.y, BEAM)
+    found["PSF fit"] = rivals.psf_fit(seen.image, small, *place)[0]
+    return found | looking(seen, hole, nets, beam)
+
+
+def looking(seen, hole, nets, beam=BEAM) -> dict[str, np.ndarray]:
+    """Fluxes by those methods that see the source and its surroundings."""
+    place = seen.x, seen.y, beam
+    found = {
+        "Gaussian process, joint": gaussian.joint(seen.image, hole, *place, engines.WIDTH_PRIOR)[0]
+    }
+    fit = joint.fitted(seen.image, *place)
     found["typical spectrum, joint"] = fit.rms * fit.flux.numpy()
     for seed, (_, (net, _)) in nets.items():
         found[f"joint network {seed}"] = fit.rms * joint.corrected(net, fit)
     return found
-
-
-def process(seen, hole) -> np.ndarray:
-    """Fluxes by the fit through the Gaussian process."""
-    prior = engines.WIDTH_PRIOR
-    return gaussian.joint(seen.image, hole, seen.x, seen.y, BEAM, prior)[0]
 
 
 def sources(nets) -> dict:
@@ -284,17 +302,29 @@ def kinds(nets) -> dict:
     for name, pixel_rms in NOISES.items():
         for number, kind in enumerate(truth.KINDS):
             _, seen, hole = scene(pixel_rms, 10 + number, kinds=(kind,))
-            fit = joint.fitted(seen.image, seen.x, seen.y, BEAM)
-            rows = {
-                "Gaussian process, joint": process(seen, hole),
-                "typical spectrum": fit.rms * fit.flux.numpy(),
-            }
-            for seed, (_, (net, _)) in nets.items():
-                rows[f"joint network {seed}"] = fit.rms * joint.corrected(net, fit)
+            rows = looking(seen, hole, nets)
             found[name][kind] = {
                 method: plain(evaluation.error_measures((values - seen.flux) / seen.rms))
                 for method, values in rows.items()
             }
+    return found
+
+
+def real(nets, folder: Path) -> dict:
+    """Holes without a source, and sources of 10 to 1,000 rms put in, on cut-outs of real maps."""
+    found = {}
+    for number, (name, (fwhm, no_data)) in enumerate(MAPS.items()):
+        image = read_image(folder / f"{name}.fits", blank=no_data)
+        beam = Beam("gaussian", beam_px(image, fwhm))
+        rng = np.random.default_rng([TEST_SEED, 30 + number])
+        cutouts = truth.cutouts_of(image.values, 300, rng)
+        seen = truth.inject(cutouts, rng, beam=beam, snr=(10.0, 1000.0))
+        hole = masks.hole(truth.SIDE, masks.hole_radius(seen.flux / seen.rms, beam), seen.x, seen.y)
+        errors = {
+            method: plain(evaluation.error_measures((flux - seen.flux) / seen.rms))
+            for method, flux in answers(seen, hole, nets, beam).items()
+        }
+        found[name] = {"blank": in_blank(seen, hole, nets, beam), "sources": errors}
     return found
 
 

@@ -133,9 +133,11 @@ def holes() -> dict:
     return {
         "trainings": {"1": training},
         "blank": both,
-        "sources": {key: {name: values | {"thirds": [row, row, row]} for name, values in part.items()}
+        "sources": {key: {name: one | {"thirds": [row] * 3} for name, one in part.items()}
                     for key, part in both.items()},
         "standard": {"annulus": {"median": 1.001, "95 %": [0.98, 1.02]}},
+        "real": {"L1642_Herschel": {"blank": {"annulus": row}, "sources": {"annulus": row,
+                                                                          "PSF fit": row}}},
         "detection": {"fbm": {"false_per_1000_beams": 0.52, "found": {"3-9": 0.25, "10-30": 0.9,
                                                                       "30-90": 1.0}}},
         "widths": {"0": wide, "0.05": wide},
