@@ -32,7 +32,7 @@ WIDTHS = (24, 48, 64, 96)
 #: What the training varies: the beam's width (rms, as a share), the noise, the flux over the rms.
 WIDTH_ERROR, CORRELATED_RMS, PIXEL_RMS, SNR = 0.1, 0.1, (0.0, 0.2), (3.0, 3e4)
 #: An epoch, in examples, and those to validate on; epochs of the shipped training.
-EPOCHS, EPOCH, VALIDATED, VALIDATION_SEED = 22, 6_400, 1_500, 10**6
+EPOCHS, EPOCH, VALIDATED, VALIDATION_SEED = 8, 6_400, 1_500, 10**6
 RATE, BATCH = 5e-4, 64
 #: Largest corrections: of the background's part [rms], of the beam's (share of the flux).
 FARTHEST_RMS, FARTHEST_SHARE = 6.0, 0.1

@@ -25,6 +25,9 @@ SIDE, RADIUS_FWHM, BEAMS_PX = 64, (1.1, 2.6), (2.5, 6.0)
 CORRELATED_RMS, PIXEL_RMS = 0.1, (0.0, 0.2)
 #: S/N of the sources that the document's scaling sees.
 BRIGHT = (3.0, 3e3)
+#: Beams in a batch. With one alone, batch norm takes each beam's own statistics in training, those
+#: of all of them in use, and fills are off by a third of the rms, up or down by the beam.
+MIXED = 8
 EPOCH, VALIDATED, VALIDATION_SEED = 2_048, 256, 10**6
 NORMALISATIONS = ("near", "unmasked", "document")
 #: Width (sigma) of the window about the hole's centre that says what is near [pixels].
@@ -75,12 +78,16 @@ class NewHoles:
     def __len__(self) -> int:
         return self.batches
 
-    def __iter__(self) -> Iterator[Holes]:
+    def __iter__(self) -> Iterator[list[Tensor]]:
+        edges = np.linspace(0, self.size, MIXED + 1).astype(int)
         for _ in range(self.batches):
-            yield self.draw(self.size)
+            parts = [self.draw(n) for n in np.diff(edges) if n]
+            yield [
+                torch.cat(x) for x in zip(*((p.image, p.real, p.mask) for p in parts), strict=True)
+            ]
 
     def draw(self, n: int) -> Holes:
-        """Draw cut-outs.
+        """Draw cut-outs of one beam and noise.
 
         Parameters
         ----------
@@ -207,14 +214,15 @@ def train_masked(
     with seeded(plan.seed):
         net = PartialUNet(layers, ratio)
 
-        def compute(batch: Holes) -> Iterator[Tensor]:
-            level, scale = scaling(batch.image, batch.mask, how)
-            image, real = ((x - level) / scale for x in (batch.image, batch.real))
-            found = net(image, batch.mask)
+        def compute(batch: list[Tensor]) -> Iterator[Tensor]:
+            image, real, mask = batch
+            level, scale = scaling(image, mask, how)
+            image, real = ((x - level) / scale for x in (image, real))
+            found = net(image, mask)
             if set(weights) <= losses.SIMPLE:  # the others take longer than the network
-                parts = losses.simple_terms(found, real, batch.mask)
+                parts = losses.simple_terms(found, real, mask)
             else:
-                parts = losses.terms(found, real, image, batch.mask, features)
+                parts = losses.terms(found, real, image, mask, features)
             yield losses.total(parts, weights)
 
         def validate() -> dict[str, float]:
