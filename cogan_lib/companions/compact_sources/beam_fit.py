@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 from scipy import linalg
@@ -23,8 +25,10 @@ TYPICAL = (-3.0, 0.12, 0.12)
 RADIUS_FWHM, LEAST = 2.5, 20
 #: Rms of log width, of two distortions, and of the position [pixels].
 PRIOR = np.array([0.1, 0.05, 0.05, 0.1, 0.1])
-#: Farthest that these go; steps of Gauss and Newton; step of the numerical derivatives.
-FARTHEST, STEPS, NUDGE = np.array([0.3, 0.3, 0.3, 0.5, 0.5]), 4, 1e-5
+#: Farthest that these go.
+FARTHEST = np.array([0.3, 0.3, 0.3, 0.5, 0.5])
+#: Most steps of Gauss and Newton, the change that ends them, and that of numerical derivatives.
+STEPS, SETTLED, NUDGE = 8, 1e-6, 1e-6
 
 
 @dataclass(frozen=True)
@@ -41,22 +45,23 @@ class BeamFit:
     flux: np.ndarray
     shape: np.ndarray
 
-    def beams(self, side: int, x: np.ndarray, y: np.ndarray, beam: Beam) -> np.ndarray:
+    def beams(self, size: tuple[int, int], x: np.ndarray, y: np.ndarray, beam: Beam) -> np.ndarray:
         """Draw the fitted beams, of peak 1, in cut-outs.
 
         Parameters
         ----------
-        side : int
+        size : (int, int)
+            Rows and columns.
         x, y : ndarray, shape (n,)
         beam : Beam
             As it was stated.
 
         Returns
         -------
-        ndarray, shape (n, side, side)
+        ndarray, shape (n, rows, columns)
         """
-        dx = np.arange(side) - x[:, None, None]
-        dy = np.arange(side)[:, None] - y[:, None, None]
+        dx = np.arange(size[1]) - x[:, None, None]
+        dy = np.arange(size[0])[:, None] - y[:, None, None]
         dx, dy = np.broadcast_arrays(dx, dy)
         return beam.distorted(dx, dy, self.shape[:, None, None])
 
@@ -110,7 +115,8 @@ def fit_beams(
         there = use[members[0]]
         whiten = _whitening(beam.fwhm_px, disk[there].tobytes())
         part = values[members][:, there], offset[members][:, there]
-        flux[members], shape[members] = _gauss_newton(*part, beam, whiten)
+        found = gauss_newton(*part, beam, PRIOR, whiten)
+        flux[members], shape[members] = found.linear[:, 0], found.shape
     return BeamFit(flux, shape)
 
 
@@ -118,38 +124,95 @@ def fit_beams(
 def _whitening(fwhm_px: float, disk: bytes) -> np.ndarray:
     """Matrix that turns a background at the disk's pixels into white noise of rms 1."""
     pixels = np.frombuffer(disk, dtype=int).reshape(-1, 2)
-    root = linalg.cholesky(covariance(TYPICAL, fwhm_px, pixels, pixels), lower=True)
-    return linalg.lapack.dtrtri(root, lower=1)[0]
+    return whitening(covariance(TYPICAL, fwhm_px, pixels, pixels))
 
 
-def _gauss_newton(values, offset, beam, whiten):
-    """Fluxes, (n,), and shapes, (n, 5), of values (n, m) at offsets (n, m, 2) from the centres."""
+def whitening(cov: np.ndarray) -> np.ndarray:
+    """Compute the matrix that turns noise of a covariance into white noise of rms 1.
+
+    Parameters
+    ----------
+    cov : ndarray, shape (m, m)
+
+    Returns
+    -------
+    ndarray, shape (m, m)
+        Lower triangular.
+    """
+    return linalg.lapack.dtrtri(linalg.cholesky(cov, lower=True), lower=1)[0]
+
+
+class Solved(NamedTuple):
+    """What `gauss_newton` finds of n sources."""
+
+    linear: np.ndarray  # (n, 2): flux and constant
+    shape: np.ndarray  # (n, 5)
+    error: np.ndarray  # (n,): of the flux
+
+
+def gauss_newton(
+    values: np.ndarray,
+    offset: np.ndarray,
+    beam: Beam,
+    prior: np.ndarray,
+    whiten: np.ndarray | None = None,
+    start: np.ndarray | None = None,
+) -> Solved:
+    """Find flux, constant and shape of sources through one background, by least squares.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, m)
+        The data, in units in which the background has the covariance below.
+    offset : ndarray, shape (n, m, 2)
+        Columns and rows from the stated centres to the pixels.
+    beam : Beam
+        As it is stated.
+    prior : ndarray, shape (5,)
+        Rms of the numbers of `Beam.distorted`; those of rms 0 are not free.
+    whiten : ndarray, shape (m, m), optional
+        Of `whitening`; white noise of rms 1 if not given.
+    start : ndarray, shape (n, 5), optional
+        Shapes to begin with.
+
+    Returns
+    -------
+    Solved
+        The error counts the background and all that was free.
+    """
     n, m = values.shape
-    shape, dx, dy = np.zeros((n, 1, len(PRIOR))), *np.moveaxis(offset, -1, 0)
+    dx, dy = np.moveaxis(offset, -1, 0)
+    shape = np.zeros((n, 1, 5)) if start is None else start[:, None].copy()
+    free = np.flatnonzero(prior)
 
     def whitened(columns):
-        stacked = np.stack(columns).reshape(-1, m)
-        return (stacked @ whiten.T).reshape(len(columns), n, m).transpose(1, 2, 0)
+        stacked = np.stack(columns)
+        if whiten is not None:
+            stacked = (stacked.reshape(-1, m) @ whiten.T).reshape(stacked.shape)
+        return stacked.transpose(1, 2, 0)
 
-    ones, data = whitened([np.ones((n, m)), values]).transpose(2, 0, 1)
-    for step in range(STEPS + 1):
+    ones, data = np.moveaxis(whitened([np.ones((n, m)), values]), -1, 0)
+    moved = np.inf
+    for step in count():
         here = beam.distorted(dx, dy, shape)
-        slopes = [] if step == STEPS else [
-            (beam.distorted(dx, dy, shape + NUDGE * unit) - here) / NUDGE for unit in np.eye(5)
-        ]  # fmt: skip
-        white = whitened([here, *slopes])
+        nudged = (beam.distorted(dx, dy, shape + NUDGE * np.eye(5)[i]) for i in free)
+        white = whitened([here, *((there - here) / NUDGE for there in nudged)])
         linear = np.stack([white[..., 0], ones], -1)
         across = linear.transpose(0, 2, 1)
         # Flux and constant at this shape; then all together, linear about it.
         best = np.linalg.solve(across @ linear, across @ data[..., None])
-        flux = best[:, 0, 0]
-        if step == STEPS:
-            return flux, shape[:, 0]
-        design = np.concatenate([linear, flux[:, None, None] * white[..., 1:]], -1)
+        design = np.concatenate([linear, best[:, :1] * white[..., 1:]], -1)
         turned = design.transpose(0, 2, 1)
         normal = turned @ design
-        normal[:, range(2, 7), range(2, 7)] += PRIOR**-2
+        normal[:, range(2, 2 + len(free)), range(2, 2 + len(free))] += prior[free] ** -2.0
+        each = np.sqrt(np.diagonal(normal, axis1=1, axis2=2))  # of each number's own unit
+        unit = each[:, :, None] * each[:, None]
+        covariances = np.linalg.inv(normal / unit) / unit
+        if moved < SETTLED or step == STEPS:
+            return Solved(best[..., 0], shape[:, 0], covariances[:, 0, 0] ** 0.5)
         gradient = turned @ (data[..., None] - linear @ best)
-        gradient[:, 2:, 0] -= shape[:, 0] / PRIOR**2
-        shape[:, 0] += np.linalg.solve(normal, gradient)[:, 2:, 0]
-        shape = np.clip(shape, -FARTHEST, FARTHEST)
+        gradient[:, 2:, 0] -= shape[:, 0, free] / prior[free] ** 2
+        new = shape.copy()
+        new[:, 0, free] += (covariances @ gradient)[:, 2:, 0]
+        new = np.clip(new, -FARTHEST, FARTHEST)
+        moved, shape = np.abs(new - shape).max(), new

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import linalg, ndimage
 
 from ...base.files import CoganError
+from .beam_fit import BeamFit, gauss_newton, whitening
 from .beams import MIN_FWHM_PX, Beam
 from .spectra import Spectra, covariance, ring_spectra, stride
 
@@ -17,10 +18,6 @@ from .spectra import Spectra, covariance, ring_spectra, stride
 REACH, LEAST, MOST = 1.5, 20, 600
 #: Rms of an ellipse's distortion beside the width, and of a catalogue's position [pixels].
 SHAPE_PRIOR, POSITION_PRIOR = 0.05, 0.1
-#: The centre moves at most so far [pixels], width and shape by a factor of exp(FARTHEST).
-NEAREST, FARTHEST = 0.5, 0.3
-#: Most steps of Gauss and Newton, the change that ends them, and that of numerical derivatives.
-STEPS, SETTLED, NUDGE = 8, 1e-6, 1e-6
 
 
 def fill(
@@ -131,26 +128,29 @@ def joint(
     x, y = (np.asarray(values, dtype=np.float64) for values in (x, y))
     _check_places(x, y, hole, width_prior)
     prior = np.array([width_prior, SHAPE_PRIOR, SHAPE_PRIOR, POSITION_PRIOR, POSITION_PRIOR])
+    place = np.stack([x, y], 1)
+    fluxes, shapes, errors = np.empty(len(image)), np.empty((len(image), 5)), np.empty(len(image))
+
+    def solve(members, data, scale, *how):
+        values = image[members][:, *data.T] / scale[:, None]
+        offset = data[:, ::-1] - place[members, None]
+        found = gauss_newton(values, offset, beam, prior, *how)
+        fluxes[members], shapes[members] = found.linear[:, 0] * scale, found.shape
+        errors[members] = found.error * scale
+
+    def sources():
+        return fluxes[:, None, None] * BeamFit(fluxes, shapes).beams(image.shape[1:], x, y, beam)
+
     # The wings reach into the ring: a first fit, without the covariance, takes them out.
-    first = np.empty((len(image), 7))
     for row in range(len(image)):
-        data = _nearest(known[row], hole[row], fwhm_px)
-        values = image[row][tuple(data.T)]
-        white = _scatter(image[row][known[row] & ~hole[row]])
-        first[row], _ = _gauss_newton(values, data, (x[row], y[row]), beam, prior, white)
-    rest = image - _sources(image, first, x, y, beam)
-    spectra = ring_spectra(rest, known & ~hole, np.stack([y, x], 1), fwhm_px)
-    found, errors = np.empty((len(image), 7)), np.empty(len(image))
+        white = np.array([_scatter(image[row][known[row] & ~hole[row]])])
+        solve([row], _nearest(known[row], hole[row], fwhm_px), white)
+    spectra = ring_spectra(image - sources(), known & ~hole, place[:, ::-1], fwhm_px)
     for model, members in _groups(spectra, hole, known):
         data = _nearest(known[members[0]], hole[members[0]], fwhm_px)
-        root = linalg.cholesky(covariance(model, fwhm_px, data, data), lower=True)
-        whiten, _ = linalg.lapack.dtrtri(root, lower=1)
-        for row in members:
-            values, scale = image[row][tuple(data.T)], spectra.amplitude[row] ** 0.5
-            found[row], errors[row] = _gauss_newton(
-                values, data, (x[row], y[row]), beam, prior, whiten / scale, first[row]
-            )
-    background = image - _sources(image, found, x, y, beam)
+        whiten = whitening(covariance(model, fwhm_px, data, data))
+        solve(members, data, spectra.amplitude[members] ** 0.5, whiten, shapes[members])
+    background = image - sources()
     lost = hole & ~known
     if lost.any():
         rows = lost.any((1, 2))
@@ -158,7 +158,7 @@ def joint(
         background[rows] = _conditional(
             background[rows], lost[rows], known[rows], part, fwhm_px, None
         )
-    return found[:, 0].astype(np.float32), errors.astype(np.float32), background.astype(np.float32)
+    return fluxes.astype(np.float32), errors.astype(np.float32), background.astype(np.float32)
 
 
 def _checked(image, hole, others, fwhm_px):
@@ -263,54 +263,3 @@ def _conditional(image, hole, known, spectra, fwhm_px, normal):
                 values += spectra.amplitude[row] ** 0.5 * (root @ normal[row][tuple(inside.T)])
             filled[row][tuple(inside.T)] = values
     return filled
-
-
-def _template(data: np.ndarray, place, beam: Beam, shape: np.ndarray) -> np.ndarray:
-    """Draw the beam at pixels, (m,), after changes of log width, two distortions and (x, y)."""
-    dy, dx = (data - np.array(place)[::-1]).T
-    return beam.distorted(dx, dy, shape)
-
-
-def _gauss_newton(values, data, place, beam, prior, background, start=None):
-    """Flux, constant and shape, (7,), that fit best, and the flux's error.
-
-    `background` is its standard deviation, if white, or the matrix that turns it into white noise
-    of standard deviation 1.
-    """
-    found = np.zeros(7) if start is None else start.copy()
-    free = np.flatnonzero(prior)
-    far = np.array([FARTHEST, FARTHEST, FARTHEST, NEAREST, NEAREST])
-    moved = np.inf
-    for step in range(STEPS + 1):
-        shape = found[2:]
-        here = _template(data, place, beam, shape)
-        nudged = (_template(data, place, beam, shape + NUDGE * np.eye(5)[i]) for i in free)
-        slopes = [(there - here) / NUDGE for there in nudged]
-        white = np.column_stack([here, np.ones(len(data)), *slopes, values])
-        white = white / background if np.isscalar(background) else background @ white
-        linear, target = white[:, :2], white[:, -1]
-        # Flux and constant at this shape; then all together, linear about it.
-        found[:2] = linalg.lstsq(linear, target)[0]
-        design = np.column_stack([linear, found[0] * white[:, 2:-1]])
-        normal = design.T @ design + np.diag([0, 0, *prior[free] ** -2.0])
-        unit = np.sqrt(np.outer(*[np.diag(normal)] * 2))  # of each number's own
-        covariances = linalg.inv(normal / unit) / unit
-        if moved < SETTLED or step == STEPS:
-            break
-        gradient = design.T @ (target - linear @ found[:2])
-        gradient[2:] -= shape[free] / prior[free] ** 2
-        new = shape.copy()
-        new[free] += (covariances @ gradient)[2:]
-        new = np.clip(new, -far, far)
-        moved, shape[:] = np.abs(new - shape).max(), new
-    return found, covariances[0, 0] ** 0.5
-
-
-def _sources(image, found, x, y, beam) -> np.ndarray:
-    """Draw the fitted sources in whole cut-outs."""
-    pixels = np.argwhere(np.ones(image.shape[1:], bool))
-    drawn = [
-        row[0] * _template(pixels, place, beam, row[2:])
-        for row, place in zip(found, zip(x, y, strict=True), strict=True)
-    ]
-    return np.reshape(drawn, image.shape)

@@ -144,7 +144,7 @@ def fitted(
     level, rms = np.nanmedian(ring, 1), np.maximum(np.nanstd(ring, 1), 1e-30)
     scaled = np.where(known, (image - level[:, None, None]) / rms[:, None, None], 0)
     found = fit_beams(scaled, known, x, y, beam)
-    beams = found.beams(side, x, y, beam)
+    beams = found.beams(image.shape[1:], x, y, beam)
     sources = found.flux[:, None, None] * beams
     start = (side - SIDE) // 2
     part = np.s_[:, start : start + SIDE, start : start + SIDE]

@@ -29,7 +29,7 @@ def test_errors_are_a_third_of_the_rms_over_four_decades_of_flux(scene):
 def test_a_bright_beam_of_any_shape_is_found():
     real = np.array([[0.08, 0.03, -0.02, 0.2, -0.1], [-0.05, 0.0, 0.04, 0.0, 0.3]])
     x, y = np.array([48.2, 47.9]), np.array([48.0, 48.3])
-    drawn = beam_fit.BeamFit(np.array([1e4, 1e4]), real).beams(96, x, y, BEAM)
+    drawn = beam_fit.BeamFit(np.array([1e4, 1e4]), real).beams((96, 96), x, y, BEAM)
     image = 1e4 * drawn + 3
     found = beam_fit.fit_beams(image, np.ones(image.shape, bool), x, y, BEAM)
     np.testing.assert_allclose(found.shape, real, atol=2e-3)
