@@ -356,16 +356,17 @@ def ablation(options: argparse.Namespace) -> dict:
     """Blank holes after short trainings that differ by one choice; equal seed, equal examples."""
     _, seen, hole = scene(NOISES["P"], 5, 300)
     image, found = seen.background, {}
-    without = {name: value for name, value in losses.DOCUMENT.items() if name != "style"}
     choices = {
         "ours": {},
         "modulus in place of square": {"weights": {"valid": 0.1, "hole": 6.0}},
         "scaled by the whole cut-out": {"how": "unmasked"},
-        "document's losses": {"weights": losses.DOCUMENT},
-        "document's without style": {"weights": without},
         "document's scaling": {"how": "document"},
         "released code's factor": {"ratio": False},
+        "document's losses": {"weights": losses.DOCUMENT},
     }
+    for left_out in losses.DOCUMENT:
+        rest = {name: value for name, value in losses.DOCUMENT.items() if name != left_out}
+        choices[f"document's losses without {left_out}"] = {"weights": rest}
     for name, choice in choices.items():
         folder = options.folder / "ablation" / name.replace(" ", "-").replace("'", "")
         if not folder.exists():
