@@ -10,6 +10,8 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 import torch
+from scipy.special import softmax
+from scipy.stats import multivariate_normal
 from torch import Tensor
 
 from ...base.files import CoganError
@@ -19,6 +21,8 @@ from .network import SpectrumVAE, decoded, latent_of
 
 #: Of the polynomial from labels to latent numbers, and the ridge's weight per star.
 DEGREE, RIDGE = 5, 1e-8
+#: Of the mixture: its Gaussians, steps of the fit, and the least width, as a share of the whole.
+COMPONENTS, ROUNDS, FLOOR = 32, 50, 1e-6
 
 
 def from_prior(network: SpectrumVAE, n: int, seed: int) -> Tensor:
@@ -37,40 +41,70 @@ def from_prior(network: SpectrumVAE, n: int, seed: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class LatentGaussian:
-    """A Gaussian of the latent numbers that the training's spectra have: ex-post density.
+class LatentMixture:
+    """A mixture of Gaussians of the latent numbers that the training has: its ex-post density.
 
     Attributes
     ----------
-    mean : ndarray, shape (latent,)
-    covariance : ndarray, shape (latent, latent)
-        Of draws from the posteriors: the scatter of their means, and their own.
+    weights : ndarray, shape (k,)
+    means : ndarray, shape (k, latent)
+    covariances : ndarray, shape (k, latent, latent)
     """
 
-    mean: np.ndarray
-    covariance: np.ndarray
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
 
     @classmethod
-    def of(cls, network: SpectrumVAE, flux: np.ndarray) -> LatentGaussian:
-        """Fit the Gaussian.
+    def of(
+        cls, network: SpectrumVAE, flux: np.ndarray, seed: int, components: int = COMPONENTS
+    ) -> LatentMixture:
+        """Fit the mixture to one draw from each spectrum's posterior (expectation, maximisation).
 
         Parameters
         ----------
         network : SpectrumVAE
         flux : ndarray, shape (n, PIXELS)
             Of the training, with noise.
+        seed, components : int
+            With one component it is the Gaussian of equal mean and covariance.
 
         Returns
         -------
-        LatentGaussian
+        LatentMixture
 
         Raises
         ------
         CoganError
-            As `network.check_spectra`.
+            If there are fewer than ten spectra per component.
         """
         mean, sd = (x.double().numpy() for x in latent_of(network, flux))
-        return cls(mean.mean(0), np.cov(mean.T) + np.diag((sd**2).mean(0)))
+        if len(mean) < 10 * components:
+            raise CoganError(f"{len(mean)} spectra are too few for {components} Gaussians.")
+        rng = np.random.default_rng(seed)
+        z = mean + sd * rng.standard_normal(mean.shape)
+        whole = np.cov(z.T)
+        weights, means = (
+            np.full(components, 1 / components),
+            z[rng.permutation(len(z))[:components]],
+        )
+        covariances = np.repeat(whole[None], components, axis=0)
+        for _ in range(ROUNDS):
+            parts = [
+                np.log(weight) + multivariate_normal(middle, width).logpdf(z)
+                for weight, middle, width in zip(weights, means, covariances, strict=True)
+            ]
+            share = softmax(np.stack(parts), axis=0)
+            sums = share.sum(axis=1) + 1e-9
+            weights, means = sums / sums.sum(), share @ z / sums[:, None]
+            covariances = np.stack(
+                [
+                    (z - m).T @ (r[:, None] * (z - m)) / s
+                    for r, m, s in zip(share, means, sums, strict=True)
+                ]
+            )
+            covariances += FLOOR * np.diag(np.diag(whole))
+        return cls(weights, means, covariances)
 
     def draw(self, n: int, seed: int) -> Tensor:
         """Draw latent numbers.
@@ -84,7 +118,10 @@ class LatentGaussian:
         Tensor, shape (n, latent)
         """
         rng = np.random.default_rng(seed)
-        return torch.from_numpy(rng.multivariate_normal(self.mean, self.covariance, n)).float()
+        chosen = rng.choice(len(self.weights), n, p=self.weights)
+        noise = rng.standard_normal((n, self.means.shape[1]))
+        roots = np.linalg.cholesky(self.covariances)
+        return torch.from_numpy(self.means[chosen] + np.einsum("nij,nj->ni", roots[chosen], noise))
 
 
 @dataclass(frozen=True)
