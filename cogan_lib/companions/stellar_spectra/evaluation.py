@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ...base.files import CoganError
-from ...learn.compare import auc
-from .data import scaled_labels
+from ...learn.compare import auc, classifier_auc, ks, nearest_ratio
+from ...learn.latent import active_units, kl_to_normal
+from .data import Stars, noisy, scaled_labels
+from .network import SpectrumVAE, latent_of, reconstruction
 from .physics import SIGMA, WAVELENGTH_A
 
 #: Features that are measured: the middle, and the half width of the window [Angstrom].
@@ -16,6 +18,8 @@ FEATURES = {
 }  # fmt: skip
 #: Share of spectra without a fault that may be called anomalous.
 FALSE_ALARMS = 0.01
+#: Pixels without noise above this are the continuum's.
+CONTINUUM = 0.995
 
 
 def chi2_per_pixel(flux: np.ndarray, model: np.ndarray) -> np.ndarray:
@@ -154,3 +158,74 @@ def roc(usual: np.ndarray, anomalous: np.ndarray) -> dict:
         raise CoganError("A ROC curve needs usual and anomalous spectra.")
     limit = np.quantile(usual, 1 - FALSE_ALARMS)
     return {"auc": auc(usual, anomalous), "found": float((anomalous > limit).mean())}
+
+
+def alike(real: np.ndarray, generated: np.ndarray, training: Stars, held_out: Stars, seed: int):
+    """Compare generated spectra with real ones: lines, a classifier, and nearness to the training.
+
+    Parameters
+    ----------
+    real : ndarray, shape (n, PIXELS)
+        With noise.
+    generated : ndarray, shape (m, PIXELS)
+        Without; it is added here.
+    training, held_out : Stars
+    seed : int
+        For the noise and the folds.
+
+    Returns
+    -------
+    dict
+        ``auc`` of a classifier of principal components, ``auc_lines`` of one of depths and
+        widths; the largest KS distance of ``depths`` and ``widths``, and the smallest p-value of
+        all of them, times their number (``p_value``, Bonferroni); ``nearest`` (see
+        `learn.compare.nearest_ratio`), of spectra without noise.
+    """
+    seen = noisy(generated, np.random.default_rng(seed))
+    some = training.clean[:4000]
+    lines = [np.hstack([line_depths(x), equivalent_widths(x)]) for x in (real, seen)]
+    distance, p_value = ks(*lines)
+    clean = (generated, training.clean, held_out.clean)
+    return {
+        "auc": classifier_auc(principal(real, some), principal(seen, some), seed),
+        "auc_lines": classifier_auc(*lines, seed),
+        "depths": float(distance[: len(FEATURES)].max()),
+        "widths": float(distance[len(FEATURES) :].max()),
+        "p_value": float(min(1.0, p_value.min() * len(p_value))),
+        "nearest": nearest_ratio(*(principal(x, some) for x in clean)),
+    }
+
+
+def judge(network: SpectrumVAE, stars: Stars, flux: np.ndarray) -> dict:
+    """Judge what a network makes of spectra, whatever likelihood it was trained with.
+
+    Parameters
+    ----------
+    network : SpectrumVAE
+    stars : Stars
+        Held out.
+    flux : ndarray, shape (n, PIXELS)
+        Of the same stars, with noise.
+
+    Returns
+    -------
+    dict
+        ``chi2`` per pixel in units of the known noise; ``own_chi2`` in units of the noise that the
+        network's own likelihood stands for, which for a Bernoulli one is sqrt(p (1 - p)); the
+        ``error`` of the decoded spectra (rms) and the ``bias`` of their continuum, both over the
+        noise; ``kl`` of each unit [nats] and how many are ``active``.
+    """
+    mean, sd = latent_of(network, flux)
+    model = reconstruction(network, flux)
+    variance = SIGMA**2
+    if network.likelihood == "bernoulli":
+        variance = model * (1 - model)
+    empty = stars.clean > CONTINUUM
+    return {
+        "chi2": float(chi2_per_pixel(flux, model).mean()),
+        "own_chi2": float(((flux - model) ** 2 / variance).mean()),
+        "error": float(np.sqrt(chi2_per_pixel(model, stars.clean).mean())),
+        "bias": float(((model - stars.clean) / SIGMA)[empty].mean()),
+        "kl": kl_to_normal(mean, 2 * sd.log()).mean(0).tolist(),
+        "active": int(active_units(mean).sum()),
+    }

@@ -55,17 +55,19 @@ class Grid:
         Raises
         ------
         CoganError
-            If a star lies outside of the grid.
+            If these are no labels, or a star lies outside of the grid.
         """
-        labels = np.atleast_2d(np.asarray(labels, float))
-        try:
-            at = RegularGridInterpolator((np.log(self.teff_k), self.log_g), self.flux)
-            return at(np.column_stack([np.log(labels[:, 0]), labels[:, 1]])).astype(np.float32)
-        except (ValueError, IndexError) as error:
+        labels, ends = np.asarray(labels, float), [self.teff_k[[0, -1]], self.log_g[[0, -1]]]
+        low, high = np.transpose(ends)
+        fits_in = labels.ndim == 2 and labels.shape[1] == 2
+        if not fits_in or not ((labels >= low) & (labels <= high)).all():
             raise CoganError(
-                f"The grid has stars of {self.teff_k[0]:g} to {self.teff_k[-1]:g} K and log g "
-                f"{self.log_g[0]:g} to {self.log_g[-1]:g}; give rows of these two labels."
-            ) from error
+                f"The grid has stars of {low[0]:g} to {high[0]:g} K and log g {low[1]:g} to "
+                f"{high[1]:g}; give rows of these two labels."
+            )
+        at = RegularGridInterpolator((np.log(self.teff_k), self.log_g), self.flux)
+        where = np.column_stack([np.log(labels[:, 0]), labels[:, 1]])
+        return at(where).astype(np.float32)
 
     def draw_stars(self, n: int, rng: np.random.Generator) -> Stars:
         """Draw stars, uniform in log Teff and log g.

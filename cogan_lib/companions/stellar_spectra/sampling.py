@@ -20,7 +20,7 @@ from .data import Stars, scaled_labels
 from .network import SpectrumVAE, decoded, latent_of
 
 #: Of the polynomial from labels to latent numbers, and the ridge's weight per star.
-DEGREE, RIDGE = 5, 1e-8
+DEGREE, RIDGE = 7, 1e-8
 #: Of the mixture: its Gaussians, steps of the fit, and the least width, as a share of the whole.
 COMPONENTS, ROUNDS, FLOOR = 32, 50, 1e-6
 
