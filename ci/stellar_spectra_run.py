@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
 import beside  # noqa: F401 - the library beside it, not an installed one
@@ -31,9 +30,9 @@ from cogan_lib.learn.blocks import count_parameters
 from cogan_lib.learn.fit import Plan
 
 TEST_SEED = 10**7
-EXAMPLES, MOST = 2000, 10_000
+EXAMPLES = 2000
 #: Passes of the trainings that compare likelihoods, and of the one on the grid.
-SHORT, ON_GRID = 20, 60
+SHORT, ON_GRID = 20, 50
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -70,17 +69,22 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def train(options: argparse.Namespace, seed: int) -> dict:
-    """Train, or take up what was trained."""
-    folder = options.folder / f"stellar-spectra-{seed}"
+def trained(options: argparse.Namespace, name: str, epochs: float, seed: int = 1, **how):
+    """Train, or take up what was trained: a network and its card."""
+    folder = options.folder / name
     if not folder.exists():
-        started = time.process_time()
-        plan = Plan(options.epochs, rate=training.RATE, batch=training.BATCH, seed=seed)
-        training.train(folder, plan, device=DEVICE)
-        minutes = (time.process_time() - started) / 60
-    else:
-        minutes = None
-    found, content = network.load_vae(folder)
+        plan = Plan(epochs, rate=training.RATE, batch=training.BATCH, seed=seed)
+        training.train(folder, plan, device=DEVICE, **how)
+    return network.load_vae(folder)
+
+
+def seed_of(options: argparse.Namespace, seed: int):
+    return trained(options, f"stellar-spectra-{seed}", options.epochs, seed)
+
+
+def train(options: argparse.Namespace, seed: int) -> dict:
+    """What a training was."""
+    found, content = seed_of(options, seed)
     last = content["history"][-1]
     return {
         "git_commit": content["provenance"]["git_commit"],
@@ -89,13 +93,13 @@ def train(options: argparse.Namespace, seed: int) -> dict:
         "stars": content["stars"],
         "epochs": last["epoch"],
         "minutes": last["seconds"] / 60,
-        "core_minutes": minutes,
+        "core_minutes": content["core_minutes"],
     }
 
 
 def evaluate(options: argparse.Namespace, seed: int) -> dict:
     """What the decoder knows, what is drawn from it, what the latent numbers mean, what is odd."""
-    net, _ = network.load_vae(options.folder / f"stellar-spectra-{seed}")
+    net, _ = seed_of(options, seed)
     rng = np.random.default_rng(TEST_SEED + seed)
     stars = data.draw_stars(training.STARS, np.random.default_rng(seed))
     seen_before = stars.observe(rng)
@@ -163,9 +167,8 @@ def likelihoods(options: argparse.Namespace) -> dict:
     test = data.draw_stars(EXAMPLES, rng)
     seen, found = test.observe(rng), {"epochs": SHORT}
     for name in network.LIKELIHOODS:
-        plan = Plan(SHORT, rate=training.RATE, batch=training.BATCH)
-        folder = training.train(options.folder / f"short-{name}", plan, likelihood=name)
-        found[name] = evaluation.judge(network.load_vae(folder)[0], test, seen)
+        net, _ = trained(options, f"short-{name}", SHORT, likelihood=name)
+        found[name] = evaluation.judge(net, test, seen)
     return found
 
 
@@ -173,9 +176,7 @@ def on_grid(options: argparse.Namespace) -> dict:
     """A training on Kurucz's grid, judged on other stars of it."""
     grid = kurucz.read_grid(options.kurucz)
     stars = grid.draw_stars(training.STARS, np.random.default_rng(1))
-    plan = Plan(ON_GRID, rate=training.RATE, batch=training.BATCH)
-    folder = training.train(options.folder / "kurucz", plan, stars, device=DEVICE)
-    net, content = network.load_vae(folder)
+    net, content = trained(options, "kurucz", ON_GRID, stars=stars)
     rng = np.random.default_rng(TEST_SEED)
     test, other = (grid.draw_stars(EXAMPLES, rng) for _ in range(2))
     seen, seen_before = test.observe(rng), stars.observe(rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +20,7 @@ from .data import Stars, draw_stars, noisy
 from .evaluation import chi2_per_pixel
 from .network import SpectrumVAE, latent_of, reconstruction, save_network
 
-STARS, BATCH, RATE, EPOCHS = 20_000, 256, 1.5e-3, 120
+STARS, BATCH, RATE, EPOCHS = 20_000, 256, 2e-3, 120
 CLIP = 1e4  # of gradients of a sum over 512 pixels: only a jump is longer
 VALIDATED = 1000
 #: Added to a training's seed: its stars, its validation.
@@ -79,7 +80,7 @@ def train(
     CoganError
         If the loss is no longer finite, or the folder cannot be written.
     """
-    rng = np.random.default_rng(plan.seed + HELD_OUT)
+    rng, started = np.random.default_rng(plan.seed + HELD_OUT), time.process_time()
     stars = draw_stars(STARS, np.random.default_rng(plan.seed)) if stars is None else stars
     held_out = draw_stars(VALIDATED, rng).observe(rng) if stars.labels.shape[1] == 3 else None
 
@@ -106,6 +107,7 @@ def train(
     content = {
         "stars": len(stars.clean),
         "history": history[-1:],
+        "core_minutes": (time.process_time() - started) / 60,
         "plan": asdict(plan),
         "provenance": provenance(plan.seed),
     }
