@@ -80,7 +80,8 @@ def train(
     CoganError
         If the loss is no longer finite, or the folder cannot be written.
     """
-    rng, started = np.random.default_rng(plan.seed + HELD_OUT), time.process_time()
+    made, started = provenance(plan.seed), time.process_time()  # of the code as it is now
+    rng = np.random.default_rng(plan.seed + HELD_OUT)
     stars = draw_stars(STARS, np.random.default_rng(plan.seed)) if stars is None else stars
     held_out = draw_stars(VALIDATED, rng).observe(rng) if stars.labels.shape[1] == 3 else None
 
@@ -109,6 +110,6 @@ def train(
         "history": history[-1:],
         "core_minutes": (time.process_time() - started) / 60,
         "plan": asdict(plan),
-        "provenance": provenance(plan.seed),
+        "provenance": made,
     }
     return save_network(folder, network, content)
