@@ -12,6 +12,7 @@ import yaml
 from extinction_run import over_seeds
 from formats import duration
 from growth_figure import draw_growth
+from stellar_spectra_run import summary
 
 from cogan_lib.base.files import CoganError
 from tests.ci import toy_results as toy
@@ -23,6 +24,7 @@ FILES = {
     "emulator": "results/line-transfer/report.json",
     "dust": "results/extinction/report.json",
     "holes": "results/compact-sources/report.json",
+    "stars": "results/stellar-spectra/report.json",
     "bench": "results/bench/bench.json",
     "gpu": "results/gpu/gpu.json",
 }
@@ -265,6 +267,30 @@ def test_measures_of_holes_have_their_intervals(stage):
     assert rows(text, "tab-holes-widths")[1][1:] == ["-1.0%", "2.0%", "-1.0%", "2.0%"]
     assert rows(text, "tab-holes-kinds")[1][:2] == ["fbm", "joint network 1"]
     assert rows(text, "tab-holes-speed")[1] == ["gaussian", "8.5"]
+
+
+def test_spectra_have_their_scatter_over_the_seeds(stage):
+    report = toy.stars()
+    store(stage, "stars", report | {"summary": summary(report["evaluation"])})
+    text = written(stage, "companions")
+    assert "2.0 to 2.5 core minutes" in text and "(9 to 11 minutes" in text
+    fit = rows(text, "tab-spectra-fit")
+    assert fit[1] == ["χ² per pixel of reconstructions", "0.97 to 1.03", "1.000 ± 0.014"]
+    assert fit[3][2] == "3 to 4" and fit[5][::2] == [
+        "R² of a linear probe for log g",
+        "0.920 ± 0.000",
+    ]
+    assert len(fit) == 8
+    samples = rows(text, "tab-spectra-samples")
+    assert len(samples) == 6 and samples[3][1] == "0.510 ± 0.000" and samples[5][5] == "0.3 to 0.3"
+    likelihoods = rows(text, "tab-spectra-likelihoods")
+    assert likelihoods[2] == ["cross-entropy", "0.990", "0.030", "-0.40", "2", "5.5"]
+    assert rows(text, "tab-spectra-anomalies")[1] == ["double", *["0.900", "50%"] * 2]
+    assert rows(text, "tab-spectra-kurucz")[3][1] == "0.970, 0.930"
+    store(
+        stage, "stars", changed(report, "kurucz", ...) | {"summary": summary(report["evaluation"])}
+    )
+    assert rows(written(stage, "companions"), "tab-spectra-kurucz")[1][1] == "not measured"
 
 
 def test_a_new_companion_needs_no_python(stage, tmp_path):

@@ -21,12 +21,12 @@ def test_a_shift_gives_the_area_that_theory_knows():
     # the best classifier of two Gaussians that are d apart has the area Phi(d / sqrt 2)
     apart = np.zeros(4)
     apart[0] = 1.5
-    found = classifier_auc(rows(1, 1500), rows(2, 1500) + apart, seed=1)
-    assert found == pytest.approx(norm.cdf(1.5 / np.sqrt(2)), abs=0.02)
+    found = classifier_auc(rows(1, 1000), rows(2, 1000) + apart, seed=1)
+    assert found == pytest.approx(norm.cdf(1.5 / np.sqrt(2)), abs=0.03)
 
 
 def test_a_wrong_scatter_is_seen_though_the_mean_is_right():
-    assert classifier_auc(rows(1, 1000), rows(2, 1000, width=1.6), seed=1) > 0.7
+    assert classifier_auc(rows(1), rows(2, width=1.6), seed=1) > 0.65
 
 
 def test_columns_without_scatter_do_no_harm():
