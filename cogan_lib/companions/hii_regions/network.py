@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, pad, softplus
+from torch.nn.functional import conv2d, pad
 
 from ...base.files import CoganError
 from ...learn.weights import packed, read_network, write_weights
@@ -25,6 +25,7 @@ CARD = "hii-regions.json"
 #: Folders of shipped weights; README.md there is their card.
 WEIGHTS = Path(__file__).parent / "weights"
 AT_ONCE = 250  # images
+LAST = 32  # channels of the discriminator's last convolution
 LEAK = 0.2  # slope of the discriminator's units below zero
 
 
@@ -41,7 +42,7 @@ class Shape:
     """
 
     latent: int = 100
-    channels: tuple[int, ...] = (128, 96, 48, 24)
+    channels: tuple[int, ...] = (96, 48, 24, 12)
 
 
 class Generator(nn.Module):
@@ -60,6 +61,12 @@ class Generator(nn.Module):
         for wide, narrow in zip(shape.channels, shape.channels[1:], strict=False):
             layers += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(last, 1, 4, 2, 1))
+        for layer in self.layers:
+            if hasattr(layer, "weight"):
+                # A pixel sees 4 of the 16 weights of a transposed convolution. Torch's own start is
+                # so small that all first images are alike, and the discriminator wins at once.
+                inputs = layer.in_features if isinstance(layer, nn.Linear) else 4 * layer.in_channels
+                nn.init.normal_(layer.weight, std=(2 / inputs) ** 0.5)
         self.register_buffer("beam", beam_kernel(), persistent=False)
 
     def forward(self, latent: Tensor) -> Tensor:
@@ -73,9 +80,11 @@ class Generator(nn.Module):
         Returns
         -------
         Tensor, shape (n, SIDE, SIDE)
-            Brightness behind the beam, not negative, without noise.
+            Brightness behind the beam, without noise. Nothing forbids that it is a little negative:
+            a function that did would have no slope where the sky is dark, and a generator that
+            has once gone dark would stay so.
         """
-        sharp = physics.unscaled(softplus(self.layers(latent)).clamp(max=5))
+        sharp = physics.unscaled(self.layers(latent).clamp(-5, 5))
         half = len(self.beam) // 2
         smooth = conv2d(pad(sharp, [half] * 4), self.beam[None, None, None])
         return conv2d(smooth, self.beam[None, None, :, None])[:, 0]
@@ -104,10 +113,10 @@ class Discriminator(nn.Module):
             layers += [nn.Conv2d(narrow, wide, 4, 2, 1), nn.LeakyReLU(LEAK)]
         self.layers = nn.Sequential(*layers)
         self.last = nn.Sequential(
-            nn.Conv2d(widths[-1] + compare, widths[-1], 3, 1, 1),
+            nn.Conv2d(widths[-1] + compare, LAST, 3, 1, 1),
             nn.LeakyReLU(LEAK),
             nn.Flatten(),
-            nn.Linear(16 * widths[-1], 1),
+            nn.Linear(16 * LAST, 1),
         )
 
     def forward(self, image: Tensor, group: int = 8) -> Tensor:
