@@ -65,7 +65,9 @@ class Generator(nn.Module):
             if hasattr(layer, "weight"):
                 # A pixel sees 4 of the 16 weights of a transposed convolution. Torch's own start is
                 # so small that all first images are alike, and the discriminator wins at once.
-                inputs = layer.in_features if isinstance(layer, nn.Linear) else 4 * layer.in_channels
+                inputs = (
+                    layer.in_features if isinstance(layer, nn.Linear) else 4 * layer.in_channels
+                )
                 nn.init.normal_(layer.weight, std=(2 / inputs) ** 0.5)
         self.register_buffer("beam", beam_kernel(), persistent=False)
 
@@ -179,7 +181,9 @@ def generate(
         If the numbers do not fit the generator.
     """
     if latent is None:
-        latent = torch.randn(n, generator.shape.latent, generator=torch.Generator().manual_seed(seed))
+        latent = torch.randn(
+            n, generator.shape.latent, generator=torch.Generator().manual_seed(seed)
+        )
     if latent.shape != (n, generator.shape.latent):
         raise CoganError(
             f"The random numbers are {tuple(latent.shape)}; {n} images of this generator need "

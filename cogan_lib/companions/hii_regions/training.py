@@ -24,6 +24,8 @@ SKIES = 20_000
 #: Steps between two penalties, which are then so much heavier (Karras et al. 2020).
 PENALTY_EVERY = 8
 STEPS = 100  # of what the loop calls an epoch
+#: Of the shipped weights, and of those that collapse on purpose.
+EPOCHS, COLLAPSE_EPOCHS, RATE, BATCH = 40, 5, 1e-3, 32
 MEMORY = 0.998  # of the averaged weights
 #: Adam without momentum, as usual for games: yesterday's direction is wrong today.
 ADAM = partial(torch.optim.Adam, betas=(0.0, 0.99))
@@ -43,7 +45,7 @@ class Recipe:
         That are trained on.
     """
 
-    gamma: float = 1.0
+    gamma: float = 3.0
     compare: bool = True
     skies: int = SKIES
 

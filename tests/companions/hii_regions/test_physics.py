@@ -102,7 +102,11 @@ def test_the_scaling_is_inverted_and_tells_bright_from_faint():
 
 @pytest.mark.parametrize(
     ("n", "shapes", "words"),
-    [(0, None, "at least one"), (3, np.zeros((2, 4)), r"\(2, 4\)"), (2, np.zeros((2, 3)), "shapes")],
+    [
+        (0, None, "at least one"),
+        (3, np.zeros((2, 4)), r"\(2, 4\)"),
+        (2, np.zeros((2, 3)), "shapes"),
+    ],
 )
 def test_bad_regions_are_a_sentence(n, shapes, words):
     with pytest.raises(CoganError, match=words):
