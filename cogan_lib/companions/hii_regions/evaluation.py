@@ -218,7 +218,8 @@ def judge(sky: np.ndarray, real: Regions, training: np.ndarray, seed: int) -> di
     Returns
     -------
     dict
-        JSON-ready: ``power_ratio``, ``power_error`` and ``sky_ratio``, by ring; ``flux`` and each
+        JSON-ready: ``power_ratio`` and ``power_error`` by ring, ``sky_ratio``, the same without
+        noise for the first rings, in which the sky has more power than that; ``flux`` and each
         of ``shapes``: (distance, p-value); ``pixels``, the distance of all pixels' distributions;
         ``coverage`` by corner; ``auc``; ``nearest``; ``use`` of generated and ``use_real`` of as
         many other real images; and ``passes``, a bool for each of `TESTS`.
@@ -237,6 +238,7 @@ def judge(sky: np.ndarray, real: Regions, training: np.ndarray, seed: int) -> di
     images, reals = (physics.observed(some, rng) for some in (sky, real.sky))
     numbers, known = (shape_numbers(some) for some in (images, reals))
     ratio, error = power_ratio(images, reals)
+    bright = np.count_nonzero(power(real.sky).mean(0) > (SIDE * physics.NOISE) ** 2)
     half = len(sky) // 2  # one half is trained on, where something is trained, the other tested
     tested = Regions(real.sky[half:], real.shapes[half:])
     flux = ks(*(some[:TESTED].sum((1, 2))[:, None] for some in (reals, images)))
@@ -245,7 +247,7 @@ def judge(sky: np.ndarray, real: Regions, training: np.ndarray, seed: int) -> di
     found = {
         "power_ratio": ratio.tolist(),
         "power_error": error.tolist(),
-        "sky_ratio": power_ratio(sky, real.sky)[0].tolist(),
+        "sky_ratio": power_ratio(sky, real.sky)[0][:bright].tolist(),
         "flux": [float(flux[0][0]), float(flux[1][0])],
         "shapes": {
             name: [float(shapes[0][i]), float(shapes[1][i])] for i, name in enumerate(SHAPES)

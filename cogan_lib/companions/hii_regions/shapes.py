@@ -127,5 +127,5 @@ def _frame(smooth: np.ndarray, seen: np.ndarray) -> _Frame:
 
 
 def _over(values: np.ndarray) -> np.ndarray:
-    """A number for each image, to go with its pixels."""
+    """Give each image's number the axes of its pixels."""
     return np.asarray(values, np.float32)[:, None, None]
