@@ -23,6 +23,7 @@ FILES = {
     "emulator": "results/line-transfer/report.json",
     "dust": "results/extinction/report.json",
     "holes": "results/compact-sources/report.json",
+    "regions": "results/hii-regions/report.json",
     "bench": "results/bench/bench.json",
     "gpu": "results/gpu/gpu.json",
 }
@@ -265,6 +266,18 @@ def test_measures_of_holes_have_their_intervals(stage):
     assert rows(text, "tab-holes-widths")[1][1:] == ["-1.0%", "2.0%", "-1.0%", "2.0%"]
     assert rows(text, "tab-holes-kinds")[1][:2] == ["fbm", "joint network 1"]
     assert rows(text, "tab-holes-speed")[1] == ["gaussian", "8.5"]
+
+
+def test_failures_of_generated_regions_say_which_test_sees_them(stage):
+    store(stage, "regions", toy.regions())
+    text = written(stage, "companions")
+    assert "1 trainings" in text and "3,000" in text
+    measures = rows(text, "tab-hii-measures")
+    assert measures[1][1:] == ["at most 0.10", "0.512 ± 0.031"] and len(measures) == 15
+    seen = rows(text, "tab-hii-verdicts")
+    assert [row[0] for row in seen[1:]] == ["trained, seed 1", "copies", "real"]
+    assert seen[1][1:] == ["passes"] * 7
+    assert seen[2][1:] == ["passes"] * 5 + ["sees it", "passes"]
 
 
 def test_a_new_companion_needs_no_python(stage, tmp_path):
