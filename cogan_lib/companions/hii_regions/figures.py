@@ -163,7 +163,7 @@ def coverage_map(sets: Mapping[str, Mapping[str, float]]) -> Figure:
     words = {"-": "low", "+": "high"}
     for axes, (title, found) in zip(grid, sets.items(), strict=True):
         values = np.array([found[name] for name in corners()]).reshape(4, 4)
-        image = axes.imshow(values, cmap="RdBu", vmin=0, vmax=2, origin="upper")
+        image = axes.imshow(values, cmap="RdBu", vmin=0, vmax=2, origin="upper", aspect="auto")
         for (row, column), value in np.ndenumerate(values):
             dark = "w" if abs(value - 1) > 0.6 else "k"
             axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=dark, fontsize=9)
