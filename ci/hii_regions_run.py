@@ -69,10 +69,13 @@ def main(arguments: list[str] | None = None) -> int:
 def train(options: argparse.Namespace, name: str, seed: int, recipe: Recipe) -> dict:
     """Train, or take up what was trained."""
     folder, started = options.folder / name, time.process_time()
-    epochs = options.epochs if recipe == HEALTHY else training.COLLAPSE_EPOCHS
     if not folder.exists():
+        start, epochs = None, options.epochs
+        if recipe == COLLAPSING:  # of a generator that is good
+            start, _ = network.load_generator(options.folder / f"healthy-{seed}")
+            epochs = training.COLLAPSE_EPOCHS
         plan = Plan(epochs, rate=training.RATE, batch=training.BATCH, seed=seed)
-        training.train(folder, plan, recipe, device=DEVICE)
+        training.train(folder, plan, recipe, device=DEVICE, start=start)
         write_json(
             folder.with_suffix(".json"), {"core_minutes": (time.process_time() - started) / 60}
         )
