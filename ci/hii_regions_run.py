@@ -105,12 +105,15 @@ def judged(options: argparse.Namespace, name: str, seed: int) -> dict:
 
 
 def failures(options: argparse.Namespace) -> dict:
-    """What must pass, real skies, and what must not: copies and generators that collapse."""
+    """What must pass, real skies, and what must not: copies, and generators of too few kinds."""
     skies, real, found = training.training_skies(1), test_regions(), {}
     fresh = physics.regions(GENERATED, np.random.default_rng(TEST_SEED + 3)).sky
     found["real"] = evaluation.judge(fresh, real, skies, TEST_SEED + 2)
     copied = np.rot90(skies[:GENERATED].astype(np.float32), 1, (1, 2))
     found["copies"] = evaluation.judge(copied, real, skies, TEST_SEED + 2)
+    generator, _ = network.load_generator(options.folder / f"healthy-{options.seeds[0]}")
+    found["truncated"] = evaluation.judge(network.truncated(generator, GENERATED, TEST_SEED + 1),
+                                          real, skies, TEST_SEED + 2)  # fmt: skip
     for seed in options.seeds:
         name = f"collapsed-{seed}"
         cost = train(options, name, seed, COLLAPSING)

@@ -25,7 +25,7 @@ SKIES = 20_000
 PENALTY_EVERY = 8
 STEPS = 100  # of what the loop calls an epoch
 #: Of the shipped weights, and of those that collapse on purpose.
-EPOCHS, COLLAPSE_EPOCHS, RATE, BATCH = 40, 5, 1e-3, 32
+EPOCHS, COLLAPSE_EPOCHS, RATE, BATCH = 40, 4, 1e-3, 32
 MEMORY = 0.998  # of the averaged weights
 #: Adam without momentum, as usual for games: yesterday's direction is wrong today.
 ADAM = partial(torch.optim.Adam, betas=(0.0, 0.99))

@@ -118,6 +118,13 @@ def test_batches_are_the_skies_in_eight_orientations_with_new_noise():
     assert not np.array_equal(seen[0][0], seen[0][1])
 
 
+def test_truncated_skies_are_more_alike(trained):
+    generator, _ = network.load_generator(trained)
+    whole, half = (make(generator, 50, 1) for make in (network.generate, network.truncated))
+    assert 0 < half.std(0).mean() < 0.8 * whole.std(0).mean()
+    np.testing.assert_array_equal(network.truncated(generator, 50, 1, share=1.0), whole)
+
+
 @pytest.mark.parametrize("recipe", [{"gamma": -1.0}, {"skies": 0}])
 def test_a_bad_recipe_is_a_sentence(recipe):
     with pytest.raises(CoganError, match="penalty's weight"):
