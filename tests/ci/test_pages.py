@@ -25,6 +25,7 @@ FILES = {
     "dust": "results/extinction/report.json",
     "holes": "results/compact-sources/report.json",
     "stars": "results/stellar-spectra/report.json",
+    "regions": "results/hii-regions/report.json",
     "bench": "results/bench/bench.json",
     "gpu": "results/gpu/gpu.json",
 }
@@ -291,6 +292,16 @@ def test_spectra_have_their_scatter_over_the_seeds(stage):
         stage, "stars", changed(report, "kurucz", ...) | {"summary": summary(report["evaluation"])}
     )
     assert rows(written(stage, "companions"), "tab-spectra-kurucz")[1][1] == "not measured"
+def test_failures_of_generated_regions_say_which_test_sees_them(stage):
+    store(stage, "regions", toy.regions())
+    text = written(stage, "companions")
+    assert "1 trainings" in text and "3,000" in text
+    measures = rows(text, "tab-hii-measures")
+    assert measures[1][1:] == ["at most 0.10", "0.512 ± 0.031"] and len(measures) == 15
+    seen = rows(text, "tab-hii-verdicts")
+    assert [row[0] for row in seen[1:]] == ["trained, seed 1", "copies", "real"]
+    assert seen[1][1:] == ["passes"] * 7
+    assert seen[2][1:] == ["passes"] * 5 + ["sees it", "passes"]
 
 
 def test_a_new_companion_needs_no_python(stage, tmp_path):
