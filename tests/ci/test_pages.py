@@ -292,6 +292,8 @@ def test_spectra_have_their_scatter_over_the_seeds(stage):
         stage, "stars", changed(report, "kurucz", ...) | {"summary": summary(report["evaluation"])}
     )
     assert rows(written(stage, "companions"), "tab-spectra-kurucz")[1][1] == "not measured"
+
+
 def test_failures_of_generated_regions_say_which_test_sees_them(stage):
     store(stage, "regions", toy.regions())
     text = written(stage, "companions")

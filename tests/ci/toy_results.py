@@ -168,6 +168,8 @@ def stars() -> dict:
                          "samples": dict.fromkeys(("prior", "mixture", "labels"), sample)},
         "provenance": PROVENANCE,
     }  # fmt: skip
+
+
 def regions() -> dict:
     """Of chapter 10's images, as their script measures them."""
     tests = ("power", "flux", "shapes", "coverage", "auc", "nearest", "use")

@@ -10,13 +10,15 @@ class HiiRegionsSettings(Checked):
 
     Attributes
     ----------
-    minutes : float
+    game_minutes : float
         Budget of the training, if there is one.
     images : int
         Generated, and as many real ones, to evaluate on.
     """
 
-    minutes: float = Field(10.0, gt=0, le=10_000, description="budget of the networks' training")
+    game_minutes: float = Field(
+        10.0, gt=0, le=10_000, description="budget of the two networks' training"
+    )
     images: int = Field(
         2000, ge=1000, le=100_000, description="generated, and as many real, to evaluate on"
     )

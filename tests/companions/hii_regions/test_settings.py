@@ -9,7 +9,7 @@ from cogan_lib.companions.hii_regions.settings import HiiRegionsSettings
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ({"minutes": 0.0}, "minutes should be greater than 0"),
+        ({"game_minutes": 0.0}, "minutes should be greater than 0"),
         ({"images": 10}, "images should be greater than or equal to 1000"),
         ({"imags": 2000}, "no parameter 'imags'; did you mean 'images'"),
     ],
