@@ -20,6 +20,8 @@ FEATURES = {
 FALSE_ALARMS = 0.01
 #: Pixels without noise above this are the continuum's.
 CONTINUUM = 0.995
+#: Spectra of the training that principal components are found of.
+COMPONENTS_OF = 4000
 
 
 def chi2_per_pixel(flux: np.ndarray, model: np.ndarray) -> np.ndarray:
@@ -160,7 +162,9 @@ def roc(usual: np.ndarray, anomalous: np.ndarray) -> dict:
     return {"auc": auc(usual, anomalous), "found": float((anomalous > limit).mean())}
 
 
-def alike(real: np.ndarray, generated: np.ndarray, training: Stars, held_out: Stars, seed: int):
+def alike(
+    real: np.ndarray, generated: np.ndarray, training: Stars, held_out: Stars, seed: int
+) -> dict:
     """Compare generated spectra with real ones: lines, a classifier, and nearness to the training.
 
     Parameters
@@ -182,17 +186,18 @@ def alike(real: np.ndarray, generated: np.ndarray, training: Stars, held_out: St
         `learn.compare.nearest_ratio`), of spectra without noise.
     """
     seen = noisy(generated, np.random.default_rng(seed))
-    some = training.clean[:4000]
     lines = [np.hstack([line_depths(x), equivalent_widths(x)]) for x in (real, seen)]
     distance, p_value = ks(*lines)
-    clean = (generated, training.clean, held_out.clean)
+    spectra = (real, seen, generated, training.clean, held_out.clean)
+    rows = principal(np.concatenate(spectra), training.clean[:COMPONENTS_OF])
+    real, seen, *clean = np.split(rows, np.cumsum([len(x) for x in spectra])[:-1])
     return {
-        "auc": classifier_auc(principal(real, some), principal(seen, some), seed),
+        "auc": classifier_auc(real, seen, seed),
         "auc_lines": classifier_auc(*lines, seed),
         "depths": float(distance[: len(FEATURES)].max()),
         "widths": float(distance[len(FEATURES) :].max()),
         "p_value": float(min(1.0, p_value.min() * len(p_value))),
-        "nearest": nearest_ratio(*(principal(x, some) for x in clean)),
+        "nearest": nearest_ratio(*clean),
     }
 
 
