@@ -70,12 +70,9 @@ def train(options: argparse.Namespace, name: str, seed: int, recipe: Recipe) -> 
     """Train, or take up what was trained."""
     folder, started = options.folder / name, time.process_time()
     if not folder.exists():
-        start, epochs = None, options.epochs
-        if recipe == COLLAPSING:  # of a generator that is good
-            start, _ = network.load_generator(options.folder / f"healthy-{seed}")
-            epochs = training.COLLAPSE_EPOCHS
-        plan = Plan(epochs, rate=training.RATE, batch=training.BATCH, seed=seed)
-        training.train(folder, plan, recipe, device=DEVICE, start=start)
+        healthy = {"epochs": options.epochs, "rate": training.RATE, "batch": training.BATCH}
+        plan = Plan(**(training.COLLAPSE if recipe == COLLAPSING else healthy), seed=seed)
+        training.train(folder, plan, recipe, device=DEVICE)
         write_json(
             folder.with_suffix(".json"), {"core_minutes": (time.process_time() - started) / 60}
         )

@@ -24,8 +24,8 @@ SKIES = 20_000
 #: Steps between two penalties, which are then so much heavier (Karras et al. 2020).
 PENALTY_EVERY = 8
 STEPS = 100  # of what the loop calls an epoch
-#: Of the shipped weights, and of those that collapse on purpose.
-EPOCHS, COLLAPSE_EPOCHS, RATE, BATCH = 40, 4, 1e-3, 32
+#: Of the shipped weights.
+EPOCHS, RATE, BATCH = 40, 1e-3, 32
 MEMORY = 0.998  # of the averaged weights
 #: Adam without momentum, as usual for games: yesterday's direction is wrong today.
 ADAM = partial(torch.optim.Adam, betas=(0.0, 0.99))
@@ -41,30 +41,26 @@ class Recipe:
         Twice the weight of the penalty R1; 0 leaves it out.
     compare : bool
         Whether the discriminator sees how alike a group of images is.
-    turn : int
-        The discriminator moves in one step of so many. If it stands still, the best that the
-        generator can do is to make the one image that scores highest.
     skies : int
         That are trained on.
     """
 
     gamma: float = 0.1
     compare: bool = True
-    turn: int = 1
     skies: int = SKIES
 
     def __post_init__(self) -> None:
-        if not (self.gamma >= 0 and self.turn >= 1 and self.skies >= 1):
+        if not (self.gamma >= 0 and self.skies >= 1):
             raise CoganError(
-                f"The penalty's weight is {self.gamma:g}, the discriminator moves in one step of "
-                f"{self.turn} and there are {self.skies} skies; the first may not be negative, the "
-                "others not below one."
+                f"The penalty's weight is {self.gamma:g} and the number of skies {self.skies}; "
+                "the first may not be negative, and there must be a sky."
             )
 
 
-#: The one that works, and one that collapses: nothing flattens the discriminator, and it looks at
-#: one image at a time.
+#: The one that works, and one that fails on purpose: nothing flattens the discriminator, it looks
+#: at one image at a time, and both networks run after the few images of each step.
 HEALTHY, COLLAPSING = Recipe(), Recipe(gamma=0.0, compare=False)
+COLLAPSE = {"epochs": 40, "rate": 2e-3, "batch": 4}
 
 
 def training_skies(seed: int, n: int = SKIES) -> np.ndarray:
@@ -117,8 +113,6 @@ def train(
     recipe: Recipe = HEALTHY,
     shape: Shape | None = None,
     device: str = "cpu",
-    *,
-    start: Generator | None = None,
 ) -> Path:
     """Let generator and discriminator play, and save the generator's averaged weights.
 
@@ -131,8 +125,6 @@ def train(
     recipe : Recipe
     shape : Shape, optional
     device : str
-    start : Generator, optional
-        Its weights are the first ones, and its shape is taken; the discriminator is new.
 
     Returns
     -------
@@ -147,10 +139,7 @@ def train(
     skies = training_skies(plan.seed, recipe.skies)
     batches = NoisyBatches(skies, plan.batch, STEPS, plan.seed)
     with seeded(plan.seed):
-        generator = Generator(start.shape if start else shape or Shape())
-        if start:
-            generator.load_state_dict(start.state_dict())
-        generator.to(device, memory_format=torch.channels_last)
+        generator = Generator(shape or Shape()).to(device, memory_format=torch.channels_last)
         discriminator = Discriminator(generator.shape, recipe.compare)
         discriminator.to(device, memory_format=torch.channels_last)
         average, steps = copy.deepcopy(generator), 0
@@ -165,7 +154,7 @@ def train(
             if recipe.gamma and steps % PENALTY_EVERY == 0:
                 weight = recipe.gamma / 2 * PENALTY_EVERY
                 loss = loss + weight * gradient_penalty(discriminator, real)
-            yield loss * float(steps % recipe.turn == 0)  # without momentum, 0 is no step
+            yield loss
             yield generator_loss(discriminator(generated))
             steps += 1
             follow(average, generator, min(MEMORY, steps / (steps + 9)))

@@ -7,7 +7,7 @@ from cogan_lib.base.files import CoganError
 from cogan_lib.companions.hii_regions import evaluation, physics, training
 from cogan_lib.companions.hii_regions.physics import SHAPES, SIDE
 
-N = 600
+N = 500
 
 
 @pytest.fixture(scope="module", autouse=True)

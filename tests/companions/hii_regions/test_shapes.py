@@ -11,7 +11,7 @@ from cogan_lib.companions.hii_regions.physics import SHAPES, SIDE
 @pytest.fixture(scope="module")
 def measured():
     rng = np.random.default_rng(2)
-    drawn = physics.regions(1500, rng)
+    drawn = physics.regions(800, rng)
     return drawn.shapes, shapes.shape_numbers(physics.observed(drawn.sky, rng))
 
 
