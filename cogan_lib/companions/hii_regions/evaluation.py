@@ -195,9 +195,9 @@ def copies(sky: np.ndarray, training: np.ndarray, held_out: np.ndarray) -> float
     float
         As `learn.compare.nearest_ratio`: about 1, near 0 for copies.
     """
-    seen = training.astype(np.float32)
-    seen = np.concatenate([seen, seen.swapaxes(1, 2)])
-    seen = np.concatenate([blocks(np.rot90(seen, i, (1, 2)), 8) for i in range(4)])
+    small = blocks(training, 8).reshape(-1, SIDE // 8, SIDE // 8)  # turned when they are small
+    small = np.concatenate([small, small.swapaxes(1, 2)])
+    seen = np.concatenate([np.rot90(small, i, (1, 2)).reshape(len(small), -1) for i in range(4)])
     return nearest_ratio(blocks(sky[:SEARCHED], 8), seen, blocks(held_out[:SEARCHED], 8))
 
 
