@@ -12,6 +12,7 @@ import yaml
 from extinction_run import over_seeds
 from formats import duration
 from growth_figure import draw_growth
+from stellar_spectra_run import summary
 
 from cogan_lib.base.files import CoganError
 from tests.ci import toy_results as toy
@@ -23,6 +24,8 @@ FILES = {
     "emulator": "results/line-transfer/report.json",
     "dust": "results/extinction/report.json",
     "holes": "results/compact-sources/report.json",
+    "stars": "results/stellar-spectra/report.json",
+    "regions": "results/hii-regions/report.json",
     "bench": "results/bench/bench.json",
     "gpu": "results/gpu/gpu.json",
 }
@@ -269,6 +272,42 @@ def test_measures_of_holes_have_their_intervals(stage):
     assert rows(text, "tab-holes-standard")[1] == ["annulus", "1.001", "0.980–1.020"]
     assert rows(text, "tab-holes-detection")[1] == ["fbm", "0.52", "25%", "90%", "100%"]
     assert rows(text, "tab-holes-speed")[1] == ["gaussian", "8.5"]
+
+
+def test_spectra_have_their_scatter_over_the_seeds(stage):
+    report = toy.stars()
+    store(stage, "stars", report | {"summary": summary(report["evaluation"])})
+    text = written(stage, "companions")
+    assert "2.0 to 2.5 core minutes" in text and "(9 to 11 minutes" in text
+    fit = rows(text, "tab-spectra-fit")
+    assert fit[1] == ["χ² per pixel of reconstructions", "0.97 to 1.03", "1.000 ± 0.014"]
+    assert fit[3][2] == "3 to 4" and fit[5][::2] == [
+        "R² of a linear probe for log g",
+        "0.920 ± 0.000",
+    ]
+    assert len(fit) == 8
+    samples = rows(text, "tab-spectra-samples")
+    assert len(samples) == 6 and samples[3][1] == "0.510 ± 0.000" and samples[5][5] == "0.3 to 0.3"
+    likelihoods = rows(text, "tab-spectra-likelihoods")
+    assert likelihoods[2] == ["cross-entropy", "0.990", "0.030", "-0.40", "2", "5.5"]
+    assert rows(text, "tab-spectra-anomalies")[1] == ["double", *["0.900", "50%"] * 2]
+    assert rows(text, "tab-spectra-kurucz")[3][1] == "0.970, 0.930"
+    store(
+        stage, "stars", changed(report, "kurucz", ...) | {"summary": summary(report["evaluation"])}
+    )
+    assert rows(written(stage, "companions"), "tab-spectra-kurucz")[1][1] == "not measured"
+
+
+def test_failures_of_generated_regions_say_which_test_sees_them(stage):
+    store(stage, "regions", toy.regions())
+    text = written(stage, "companions")
+    assert "1 trainings" in text and "3,000" in text
+    measures = rows(text, "tab-hii-measures")
+    assert measures[1][1:] == ["at most 0.10", "0.512 ± 0.031"] and len(measures) == 15
+    seen = rows(text, "tab-hii-verdicts")
+    assert [row[0] for row in seen[1:]] == ["trained, seed 1", "copies", "real"]
+    assert seen[1][1:] == ["passes"] * 7
+    assert seen[2][1:] == ["passes"] * 5 + ["sees it", "passes"]
 
 
 def test_a_new_companion_needs_no_python(stage, tmp_path):

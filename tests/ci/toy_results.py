@@ -150,6 +150,50 @@ def holes() -> dict:
     }  # fmt: skip
 
 
+def stars() -> dict:
+    """Of the spectra of chapter 10, as their script measures them."""
+    sample = {"auc": 0.51, "auc_lines": 0.52, "depths": 0.03, "widths": 0.04, "p_value": 0.3,
+              "nearest": 1.05}  # fmt: skip
+    score = {"auc": 0.9, "found": 0.5}
+    fit = {"chi2": 0.99, "own_chi2": 0.03, "error": 0.1, "bias": -0.4, "kl": [3.0, 2.5] + [0.0] * 6}
+    evaluation = fit | {
+        "active": 3,
+        "chi2_real": 1.0,
+        "probe": [0.95, 0.92, 0.94],
+        "by_label": {"rms": 0.1, "median": 0.05, "worst_5_percent": 0.3},
+        "samples": dict.fromkeys(("prior", "one Gaussian", "mixture", "labels", "real"), sample),
+        "anomalies": {"double": {"chi2": score, "worst pixel": score}},
+    }
+    return {
+        "trainings": {"1": {"minutes": 9.0, "core_minutes": 2.04},
+                      "2": {"minutes": 11.0, "core_minutes": 2.5}},
+        "evaluation": {"1": evaluation, "2": evaluation | {"chi2": 1.01, "active": 4}},
+        "likelihoods": {"epochs": 20, "gaussian": fit | {"active": 4},
+                        "bernoulli": fit | {"active": 2}},
+        "kurucz": fit | {"epochs": 50, "active": 2, "probe": [0.97, 0.93],
+                         "samples": dict.fromkeys(("prior", "mixture", "labels"), sample)},
+        "provenance": PROVENANCE,
+    }  # fmt: skip
+
+
+def regions() -> dict:
+    """Of chapter 10's images, as their script measures them."""
+    tests = ("power", "flux", "shapes", "coverage", "auc", "nearest", "use")
+    good = {"passes": dict.fromkeys(tests, True)}
+    copies = {"passes": {**good["passes"], "nearest": False}}
+    keys = ("power", "flux", "pixels", "radius", "thickness", "ellipticity", "asymmetry",
+            "coverage", "auc", "nearest", "accuracy", "accuracy_real", "radius_rms",
+            "radius_rms_real")  # fmt: skip
+    return {
+        "trainings": {"1": {"core_minutes": 5.2, "steps": 4000}},
+        "evaluation": {"1": good},
+        "failures": {"real": good, "copies": copies},
+        "summary": dict.fromkeys(keys, {"mean": 0.512, "std": 0.031}),
+        "speed": {"simulator": 3000.0, "generator": 2500.0},
+        "provenance": PROVENANCE,
+    }
+
+
 def bench() -> dict:
     """Of `make bench`."""
 

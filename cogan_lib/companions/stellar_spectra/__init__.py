@@ -1,0 +1,1 @@
+"""Chapter 10, first half: spectra of stars that a variational autoencoder makes."""
