@@ -1,0 +1,1 @@
+"""Chapter 10: images of HII regions by a generative adversarial network, shape by shape."""
