@@ -1,4 +1,4 @@
-"""Generated data beside real data: are they alike, and are they copies?"""
+"""Generated data beside real data: whether they are alike, and whether they are copies."""
 
 from __future__ import annotations
 

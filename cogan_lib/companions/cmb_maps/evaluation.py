@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.linear_model import Ridge
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from . import physics
 from .rivals import Sampler
@@ -20,6 +18,7 @@ JUDGED, JUDGED_SEED, JUDGED_SHARE = 5, 2026, 0.8
 SET = 16
 #: Cosmologies that the regression learns from.
 LEARNT = 1500
+RIDGE = 3.0
 #: Parameters of the posterior, and grid points along each.
 INFERRED, GRID = ("n_s", "A_s"), 81
 
@@ -140,7 +139,25 @@ def set_spectra(
     return np.concatenate(found)
 
 
-def regression(change=None, seed: int = JUDGED_SEED) -> Pipeline:
+class Reader(NamedTuple):
+    """A quadratic polynomial of ln C_b that reads `physics.unit` parameters."""
+
+    mean: np.ndarray  # (15,) of ln C_b
+    scatter: np.ndarray  # (15,)
+    weights: np.ndarray  # (136, 5)
+
+    def powers(self, spectra: np.ndarray) -> np.ndarray:
+        """Scale logarithms; one, the 15, and their products, shape (m, 136)."""
+        x = (np.log(spectra) - self.mean) / self.scatter
+        first, second = np.triu_indices(x.shape[1])
+        return np.hstack([np.ones((len(x), 1)), x, x[:, first] * x[:, second]])
+
+    def read(self, spectra: np.ndarray) -> np.ndarray:
+        """Read parameters, shape (m, 5), from spectra of `set_spectra`."""
+        return self.powers(spectra) @ self.weights
+
+
+def regression(change=None, seed: int = JUDGED_SEED) -> Reader:
     """Learn to read the parameters from mean spectra of exact maps.
 
     Parameters
@@ -151,8 +168,8 @@ def regression(change=None, seed: int = JUDGED_SEED) -> Pipeline:
 
     Returns
     -------
-    Pipeline
-        From logarithms of `set_spectra` to `physics.unit` parameters.
+    Reader
+        By least squares with a small penalty of large weights.
     """
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
 
@@ -161,16 +178,20 @@ def regression(change=None, seed: int = JUDGED_SEED) -> Pipeline:
 
     drawn = physics.draw_cosmologies(LEARNT, rng)
     spectra = set_spectra(cheaper, drawn, generator, change)
-    model = make_pipeline(StandardScaler(), PolynomialFeatures(2), Ridge(3.0))
-    return model.fit(np.log(spectra), physics.unit(drawn))
+    logs = np.log(spectra)
+    empty = Reader(logs.mean(axis=0), logs.std(axis=0), np.zeros((1, 1)))
+    x = empty.powers(spectra)
+    penalty = RIDGE * np.eye(x.shape[1])
+    penalty[0, 0] = 0
+    return empty._replace(weights=np.linalg.solve(x.T @ x + penalty, x.T @ physics.unit(drawn)))
 
 
-def slopes(model: Pipeline, spectra: np.ndarray, cosmologies: np.ndarray) -> np.ndarray:
+def slopes(reader: Reader, spectra: np.ndarray, cosmologies: np.ndarray) -> np.ndarray:
     """Fit lines through the parameters that are read, against those that were asked for.
 
     Parameters
     ----------
-    model : Pipeline
+    reader : Reader
         Of `regression`.
     spectra : ndarray, shape (m, 15)
         Of `set_spectra`.
@@ -182,7 +203,7 @@ def slopes(model: Pipeline, spectra: np.ndarray, cosmologies: np.ndarray) -> np.
         In the order of `physics.NAMES`. Below 1 for exact maps as well, as far as a set of maps
         does not tell a parameter; so quote the ratio to theirs.
     """
-    asked, read = physics.unit(cosmologies), model.predict(np.log(spectra))
+    asked, read = physics.unit(cosmologies), reader.read(spectra)
     asked = asked - asked.mean(axis=0)
     # all five at once, so that what one parameter does is not blamed on another
     return np.diag(np.linalg.lstsq(asked, read - read.mean(axis=0), rcond=None)[0])

@@ -1,4 +1,4 @@
-"""How the network is trained: on new exact patches, each with its own cosmology, for so many steps."""
+"""How the network is trained: on new exact patches of all cosmologies, for so many steps."""
 
 from __future__ import annotations
 
