@@ -34,9 +34,59 @@ def exact(cosmologies: np.ndarray, generator: torch.Generator) -> torch.Tensor:
     return physics.patches(cosmologies, generator)
 
 
-def power_ratio(
-    maps: list[np.ndarray], cosmologies: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def judged_maps(sampler: Sampler, n: int, seed: int = JUDGED_SEED) -> list[np.ndarray]:
+    """Draw maps of each of the `judged` cosmologies.
+
+    Parameters
+    ----------
+    sampler : callable
+        Maps of (cosmologies, generator).
+    n : int
+        Of each.
+    seed : int
+
+    Returns
+    -------
+    list of ndarray, each (n, SIDE, SIDE)
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return [sampler(row[None].repeat(n, axis=0), generator).numpy() for row in judged()]
+
+
+def verdict(maps: list[np.ndarray], real: list[np.ndarray]) -> dict:
+    """Compare maps of the `judged` cosmologies with all that is known.
+
+    Parameters
+    ----------
+    maps, real : list of ndarray, each (n, SIDE, SIDE)
+        Judged, and exact patches of the same cosmologies.
+
+    Returns
+    -------
+    dict
+        `ratio` of the power per bin and its standard `error`, means over the cosmologies; `rms` and
+        `worst` deviation of a bin; `each`, the mean ratio of each cosmology; `scatter` per bin;
+        the pooled moments; `shapes`, the three Minkowski curves' worst error; `posterior`.
+    """
+    cosmologies = judged()
+    ratio, error = power_ratio(maps, cosmologies)
+    mean = ratio.mean(axis=0)
+    sets = len(maps[0]) // SET
+    spectra = [measured(some[: sets * SET]).reshape(sets, SET, -1).mean(axis=1) for some in maps]
+    return {
+        "ratio": mean.tolist(),
+        "error": (np.sqrt((error**2).sum(axis=0)) / len(maps)).tolist(),
+        "rms": float(np.sqrt(np.mean((mean - 1) ** 2))),
+        "worst": float(np.abs(mean - 1).max()),
+        "each": ratio.mean(axis=1).tolist(),
+        "scatter": power_scatter(maps, real).tolist(),
+        "moments": pooled_moments(maps, cosmologies),
+        "shapes": shape_errors(maps, cosmologies)[0],
+        "posterior": posterior_bias(np.concatenate(spectra), cosmologies.repeat(sets, axis=0)),
+    }
+
+
+def power_ratio(maps: list[np.ndarray], cosmologies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Compute measured over expected spectra.
 
     Parameters

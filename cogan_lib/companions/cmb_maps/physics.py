@@ -66,9 +66,7 @@ def emulator() -> Emulator:
     """
     with reading(TABLE, "table of spectra", "get the package again"), np.load(TABLE) as stored:
         arrays = [stored[name].astype(float) for name in ("mean", "waves", "fit", "low", "high")]
-        return Emulator(
-            *arrays, int(stored["degree"]), str(stored["recipe"]), float(stored["rms"])
-        )
+        return Emulator(*arrays, int(stored["degree"]), str(stored["recipe"]), float(stored["rms"]))
 
 
 def unit(cosmologies: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from .network import Shape, VelocityNet, save_network
 
 FIELDS = ("gaussian", "log-normal")
 #: Patches in a batch, highest rate, steps of a full training, steps of one epoch of the history.
-BATCH, RATE, STEPS, EPOCH = 64, 2e-3, 2600, 100
+BATCH, RATE, STEPS, EPOCH = 64, 2e-3, 1000, 100
 #: The average of the weights that is kept forgets within some 300 steps.
 AVERAGE = 0.997
 #: Patches that share a field and its cosmology: half the time to draw them.
@@ -186,9 +186,31 @@ def generate(
     )
     whitening = physics.fiducial_whitening(field)
     pairs = zip(noise.split(CHUNK), condition.split(CHUNK), strict=True)
-    return torch.cat(
-        [whitening.back(rivals.sample(kind, network, *pair, steps)) for pair in pairs]
-    )
+    return torch.cat([whitening.back(rivals.sample(kind, network, *pair, steps)) for pair in pairs])
+
+
+def sampler_of(network: VelocityNet, content: dict, steps: int | None = None) -> rivals.Sampler:
+    """Make a sampler of maps of a network.
+
+    Parameters
+    ----------
+    network : VelocityNet
+    content : dict
+        Of its card, which says what it was trained for.
+    steps : int, optional
+
+    Returns
+    -------
+    callable
+        Maps [uK] of (cosmologies, generator).
+    """
+    trained = {"kind": content["kind"], "field": content["field"], "steps": steps}
+
+    def draw(cosmologies: np.ndarray, generator: torch.Generator) -> Tensor:
+        seed = int(torch.randint(2**62, (1,), generator=generator))
+        return generate(network, cosmologies, seed, **trained)
+
+    return draw
 
 
 def film(
