@@ -1,4 +1,4 @@
-"""The rivals: samplers of perfect networks by value, the Gaussian without a network, the mistake."""
+"""The rivals: samplers of perfect networks, the Gaussian without a network, the mistake."""
 
 import numpy as np
 import pytest
