@@ -20,7 +20,7 @@ from .network import Shape, VelocityNet, save_network
 
 FIELDS = ("gaussian", "log-normal")
 #: Patches in a batch, highest rate, steps of a full training, steps of one epoch of the history.
-BATCH, RATE, STEPS, EPOCH = 64, 2e-3, 1000, 100
+BATCH, RATE, STEPS, EPOCH = 64, 2e-3, 800, 100
 #: The average of the weights that is kept forgets within some 300 steps.
 AVERAGE = 0.997
 #: Patches that share a field and its cosmology: half the time to draw them.
