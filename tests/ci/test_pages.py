@@ -9,6 +9,7 @@ from pathlib import Path
 import pages
 import pytest
 import yaml
+from cmb_maps_run import over_seeds as over_maps
 from extinction_run import over_seeds
 from formats import duration
 from growth_figure import draw_growth
@@ -21,6 +22,7 @@ FILES = {
     "real": "results/real/report.json",
     "beyond": "results/beyond/report.json",
     "emulator": "results/line-transfer/report.json",
+    "cmb": "results/cmb-maps/report.json",
     "dust": "results/extinction/report.json",
     "holes": "results/compact-sources/report.json",
     "bench": "results/bench/bench.json",
@@ -254,6 +256,20 @@ def test_errors_of_the_seeds_are_their_mean_and_scatter(stage):
         "1",
         "800,000",
         "36",
+    ]
+
+
+def test_maps_of_the_background_have_their_verdict(stage):
+    report = toy.cmb()
+    store(stage, "cmb", report | {"summary": over_maps(report)})
+    text = written(stage, "companions")
+    verdict = rows(text, "tab-cmb-verdict")
+    assert verdict[1][1:] == ["0.015", "0.0150 ± 0.0071", "0.0100"]
+    assert verdict[3][2] == "0.90 to 1.10"
+    assert rows(text, "tab-cmb-slopes")[4] == ["n_s", "0.90 ± 0.00", "1.00", "0.10"]
+    assert rows(text, "tab-cmb-tried")[6][:3] == ["independent cosine amplitudes", "–", "0.080"]
+    assert rows(text, "tab-cmb-lognormal")[1] == [
+        *("generated", "1.70", "5.00", "0.010", "0.020", "0.020", "0.020")
     ]
 
 

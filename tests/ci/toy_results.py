@@ -122,6 +122,33 @@ def dust() -> dict:
     }  # fmt: skip
 
 
+def cmb() -> dict:
+    """Of chapter 11, as its script measures it, before it is summed up over the seeds."""
+    slopes = {"generated": [0.9] * 5, "exact": [1.0] * 5}
+    row = {
+        "ratio": [1.01] * 15, "scatter": [0.9, 1.1], "rms": 0.01, "worst": 0.03,
+        "halved_step": 0.002,
+        "nearest": 1.0, "moments": {"skewness": 0.01, "kurtosis": 0.02}, "shapes": [0.01] * 3,
+        "slopes": slopes, "ms_per_map": 17.0, "steps": 300,
+    }  # fmt: skip
+    training = {"steps": 1000, "patches": 64_000, "minutes": 9.6}
+    tried = dict.fromkeys(("trig", "no filter", "linear", "ddpm", "shuffled", "log-normal"), row)
+    field = {"skewness": 1.7, "kurtosis": 5.0, "ks": 0.01, "shapes": [0.02] * 3}
+    return {
+        "trainings": {"1": training, "2": training},
+        "networks": {"1": row, "2": row | {"rms": 0.02}},
+        "baselines": {
+            "exact": row,
+            "diagonal gaussian": row | {"rms": 0.08},
+            "min-max": {"slopes": [0.1] * 5},
+        },
+        "tried": tried,
+        "log_normal": {"field": dict.fromkeys(("generated", "exact again", "gaussian"), field)},
+        "judged": [[0.0] * 5] * 5,
+        "provenance": PROVENANCE,
+    }
+
+
 def holes() -> dict:
     """Of chapter 09, as its script measures it."""
     three = [0.5, 0.4, 0.6]
