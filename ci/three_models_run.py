@@ -1,4 +1,4 @@
-"""Train the three models of chapter 11 with several seeds and write the numbers that the book has.
+"""Train three kinds of model with several seeds and measure them, for chapter 11.
 
     python ci/three_models_run.py runs/three-models book/results/three-models/report.json
 

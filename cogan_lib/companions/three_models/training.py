@@ -23,8 +23,8 @@ from .network import LATENT, Discriminator, build, save_network
 FIELDS = 8192
 BATCH, EPOCH = 64, 50  # fields of a step, steps of what the loop calls an epoch
 #: Steps that take each of them about the same time of a core, and highest rates.
-STEPS = {"vae": 3000, "gan": 2800, "flow": 1600}
-RATES = {"vae": 2e-3, "gan": 1e-3, "flow": 3e-3}
+STEPS = {"vae": 4500, "gan": 1800, "flow": 1000}
+RATES = {"vae": 2e-3, "gan": 1e-3, "flow": 6e-3}
 #: Of the averaged weights.
 MEMORY = {"vae": 0.0, "gan": 0.995, "flow": 0.99}
 GAMMA, PENALTY_EVERY = 2.0, 8  # the discriminator's penalty R1
