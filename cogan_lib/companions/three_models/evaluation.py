@@ -131,8 +131,9 @@ def judge(fields: np.ndarray, real: np.ndarray, training: np.ndarray, seed: int)
     Returns
     -------
     dict
-        JSON-ready. ``ratio`` and ``spread``: mean and variance of the band powers over the real
-        ones, by band; ``rms`` and ``worst``, of ratio - 1; ``spread_mean``; ``correlation``, worst
+        JSON-ready. ``ratio``, mean of the band powers over that of real fields, and ``spread``,
+        variance of their logarithm from field to field, likewise; ``spread_mean`` of the bands;
+        ``rms`` and ``worst``, of ratio - 1; ``correlation``, worst
         error at `LAGS` over the field's variance; ``ks``, largest difference of the pixels'
         distribution from the formula; ``skewness``; ``negative``, share of pixels below zero;
         ``minkowski``, worst error of each functional over its own largest value; ``auc`` and
@@ -147,7 +148,8 @@ def judge(fields: np.ndarray, real: np.ndarray, training: np.ndarray, seed: int)
         raise CoganError(f"{len(fields)} and {len(real)} fields are too few; take at least 100.")
     powers = [band_powers(some) for some in (fields, real)]
     ratio = powers[0].mean(axis=0) / powers[1].mean(axis=0)
-    spread = powers[0].var(axis=0) / powers[1].var(axis=0)
+    logs = [np.log(some).var(axis=0) for some in powers]  # a few bright fields would decide
+    spread = logs[0] / logs[1]
     pixels = np.asarray(fields, float).ravel()
     exact = shapes(real)
     apart = np.abs(shapes(fields) - exact).max(axis=1) / np.abs(exact).max(axis=1)

@@ -44,7 +44,7 @@ def panels(sets: Mapping[str, np.ndarray], columns: int = 6) -> Figure:
 
 
 def spectra(sets: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
-    """Draw mean and variance of the band powers over those of real fields.
+    """Draw the mean of the band powers and the variance of their logarithm, over real fields'.
 
     Parameters
     ----------
@@ -57,13 +57,13 @@ def spectra(sets: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
     """
     figure = Figure(figsize=(7.2, 3.4), layout="constrained")
     k = (K_EDGES[1:] + K_EDGES[:-1]) / 2
-    said = {"ratio": "power, generated over real", "spread": "its variance, generated over real"}
+    said = {"ratio": "power, generated over real", "spread": "variance of its log, over real"}
     for axes, (key, label) in zip(figure.subplots(1, 2), said.items(), strict=True):
         axes.axhline(1, color=REAL, lw=0.8)
         for number, (name, found) in enumerate(sets.items()):
             axes.plot(k, found[key], label=name, **_look(number))
         axes.set(xlabel="k [cycles per pixel]", ylabel=label, yscale="log")
-        ticks = [0.1, 0.2, 0.5, 1, 2, 5] if key == "ratio" else [0.01, 0.1, 1, 10]
+        ticks = [0.1, 0.2, 0.5, 1, 2, 5]
         axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
     handles = axes.get_legend_handles_labels()

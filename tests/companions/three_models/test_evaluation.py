@@ -25,17 +25,17 @@ def verdict(sets):
 
 def test_exact_fields_pass(verdict):
     assert verdict["rms"] < 0.05 and verdict["worst"] < 0.12
-    assert verdict["spread_mean"] == pytest.approx(1, abs=0.35)
+    assert verdict["spread_mean"] == pytest.approx(1, abs=0.15)
     assert verdict["correlation"] < 0.05 and verdict["ks"] < 0.02
     assert verdict["skewness"] == pytest.approx(SKEWNESS, rel=0.15)
-    assert verdict["negative"] == 0 and max(verdict["minkowski"]) < 0.06
+    assert verdict["negative"] == 0 and max(verdict["minkowski"]) < 0.1
     assert 0.4 < verdict["auc"] < 0.6 and 0.4 < verdict["auc_pixels"] < 0.6
     assert verdict["nearest"] == pytest.approx(1, abs=0.1)
 
 
 def test_a_gaussian_of_the_right_spectrum_is_found_by_all_but_the_spectrum(sets):
     _, real, seen = sets
-    fit = physics.gaussian_fit(physics.fields(3000, np.random.default_rng(4)), False)
+    fit = physics.gaussian_fit(physics.fields(1500, np.random.default_rng(4)), False)
     drawn = physics.gaussian_draw(fit, N, False, np.random.default_rng(5))
     found = evaluation.judge(drawn, real, seen, 1)
     assert found["rms"] < 0.07
@@ -47,11 +47,9 @@ def test_a_gaussian_of_the_right_spectrum_is_found_by_all_but_the_spectrum(sets)
 
 def test_collapse_is_seen_by_the_spread(sets):
     one, real, seen = sets
-    collapsed = np.repeat(one[:10], N // 10, axis=0)
-    calm = one.mean() + (one - one.mean()) * (one.std() / one.std(axis=(1, 2), keepdims=True))
-    found = [evaluation.judge(some, real, seen, 1) for some in (collapsed, calm)]
-    assert found[1]["spread_mean"] < 0.8
-    assert abs(found[0]["spread_mean"] - 1) > 0.05 or found[0]["rms"] > 0.05
+    alike = one.mean() + (one - one.mean()) * (one.std() / one.std(axis=(1, 2), keepdims=True))
+    found = evaluation.judge(alike, real, seen, 1)
+    assert found["spread_mean"] < 0.8 and found["ks"] < 0.05
 
 
 def test_copies_are_seen(sets):
@@ -66,8 +64,8 @@ def test_too_few_fields_are_refused(sets):
 
 
 def test_densities_of_the_answer_are_no_worse_than_it(sets):
-    fit = physics.gaussian_fit(physics.fields(6000, np.random.default_rng(4)), True)
-    assert 0 < evaluation.gaussian_excess(fit, True, sets[1][:100]) < 40
+    fit = physics.gaussian_fit(physics.fields(1500, np.random.default_rng(4)), True)
+    assert 0 < evaluation.gaussian_excess(fit, True, sets[1][:100]) < 300
 
 
 class Still(nn.Module):
