@@ -11,6 +11,7 @@ from functools import cache
 
 import numpy as np
 from scipy import stats
+from scipy.fft import dctn, idctn
 
 from ...validation.morphology import gaussian_minkowski, minkowski
 from ...validation.spectra import power_spectra
@@ -138,6 +139,9 @@ def shapes(maps: np.ndarray, cosmology: np.ndarray) -> tuple[np.ndarray, np.ndar
     """Measure Minkowski functionals, and compute the Gaussian formulas.
 
     The thresholds are in units of the field's true scatter, as a map's own would hide its error.
+    Waves as short as two pixels are too few points for a spline: slopes at the border come out
+    several times too steep. So maps are first drawn on pixels of half the side, by their cosine
+    waves, and lose their outermost pixels; exact maps then are within 1 % of the formulas.
 
     Parameters
     ----------
@@ -150,8 +154,26 @@ def shapes(maps: np.ndarray, cosmology: np.ndarray) -> tuple[np.ndarray, np.ndar
         Means over the maps at `THRESHOLDS`: area, edge [1/deg], Euler number [1/deg^2].
     """
     sigma0, sigma1 = field_moments(cosmology)
-    curves = minkowski(
-        np.asarray(maps) / sigma0, THRESHOLDS, pixel_arcmin=PIXEL_ARCMIN, standardised=True
+    return curves(maps, sigma0), np.stack(gaussian_minkowski(THRESHOLDS, sigma0, sigma1))
+
+
+def curves(maps: np.ndarray, scatter: float) -> np.ndarray:
+    """Measure Minkowski functionals as `shapes`, of any field.
+
+    Parameters
+    ----------
+    maps : ndarray, shape (n, SIDE, SIDE)
+    scatter : float
+        Unit of the thresholds.
+
+    Returns
+    -------
+    ndarray, shape (3, 25)
+    """
+    fine = np.zeros((len(maps), 2 * SIDE, 2 * SIDE), dtype=np.float32)
+    fine[:, :SIDE, :SIDE] = 2 * dctn(np.asarray(maps) / scatter, axes=(1, 2), norm="ortho")
+    fine = idctn(fine, axes=(1, 2), norm="ortho")[:, 2:-2, 2:-2]
+    found = minkowski(
+        fine, THRESHOLDS, pixel_arcmin=PIXEL_ARCMIN / 2, oversample=1, standardised=True
     )
-    formula = gaussian_minkowski(THRESHOLDS, sigma0, sigma1)
-    return np.stack([curve.mean(axis=0) for curve in curves]), np.stack(formula)
+    return np.stack([curve.mean(axis=0) for curve in found])
