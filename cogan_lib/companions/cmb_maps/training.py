@@ -20,9 +20,10 @@ from .network import Shape, VelocityNet, save_network
 
 FIELDS = ("gaussian", "log-normal")
 #: Patches in a batch, highest rate, steps of a full training, steps of one epoch of the history.
-BATCH, RATE, STEPS, EPOCH = 64, 2e-3, 800, 100
-#: The average of the weights that is kept forgets within some 300 steps.
-AVERAGE = 0.997
+BATCH, RATE, STEPS, EPOCH = 64, 2e-3, 2000, 100
+#: The average of the weights that is kept reaches back over this share of a training. Over a fixed
+#: 300 steps, it would be half made of the first weights in a training of 250.
+AVERAGED = 0.05
 #: Patches that share a field and its cosmology: half the time to draw them.
 SHARED = 2
 #: Maps that go through the network at once.
@@ -121,7 +122,8 @@ def train(
     generator = torch.Generator().manual_seed(plan.seed + 10**6)
     with seeded(plan.seed):
         network = VelocityNet(shape)
-        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE))
+        decay = 1 - 1 / max(1.0, AVERAGED * plan.epochs * EPOCH)
+        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))
 
         def losses(batch: Patches) -> Iterator[Tensor]:
             x, phi, target = rivals.example(kind, batch.white, generator)

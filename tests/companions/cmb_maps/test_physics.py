@@ -26,9 +26,9 @@ def test_table_says_what_it_is():
 def test_spectrum_answers_as_physics_has_it():
     c_l = physics.spectrum(BASE)[0]
     assert np.allclose(changed("A_s", 1.1), 1.1 * c_l)
-    tilted = changed("n_s", 1.03) / c_l
+    tilted = changed("n_s", 1.03)[2:] / c_l[2:]
     assert tilted[100] < tilted[1000]  # bluer
-    peaks = changed("omega_b", 1.1) / c_l
+    peaks = changed("omega_b", 1.1)[2:] / c_l[2:]
     assert peaks[220] > 1 > peaks[540]  # baryons raise odd peaks over even ones
     assert not c_l[:2].any()
 

@@ -20,7 +20,7 @@ def test_counting_modes_is_wrong_for_windowed_patches(fiducial):
     relative = found.var(axis=0) / found.mean(axis=0) ** 2
     lowest = 360 / (physics.SIDE * physics.PIXEL_ARCMIN / 60)
     modes = np.pi * np.diff(statistics.EDGES**2) / lowest**2
-    assert 2 < np.median(relative / (2 / modes)) < 4
+    assert 1.3 < np.median(relative / (2 / modes)) < 1.8
 
 
 def test_moments_and_shapes(fiducial):
