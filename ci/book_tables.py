@@ -17,7 +17,7 @@ import tomllib
 from pathlib import Path
 
 import beside  # noqa: F401 - the library beside it, not an installed one
-from companion_settings import companion_of, companion_settings
+from companion_settings import companion_settings, companions_of
 
 import cogan_lib
 from cogan_lib.base.config import PROFILE_FOLDER, Settings, read_profile
@@ -74,7 +74,7 @@ def parameter_table(stage: Path) -> str:
             chapters = [
                 path.name[:2].lstrip("0")
                 for path, names in used.items()
-                if name in names and section in ("", companion_of(path))
+                if name in names and section in ("", *companions_of(path))
             ]
             word = ".".join(filter(None, (section, name)))
             default, meaning = _value(entry["default"]), entry["description"]

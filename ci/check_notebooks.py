@@ -13,10 +13,11 @@ import ast
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from beside import ROOT
-from companion_settings import companion_of, companion_settings
+from companion_settings import companion_settings, companions_of
 from release import read_config, repository, site, wheel_name
 
 from cogan_lib.base.config import Checked, Settings
@@ -99,7 +100,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         if options.write_address:
             write_shared(path, address)
         notebook = json.loads(path.read_text("utf-8"))
-        for problem in check_notebook(notebook, address, companion_of(path), gains(path)):
+        for problem in check_notebook(notebook, address, companions_of(path), gains(path)):
             problems += 1
             print(f"{path.name}: {problem}")
     print(f"{len(notebooks)} notebooks, {problems} problems")
@@ -136,12 +137,12 @@ def write_shared(path: Path, setup: str) -> None:
 
 
 def check_notebook(
-    notebook: dict, setup: str = "", companion: str = "", gpu: bool = False
+    notebook: dict, setup: str = "", companions: Sequence[str] = (), gpu: bool = False
 ) -> list[str]:
     """What is wrong with a notebook, one sentence each; an empty list if nothing is.
 
     `setup` is what the set-up cell should be, by default that of a book without an address;
-    `companion` names the one whose parameters the notebook may have beside the road's; `gpu` is
+    `companions` names those whose parameters the notebook may have beside the road's; `gpu` is
     true of a chapter that a GPU shortens.
     """
     problems = []
@@ -163,7 +164,7 @@ def check_notebook(
         problems.append(f"The first cell needs the line {BADGES}.")
     problems += _check_setup(cells, setup or setup_cell({}))
     problems += _check_gpu(notebook, gpu)
-    kinds = [Settings, *filter(None, [companion_settings().get(companion)])]
+    kinds = [Settings, *(companion_settings()[name] for name in companions)]
     problems += _check_parameters(cells, kinds)
     return problems
 
@@ -271,6 +272,8 @@ def _check_parameter(statement: ast.AnnAssign, name: str, kinds: list[type[Check
     except ValueError:
         return ["is not a literal"]
     fields = [kind.model_fields[name] for kind in kinds if name in kind.model_fields]
+    if len(fields) > 1:
+        return ["is a field of more than one class; give one of them another name"]
     if not fields:
         places = " or ".join(f"{kind.__module__}.{kind.__name__}" for kind in kinds)
         return [f"is not a field of {places}"]

@@ -1,11 +1,12 @@
 """Parameters of companions, which stand beside the road's: ``line_transfer.npix``.
 
-A notebook is a companion's if its name, without the number, is that of the companion's folder:
-07-line-transfer.ipynb is that of cogan_lib/companions/line_transfer.
+A notebook has those of the companions whose settings it imports; a chapter may be of two, whose
+parameters then have different names.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from pkgutil import iter_modules, resolve_name
 
@@ -25,9 +26,10 @@ def companion_settings() -> dict[str, type[Checked]]:
     return {name: resolve_name(f"{room}.{name}.settings:{classes[name]}") for name in names}
 
 
-def companion_of(notebook: Path) -> str:
-    """Name of the companion that a notebook would be about."""
-    return notebook.stem.partition("-")[2].replace("-", "_")
+def companions_of(notebook: Path) -> list[str]:
+    """Names of the companions that a notebook is about, sorted; none for a chapter of the road."""
+    found = re.findall(r"cogan_lib\.companions\.(\w+)\.settings\b", notebook.read_text("utf-8"))
+    return sorted(set(found))
 
 
 def read_parameters(

@@ -28,7 +28,7 @@ from pathlib import Path
 
 import papermill
 from beside import ROOT
-from companion_settings import companion_of, read_parameters
+from companion_settings import companion_settings, companions_of, read_parameters
 from ipykernel.kernelspec import get_kernel_dict
 
 from cogan_lib.base.config import Settings, from_command_line
@@ -138,8 +138,14 @@ def select(
 
 def _parameter_names(source: Path) -> set[str]:
     """What a notebook's parameters cell has, in the words of profiles and commands."""
-    names, section = papermill.inspect_notebook(str(source)), companion_of(source)
-    return {name if name in Settings.model_fields else f"{section}.{name}" for name in names}
+    names, kinds = papermill.inspect_notebook(str(source)), companion_settings()
+    dotted = {
+        f"{section}.{name}"
+        for section in companions_of(source)
+        for name in kinds[section].model_fields
+        if name in names
+    }
+    return {name for name in names if name in Settings.model_fields} | dotted
 
 
 def check_sky(settings: Settings, root: Path) -> None:

@@ -12,7 +12,7 @@ import check_site
 import pytest
 import release
 import run_notebooks
-from companion_settings import companion_of
+from companion_settings import companions_of
 
 from cogan_lib.base.files import CoganError
 from tests.books import SKY, TRAINING, code, drive, save, status
@@ -352,7 +352,7 @@ def test_chapters_keep_the_contract(path):
         check_notebooks.check_notebook(
             json.loads(path.read_text("utf-8")),
             setup,
-            companion_of(path),
+            companions_of(path),
             check_notebooks.gains(path),
         )
         == []
