@@ -9,10 +9,12 @@ from pathlib import Path
 import pages
 import pytest
 import yaml
+from cmb_maps_run import over_seeds as over_maps
 from extinction_run import over_seeds
 from formats import duration
 from growth_figure import draw_growth
 from stellar_spectra_run import summary
+from three_models_run import over_seeds as over_models
 
 from cogan_lib.base.files import CoganError
 from tests.ci import toy_results as toy
@@ -22,10 +24,12 @@ FILES = {
     "real": "results/real/report.json",
     "beyond": "results/beyond/report.json",
     "emulator": "results/line-transfer/report.json",
+    "cmb": "results/cmb-maps/report.json",
     "dust": "results/extinction/report.json",
     "holes": "results/compact-sources/report.json",
     "stars": "results/stellar-spectra/report.json",
     "regions": "results/hii-regions/report.json",
+    "three": "results/three-models/report.json",
     "bench": "results/bench/bench.json",
     "gpu": "results/gpu/gpu.json",
 }
@@ -258,6 +262,42 @@ def test_errors_of_the_seeds_are_their_mean_and_scatter(stage):
         "800,000",
         "36",
     ]
+
+
+def test_maps_of_the_background_have_their_verdict(stage):
+    report = toy.cmb()
+    store(stage, "cmb", report | {"summary": over_maps(report)})
+    text = written(stage, "companions")
+    verdict = rows(text, "tab-cmb-verdict")
+    assert verdict[1][1:] == ["0.015", "0.0150 ± 0.0071", "0.0100"]
+    assert verdict[3][2] == "0.90 to 1.10"
+    assert rows(text, "tab-cmb-slopes")[4] == [
+        "n_s",
+        "0.950 ± 0.000",
+        "0.90 ± 0.00",
+        "1.00",
+        "0.10",
+    ]
+    assert rows(text, "tab-cmb-tried")[6][:3] == ["independent cosine amplitudes", "–", "0.080"]
+    assert rows(text, "tab-cmb-lognormal")[1] == [
+        *("generated", "1.70", "5.00", "0.010", "0.020", "0.020", "0.020")
+    ]
+
+
+def test_three_models_stand_side_by_side(stage):
+    report = toy.three()
+    store(stage, "three", report | {"summary": over_models(report)})
+    text = written(stage, "companions")
+    assert "6 trainings in all, each of 71 to 71 seconds" in " ".join(text.split())
+    fields = rows(text, "tab-three-fields")
+    assert len(fields) == 1 + 4 + 3
+    assert fields[3][:2] == ["generator", "0.060 ± 0.014"]
+    assert fields[5][:4] == ["exact fields", "0.050", "0.100", "0.90"]
+    assert rows(text, "tab-three-shapes")[1][1] == "0.010 ± 0.000"
+    offers = rows(text, "tab-three-offers")
+    assert offers[1][-1] == "48 active units, 50% of the variance"
+    assert offers[2][1:6] == ["150,000", "1,000", "71", "0.10", "none"]
+    assert offers[3][5] == "30 ± 14"
 
 
 def test_measures_of_holes_have_their_intervals(stage):

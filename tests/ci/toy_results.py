@@ -122,6 +122,60 @@ def dust() -> dict:
     }  # fmt: skip
 
 
+def cmb() -> dict:
+    """Of chapter 11, as its script measures it, before it is summed up over the seeds."""
+    slopes = {"generated": [0.9] * 5, "exact": [1.0] * 5, "paired": [0.95] * 5}
+    row = {
+        "ratio": [1.01] * 15, "scatter": [0.9, 1.1], "rms": 0.01, "worst": 0.03,
+        "halved_step": 0.002,
+        "nearest": 1.0, "moments": {"skewness": 0.01, "kurtosis": 0.02}, "shapes": [0.01] * 3,
+        "shapes_exact": [0.02] * 3, "slopes": slopes, "ms_per_map": 17.0, "steps": 300,
+    }  # fmt: skip
+    training = {"steps": 1000, "patches": 64_000, "minutes": 9.6}
+    tried = dict.fromkeys(("trig", "no filter", "linear", "ddpm", "shuffled", "log-normal"), row)
+    field = {"skewness": 1.7, "kurtosis": 5.0, "ks": 0.01, "shapes": [0.02] * 3}
+    return {
+        "trainings": {"1": training, "2": training},
+        "networks": {"1": row, "2": row | {"rms": 0.02}},
+        "baselines": {
+            "exact": row,
+            "diagonal gaussian": row | {"rms": 0.08},
+            "min-max": {"slopes": [0.1] * 5},
+        },
+        "tried": tried,
+        "log_normal": {"field": dict.fromkeys(("generated", "exact again", "gaussian"), field)},
+        "judged": [[0.0] * 5] * 5,
+        "provenance": PROVENANCE,
+    }
+
+
+def three() -> dict:
+    """Of chapter 11's comparison, as its script measures it, before it is summed up."""
+    row = {
+        "rms": 0.05, "worst": 0.1, "spread": [0.9] * 10, "spread_mean": 0.9, "correlation": 0.02,
+        "ks": 0.01, "skewness": 1.7, "negative": 0.001, "auc": 0.6, "auc_pixels": 0.55,
+        "minkowski": [0.01, 0.02, 0.03], "nearest": 1.0,
+    }  # fmt: skip
+    training = {
+        "git_commit": "abc", "weights": 100_000, "weights_trained": 150_000, "steps": 1000,
+        "core_seconds": 71.0, "seconds": 300.0,
+    }  # fmt: skip
+    kinds, seeds = ("vae", "gan", "flow"), (1, 2)
+    names = [f"{kind}-{seed}" for kind in (*kinds, "vae mean") for seed in seeds]
+    density = {f"vae-{seed}": {"excess": 400.0, "active": 48, "explained": 0.5} for seed in seeds}
+    density |= {f"flow-{seed}": {"excess": 20.0 * seed} for seed in seeds}
+    fitted = row | {"core_seconds": 1.0, "excess": 8.0}
+    return {
+        "trainings": {f"{kind}-{seed}": training for kind in kinds for seed in seeds},
+        "evaluation": {name: row for name in names} | {"gan-2": row | {"rms": 0.07}},
+        "controls": {"exact": row, "log-gaussian": fitted, "gaussian": fitted},
+        "density": density,
+        "speed": {"ms": {"vae": 0.1, "gan": 0.1, "flow": 9.0, "exact": 0.05}},
+        "exact": {"skewness": 1.75},
+        "provenance": PROVENANCE,
+    }
+
+
 def holes() -> dict:
     """Of chapter 09, as its script measures it."""
     three = [0.5, 0.4, 0.6]

@@ -1,0 +1,1 @@
+"""Chapter 11: maps of the cosmic microwave background by conditional diffusion."""

@@ -1,0 +1,1 @@
+"""Three generative models on one task with a known answer: log-normal fields (chapter 11)."""
