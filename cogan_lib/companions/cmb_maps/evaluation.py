@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -194,7 +194,8 @@ def set_spectra(
     return np.concatenate(found)
 
 
-class Reader(NamedTuple):
+@dataclass(frozen=True)
+class Reader:
     """A quadratic polynomial of ln C_b that reads `physics.unit` parameters."""
 
     mean: np.ndarray  # (15,) of ln C_b
@@ -238,7 +239,7 @@ def regression(change=None, seed: int = JUDGED_SEED) -> Reader:
     x = empty.powers(spectra)
     penalty = RIDGE * np.eye(x.shape[1])
     penalty[0, 0] = 0
-    return empty._replace(weights=np.linalg.solve(x.T @ x + penalty, x.T @ physics.unit(drawn)))
+    return replace(empty, weights=np.linalg.solve(x.T @ x + penalty, x.T @ physics.unit(drawn)))
 
 
 def slopes(reader: Reader, spectra: np.ndarray, cosmologies: np.ndarray) -> np.ndarray:
