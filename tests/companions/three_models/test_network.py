@@ -45,7 +45,7 @@ def test_the_autoencoder_s_noise_can_be_left_out():
     model = network.build("vae").eval()
     mean, noisy = (network.generate(model, 200, 1, noise=on) for on in (False, True))
     rough = [np.var(np.diff(some, axis=1)) for some in (mean, noisy)]
-    noise = float(model.log_sigma.exp()) ** 2 * physics.SCATTER**2
+    noise = float(model.log_sigma.detach().exp()) ** 2 * physics.SCATTER**2
     assert rough[1] - rough[0] == pytest.approx(2 * noise, rel=0.05)
 
 
@@ -73,7 +73,7 @@ def test_trainings_write_what_is_read_back(tmp_path, kind, few):
 
 @pytest.mark.parametrize("kind", ["vae", "flow"])
 def test_losses_fall(tmp_path, kind, few):
-    training.train(tmp_path, kind, Plan(8, rate=2e-3, batch=32, seed=1))
+    training.train(tmp_path, kind, Plan(5, rate=3e-3, batch=32, seed=1))
     history = network.load_model(tmp_path)[1]["history"]
     assert history[-1]["loss"] < 0.85 * history[0]["loss"]
 
