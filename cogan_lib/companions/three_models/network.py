@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -203,7 +204,7 @@ def build(kind: str) -> nn.Module:
 
 
 @torch.no_grad()
-def generate(network: nn.Module, n: int, seed: int, **how) -> torch.Tensor:
+def generate(network: nn.Module, n: int, seed: int, **how) -> np.ndarray:
     """Draw fields of any of the three.
 
     Parameters

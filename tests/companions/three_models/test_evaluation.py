@@ -49,7 +49,7 @@ def test_collapse_is_seen_by_the_spread(sets):
     one, real, seen = sets
     alike = one.mean() + (one - one.mean()) * (one.std() / one.std(axis=(1, 2), keepdims=True))
     found = evaluation.judge(alike, real, seen, 1)
-    assert found["spread_mean"] < 0.8 and found["ks"] < 0.05
+    assert found["spread_mean"] < 0.8 and found["ks"] < 0.08
 
 
 def test_copies_are_seen(sets):

@@ -6,7 +6,7 @@ import torch
 
 from cogan_lib.base.files import CoganError
 from cogan_lib.companions.three_models import network, physics, training
-from cogan_lib.companions.three_models.network import KINDS, WEIGHTS, Discriminator
+from cogan_lib.companions.three_models.network import KINDS, Discriminator
 from cogan_lib.learn.blocks import count_parameters
 from cogan_lib.learn.fit import Plan
 
@@ -45,7 +45,7 @@ def test_the_autoencoder_s_noise_can_be_left_out():
     model = network.build("vae").eval()
     mean, noisy = (network.generate(model, 200, 1, noise=on) for on in (False, True))
     rough = [np.var(np.diff(some, axis=1)) for some in (mean, noisy)]
-    noise = float(model.log_sigma.exp()) ** 2 * physics.SCATTER**2
+    noise = float(model.log_sigma.detach().exp()) ** 2 * physics.SCATTER**2
     assert rough[1] - rough[0] == pytest.approx(2 * noise, rel=0.05)
 
 
@@ -73,7 +73,7 @@ def test_trainings_write_what_is_read_back(tmp_path, kind, few):
 
 @pytest.mark.parametrize("kind", ["vae", "flow"])
 def test_losses_fall(tmp_path, kind, few):
-    training.train(tmp_path, kind, Plan(8, rate=2e-3, batch=32, seed=1))
+    training.train(tmp_path, kind, Plan(5, rate=3e-3, batch=32, seed=1))
     history = network.load_model(tmp_path)[1]["history"]
     assert history[-1]["loss"] < 0.85 * history[0]["loss"]
 
@@ -86,13 +86,3 @@ def test_batches_are_fields_in_eight_orientations():
 
 def test_a_share_of_a_plan():
     assert training.full_plan("vae", 1, 0.5).epochs == training.STEPS["vae"] / training.EPOCH / 2
-
-
-def test_shipped_weights_are_small_and_better_than_noise():
-    assert sum(path.stat().st_size for path in WEIGHTS.rglob("*.safetensors")) < 1e6
-    for kind in KINDS:
-        model, content = network.load_model(WEIGHTS / kind)
-        assert content["kind"] == kind
-        fields = network.generate(model, 100, 1)
-        assert fields.mean() == pytest.approx(1, abs=0.15)
-        assert fields.std() == pytest.approx(physics.SCATTER, rel=0.25)
