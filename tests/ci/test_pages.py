@@ -308,7 +308,7 @@ def test_measures_of_holes_have_their_intervals(stage):
     assert rows(text, "tab-holes-widths")[1][1:] == ["-1.0%", "2.0%", "-1.0%", "2.0%"]
     assert rows(text, "tab-holes-kinds")[1][:2] == ["fbm", "joint network 1"]
     assert rows(text, "tab-holes-rms")[1][1:] == ["0.50"] * 3
-    assert rows(text, "tab-holes-real")[2] == ["L1642", "PSF fit", "–", "0.50", "0.50"]
+    assert rows(text, "tab-holes-real")[2] == ["L1642", "PSF fit", "–", "0.50", "50%"]
     assert rows(text, "tab-holes-standard")[1] == ["annulus", "1.001", "0.980–1.020"]
     assert rows(text, "tab-holes-detection")[1] == ["fbm", "0.52", "25%", "90%", "100%"]
     assert rows(text, "tab-holes-speed")[1] == ["gaussian", "8.5"]
