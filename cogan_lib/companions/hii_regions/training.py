@@ -39,14 +39,11 @@ class Recipe:
     ----------
     gamma : float
         Twice the weight of the penalty R1; 0 leaves it out.
-    compare : bool
-        Whether the discriminator sees how alike a group of images is.
     skies : int
         That are trained on.
     """
 
     gamma: float = 0.1
-    compare: bool = True
     skies: int = SKIES
 
     def __post_init__(self) -> None:
@@ -57,10 +54,10 @@ class Recipe:
             )
 
 
-#: The one that works, and one that fails on purpose: nothing flattens the discriminator, it looks
-#: at one image at a time, and both networks run after the few images of each step.
-HEALTHY, COLLAPSING = Recipe(), Recipe(gamma=0.0, compare=False)
-COLLAPSE = {"epochs": 40, "rate": 2e-3, "batch": 4}
+HEALTHY = Recipe()
+#: Of `unfair`: images a step, rates of generator and discriminator, steps of the latter in the
+#: first turn and in others.
+FEW, UNFAIR_RATES, LEARNS = 16, (5e-4, 1e-3), (30, 2)
 
 
 def training_skies(seed: int, n: int = SKIES) -> np.ndarray:
@@ -140,7 +137,7 @@ def train(
     batches = NoisyBatches(skies, plan.batch, STEPS, plan.seed)
     with seeded(plan.seed):
         generator = Generator(shape or Shape()).to(device, memory_format=torch.channels_last)
-        discriminator = Discriminator(generator.shape, recipe.compare)
+        discriminator = Discriminator(generator.shape)
         discriminator.to(device, memory_format=torch.channels_last)
         average, steps = copy.deepcopy(generator), 0
 
@@ -170,3 +167,50 @@ def train(
         "provenance": provenance(plan.seed),
     }
     return save_network(folder, average.cpu(), content)
+
+
+def unfair(
+    generator: Generator, skies: np.ndarray, seed: int, turns: int = 15, ahead: int = 10
+) -> Generator:
+    """Make a generator collapse: it moves many times a turn, against one that sees no groups.
+
+    What the discriminator happens to like, all images are before it can learn better. After more
+    turns the favourite is another; there is no end to that, and the game may recover for a while.
+
+    Parameters
+    ----------
+    generator : Generator
+        To begin with; it stays as it is.
+    skies : ndarray, shape (n, SIDE, SIDE)
+    seed : int
+    turns, ahead : int
+        Turns of the discriminator, and steps of the generator in each.
+
+    Returns
+    -------
+    Generator
+        On the CPU, not averaged.
+    """
+    with seeded(seed):
+        ours = copy.deepcopy(generator).requires_grad_(True)
+        other = Discriminator(ours.shape, compare=False)
+        pairs = zip((ours, other), UNFAIR_RATES, strict=True)
+        steps = [ADAM(network.parameters(), lr=rate) for network, rate in pairs]
+
+        def images() -> Tensor:
+            sky = ours(torch.randn(FEW, ours.shape.latent))
+            return sky + physics.NOISE * torch.randn_like(sky)
+
+        def move(step: torch.optim.Optimizer, loss: Tensor) -> None:
+            step.zero_grad()
+            loss.backward()
+            step.step()
+
+        for turn, real in enumerate(NoisyBatches(skies, FEW, turns, seed)):
+            generated = images().detach()
+            for _ in range(LEARNS[turn > 0]):
+                loss = discriminator_loss(other(real), other(generated))
+                move(steps[1], loss + 0.5 * gradient_penalty(other, real))
+            for _ in range(ahead):
+                move(steps[0], generator_loss(other(images())))
+    return ours

@@ -9,7 +9,7 @@ from cogan_lib.companions.hii_regions import network, physics, training
 from cogan_lib.companions.hii_regions.network import Discriminator, Generator, Shape
 from cogan_lib.companions.hii_regions.physics import SIDE
 from cogan_lib.learn.blocks import count_parameters
-from cogan_lib.learn.fit import Plan
+from cogan_lib.learn.fit import Plan, seeded
 
 TINY = Shape(8, (12, 8, 6, 4))
 PLAN = Plan(epochs=2, batch=16, rate=1e-3, seed=3)
@@ -67,7 +67,7 @@ def test_a_group_of_equal_images_is_seen():
 def test_a_game_is_saved_with_what_made_it(trained):
     generator, content = network.load_generator(trained)
     assert generator.shape == TINY
-    assert content["recipe"] == {"gamma": 0.1, "compare": True, "skies": 64}
+    assert content["recipe"] == {"gamma": 0.1, "skies": 64}
     assert [row["steps"] for row in content["history"]] == [10, 20]
     assert {"loss_discriminator", "loss_generator"} <= set(content["history"][0])
     assert content["plan"]["seed"] == content["provenance"]["seed"] == 3
@@ -115,3 +115,15 @@ def test_random_numbers_of_another_generator_are_refused(trained):
     generator, _ = network.load_generator(trained)
     with pytest.raises(CoganError, match=r"\(3, 8\)"):
         network.generate(generator, 3, 1, latent=torch.zeros(3, 9))
+
+
+def test_an_unfair_game_spares_the_generator_that_it_begins_with():
+    with seeded(3):
+        generator = Generator(TINY)
+    before = [weight.clone() for weight in generator.parameters()]
+    skies = training.training_skies(1, 32)
+    one, other = (training.unfair(generator, skies, 5, turns=2, ahead=2) for _ in range(2))
+    for old, kept, new, again in zip(
+        before, *(net.parameters() for net in (generator, one, other)), strict=True
+    ):
+        assert torch.equal(old, kept) and torch.equal(new, again) and not torch.equal(old, new)
