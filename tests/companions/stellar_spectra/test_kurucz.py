@@ -1,8 +1,5 @@
 """The reader of Kurucz's grid, on a small file of the same form, and on the real one if there."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -10,9 +7,6 @@ from astropy.io import fits
 from cogan_lib.base.files import CoganError
 from cogan_lib.companions.stellar_spectra import kurucz
 from cogan_lib.companions.stellar_spectra.physics import PIXELS, WAVELENGTH_A
-
-#: The real file is no part of the repository: COGAN_KURUCZ says where it is.
-REAL = os.environ.get("COGAN_KURUCZ", "")
 
 
 def write(path, teff, log_g, wrong=False):
@@ -65,9 +59,11 @@ def test_a_missing_or_another_file_is_one_sentence(tmp_path):
         kurucz.read_grid(tmp_path / "c.fits")
 
 
-@pytest.mark.skipif(not Path(REAL).is_file(), reason="needs COGAN_KURUCZ, the path of the grid")
-def test_the_real_grid_has_the_lines_of_stars():
-    grid = kurucz.read_grid(REAL)
+def test_the_real_grid_has_the_lines_of_stars(real_data):
+    path = real_data / "tables" / "kurucz-0.0_SpecModel.fits"
+    if not path.exists():
+        pytest.skip(f"no {path.name} in {path.parent}")
+    grid = kurucz.read_grid(path)
     assert grid.flux.shape == (27, 5, PIXELS)
     cool, sun, hot = grid.spectra([[3500.0, 4.5], [5750.0, 4.5], [9000.0, 4.0]])
     alpha, tio = (np.abs(WAVELENGTH_A - at).argmin() for at in (6562.8, 7085.0))
