@@ -33,7 +33,7 @@ def test_the_penalty_is_the_squared_slope_at_the_real_images():
         return factor * (3 * x + x**2 / 2).sum((1, 2))
 
     found = adversarial.gradient_penalty(score, images)
-    assert float(found) == pytest.approx((9 + 16 + 0 + 25) / 2)
+    assert found.item() == pytest.approx((9 + 16 + 0 + 25) / 2)
     found.backward()  # the squared slope goes with the square of the factor
     assert float(factor.grad) == pytest.approx(2 * 25)
     assert images.grad is None

@@ -54,7 +54,7 @@ def test_a_missing_or_another_file_is_one_sentence(tmp_path):
         kurucz.read_grid(tmp_path / "none.fits")
     with pytest.raises(CoganError, match="shape"):
         kurucz.read_grid(write(tmp_path / "b.fits", [4000.0, 8000.0], [3.0, 5.0], wrong=True))
-    (tmp_path / "c.fits").write_text("words")
+    (tmp_path / "c.fits").write_text("words", "utf-8")
     with pytest.raises(CoganError):
         kurucz.read_grid(tmp_path / "c.fits")
 
