@@ -21,7 +21,7 @@ from scipy import stats
 from cogan_lib.base.files import CoganError, provenance, read_json, write_json
 from cogan_lib.base.threads import default_threads
 from cogan_lib.companions.cmb_maps import evaluation, physics, rivals, statistics, training
-from cogan_lib.companions.cmb_maps.network import Shape, load_velocity
+from cogan_lib.companions.cmb_maps.network import VelocityShape, load_velocity
 from cogan_lib.learn.blocks import count_parameters
 from cogan_lib.learn.compare import nearest_ratio
 from cogan_lib.learn.fit import Plan
@@ -30,7 +30,7 @@ TEST_SEED = 10**7
 #: Short trainings of the same length, each with one thing changed.
 TRIED = {
     "trig": {},
-    "no filter": {"shape": Shape(filtered=False)},
+    "no filter": {"shape": VelocityShape(filtered=False)},
     "linear": {"kind": "linear"},
     "ddpm": {"kind": "ddpm"},
     "shuffled": {"shuffled": True},
@@ -86,7 +86,7 @@ def train(options: argparse.Namespace, name: str, seed: int, **how) -> dict:
     steps = options.short if how or name in TRIED else options.steps
     if not folder.exists():
         plan = Plan(steps / training.EPOCH, rate=training.RATE, batch=training.BATCH, seed=seed)
-        training.train(folder, how.pop("shape", Shape()), plan, **how)
+        training.train(folder, how.pop("shape", VelocityShape()), plan, **how)
     network, content = load_velocity(folder)
     last = content["history"][-1]
     return {

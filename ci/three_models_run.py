@@ -85,7 +85,7 @@ def train(options: argparse.Namespace, kind: str, seed: int) -> dict:
         training.train(folder, kind, training.full_plan(kind, seed, options.share))
     found, content = network.load_model(folder)
     last, weights = content["history"][-1], count_parameters(found)
-    other = count_parameters(network.Discriminator()) if kind == "gan" else 0
+    other = count_parameters(network.FieldDiscriminator()) if kind == "gan" else 0
     return {
         "git_commit": content["provenance"]["git_commit"],
         "machine": content["provenance"]["machine"],

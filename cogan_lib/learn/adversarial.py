@@ -48,7 +48,7 @@ def generator_loss(generated: Tensor) -> Tensor:
 
 
 def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
-    """Compute R1 = <|gradient of the score with respect to a real image|^2>.
+    """Compute R1: the mean square of the score's gradient at real images.
 
     A discriminator with a slope at the real images pushes the generator even where that is right
     already, so the two circle each other. With weight gamma / 2 the penalty flattens it there, and

@@ -29,7 +29,7 @@ BAND = 3
 
 
 @dataclass(frozen=True)
-class Shape:
+class VelocityShape:
     """Size of the network.
 
     Attributes
@@ -84,10 +84,10 @@ class VelocityNet(nn.Module):
 
     Parameters
     ----------
-    shape : Shape
+    shape : VelocityShape
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: VelocityShape) -> None:
         super().__init__()
         self.shape = shape
         full, half, quarter = shape.widths
@@ -195,6 +195,6 @@ def load_velocity(folder: str | Path) -> tuple[VelocityNet, dict]:
 
     def make(content: dict) -> VelocityNet:
         shape = content["shape"]
-        return VelocityNet(Shape(tuple(shape["widths"]), shape["told"], shape["filtered"]))
+        return VelocityNet(VelocityShape(tuple(shape["widths"]), shape["told"], shape["filtered"]))
 
     return read_network(Path(folder) / CARD, FORMAT, "network", make)

@@ -35,7 +35,7 @@ SKEW = 0.5
 TABLE = Path(__file__).parent / "data" / "spectra.npz"
 
 
-class Emulator(NamedTuple):
+class SpectrumTable(NamedTuple):
     """The stored table, which ``ci/cmb_table.py`` makes with camb.
 
     ln(C_l / A_s) = mean + polynomial(omega_b, omega_c, H0, n_s) @ fit @ waves, l from 2.
@@ -52,12 +52,12 @@ class Emulator(NamedTuple):
 
 
 @cache
-def emulator() -> Emulator:
+def emulator() -> SpectrumTable:
     """Read the table.
 
     Returns
     -------
-    Emulator
+    SpectrumTable
 
     Raises
     ------
@@ -66,7 +66,9 @@ def emulator() -> Emulator:
     """
     with reading(TABLE, "table of spectra", "get the package again"), np.load(TABLE) as stored:
         arrays = [stored[name].astype(float) for name in ("mean", "waves", "fit", "low", "high")]
-        return Emulator(*arrays, int(stored["degree"]), str(stored["recipe"]), float(stored["rms"]))
+        return SpectrumTable(
+            *arrays, int(stored["degree"]), str(stored["recipe"]), float(stored["rms"])
+        )
 
 
 def unit(cosmologies: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from ...base.files import CoganError, provenance
 from ...learn import flow
 from ...learn.fit import Plan, fit, seeded
 from . import physics, rivals
-from .network import Shape, VelocityNet, save_network
+from .network import VelocityNet, VelocityShape, save_network
 
 FIELDS = ("gaussian", "log-normal")
 #: Patches in a batch, highest rate, steps of a full training, steps of one epoch of the history.
@@ -30,7 +30,7 @@ SHARED = 2
 CHUNK = 64
 
 
-class Patches(NamedTuple):
+class WhitePatches(NamedTuple):
     """White patches and their scaled cosmologies."""
 
     white: Tensor  # (n, SIDE, SIDE)
@@ -57,7 +57,7 @@ class NewPatches:
     def __len__(self) -> int:
         return self.batches
 
-    def __iter__(self) -> Iterator[Patches]:
+    def __iter__(self) -> Iterator[WhitePatches]:
         whitening = physics.fiducial_whitening(self.field)
         for _ in range(self.batches):
             drawn = physics.draw_cosmologies(max(1, self.batch // SHARED), self.rng)
@@ -65,7 +65,7 @@ class NewPatches:
             if self.field == "log-normal":
                 maps = physics.log_normal(maps)
             condition = torch.from_numpy(physics.unit(drawn)).float()
-            yield Patches(whitening.forth(maps), condition.repeat_interleave(SHARED, 0))
+            yield WhitePatches(whitening.forth(maps), condition.repeat_interleave(SHARED, 0))
 
 
 def falling(rate: float, used: float) -> float:
@@ -86,7 +86,7 @@ def falling(rate: float, used: float) -> float:
 
 def train(
     folder: str | Path,
-    shape: Shape,
+    shape: VelocityShape,
     plan: Plan,
     *,
     kind: str = "trig",
@@ -99,7 +99,7 @@ def train(
     ----------
     folder : path
         Of the result, which `network.load_velocity` reads.
-    shape : Shape
+    shape : VelocityShape
     plan : Plan
         An epoch is `EPOCH` batches.
     kind : {'trig', 'linear', 'ddpm'}
@@ -125,7 +125,7 @@ def train(
         decay = 1 - 1 / max(1.0, AVERAGED * plan.epochs * EPOCH)
         average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))
 
-        def losses(batch: Patches) -> Iterator[Tensor]:
+        def losses(batch: WhitePatches) -> Iterator[Tensor]:
             x, phi, target = rivals.example(kind, batch.white, generator)
             condition = batch.condition
             if shuffled:

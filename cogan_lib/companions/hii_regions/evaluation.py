@@ -49,7 +49,7 @@ def power(images: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, shape (n, len(K_EDGES) - 1)
-        Mean of |F|^2 over the modes of a ring.
+        Mean of ``|F|^2`` over the modes of a ring.
     """
     k = np.hypot(fft.fftfreq(SIDE)[:, None], fft.rfftfreq(SIDE)[None]) * SIDE
     ring = np.digitize(k, K_EDGES) - 1

@@ -31,7 +31,7 @@ LEAK = 0.2  # slope of the discriminator's units below zero
 
 
 @dataclass(frozen=True)
-class Shape:
+class PlayerShape:
     """Sizes of both networks.
 
     Attributes
@@ -46,15 +46,15 @@ class Shape:
     channels: tuple[int, ...] = (96, 48, 24, 12)
 
 
-class Generator(nn.Module):
+class RegionGenerator(nn.Module):
     """From normal random numbers to a sky: a dense layer, then four times twice the side.
 
     Parameters
     ----------
-    shape : Shape
+    shape : PlayerShape
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: PlayerShape) -> None:
         super().__init__()
         self.shape = shape
         first, *_, last = shape.channels
@@ -93,7 +93,7 @@ class Generator(nn.Module):
         return conv2d(smooth, self.beam[None, None, :, None])[:, 0]
 
 
-class Discriminator(nn.Module):
+class RegionDiscriminator(nn.Module):
     """From an image to a score, high if real; the last layer also sees how alike a group is.
 
     Half of the generator's failures are of this kind: each image is good, but all are the same.
@@ -102,12 +102,12 @@ class Discriminator(nn.Module):
 
     Parameters
     ----------
-    shape : Shape
+    shape : PlayerShape
     compare : bool
         Whether it sees the scatter.
     """
 
-    def __init__(self, shape: Shape, compare: bool = True) -> None:
+    def __init__(self, shape: PlayerShape, compare: bool = True) -> None:
         super().__init__()
         self.compare = compare
         widths = (1, *reversed(shape.channels))
@@ -159,13 +159,13 @@ def beam_kernel() -> Tensor:
 
 @torch.no_grad()
 def generate(
-    generator: Generator, n: int, seed: int, *, latent: Tensor | None = None
+    generator: RegionGenerator, n: int, seed: int, *, latent: Tensor | None = None
 ) -> np.ndarray:
     """Make skies without noise; `physics.observed` adds it.
 
     Parameters
     ----------
-    generator : Generator
+    generator : RegionGenerator
     n : int
     seed : int
         Of the random numbers.
@@ -194,7 +194,9 @@ def generate(
     return torch.cat([generator(some) for some in latent.split(AT_ONCE)]).numpy()
 
 
-def truncated(generator: Generator, n: int, seed: int, share: float = TRUNCATION) -> np.ndarray:
+def truncated(
+    generator: RegionGenerator, n: int, seed: int, share: float = TRUNCATION
+) -> np.ndarray:
     """Make skies from random numbers that are too near to zero.
 
     It is often done, as the middle of the latent space makes the fewest odd images; and the fewest
@@ -203,7 +205,7 @@ def truncated(generator: Generator, n: int, seed: int, share: float = TRUNCATION
 
     Parameters
     ----------
-    generator : Generator
+    generator : RegionGenerator
     n : int
     seed : int
     share : float
@@ -218,14 +220,14 @@ def truncated(generator: Generator, n: int, seed: int, share: float = TRUNCATION
     return generate(generator, n, seed, latent=latent)
 
 
-def save_network(folder: str | Path, generator: Generator, content: dict) -> Path:
+def save_network(folder: str | Path, generator: RegionGenerator, content: dict) -> Path:
     """Write a generator's weights, matrices in half precision, and all that explains them.
 
     Parameters
     ----------
     folder : path
         An older one in it is replaced.
-    generator : Generator
+    generator : RegionGenerator
     content : dict
         For the card: plan, recipe, history, provenance.
 
@@ -243,7 +245,7 @@ def save_network(folder: str | Path, generator: Generator, content: dict) -> Pat
     return write_weights(Path(folder) / CARD, facts, packed("generator", generator)).parent
 
 
-def load_generator(folder: str | Path) -> tuple[Generator, dict]:
+def load_generator(folder: str | Path) -> tuple[RegionGenerator, dict]:
     """Read a generator.
 
     Parameters
@@ -253,7 +255,7 @@ def load_generator(folder: str | Path) -> tuple[Generator, dict]:
 
     Returns
     -------
-    generator : Generator
+    generator : RegionGenerator
         On the CPU, in evaluation mode.
     content : dict
         Of its card.
@@ -264,8 +266,8 @@ def load_generator(folder: str | Path) -> tuple[Generator, dict]:
         If a file is missing, damaged, or not the one that the card describes.
     """
 
-    def make(content: dict) -> Generator:
+    def make(content: dict) -> RegionGenerator:
         found = content["network"]
-        return Generator(Shape(found["latent"], tuple(found["channels"])))
+        return RegionGenerator(PlayerShape(found["latent"], tuple(found["channels"])))
 
     return read_network(Path(folder) / CARD, FORMAT, "generator", make)

@@ -28,8 +28,8 @@ def shape_numbers(images: np.ndarray) -> np.ndarray:
 
     Radius and ellipticity are those of the outline: its area and the ratio of the axes of its
     second moments. In its elliptical coordinates u, the thickness is that of the shell with this
-    ratio of mean brightness within u = 0.5 and beyond, and the asymmetry, 2 |sum I u| / sum I u^2,
-    the amplitude of a dipole I_0(|u|) (1 + A.u).
+    ratio of mean brightness within u = 0.5 and beyond, and the asymmetry,
+    ``2 |sum I u| / sum I u^2``, the amplitude of a dipole ``I_0(|u|) (1 + A.u)``.
 
     Parameters
     ----------

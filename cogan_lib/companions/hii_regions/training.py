@@ -16,7 +16,7 @@ from ...base.files import CoganError, provenance
 from ...learn.adversarial import discriminator_loss, follow, generator_loss, gradient_penalty
 from ...learn.fit import Plan, fit, seeded
 from . import physics
-from .network import Discriminator, Generator, Shape, save_network
+from .network import PlayerShape, RegionDiscriminator, RegionGenerator, save_network
 
 #: Skies that are trained on. A finite set, so that copying could be seen; each is shown in eight
 #: orientations, since the sky has none.
@@ -108,7 +108,7 @@ def train(
     folder: str | Path,
     plan: Plan,
     recipe: Recipe = HEALTHY,
-    shape: Shape | None = None,
+    shape: PlayerShape | None = None,
     device: str = "cpu",
 ) -> Path:
     """Let generator and discriminator play, and save the generator's averaged weights.
@@ -120,7 +120,7 @@ def train(
     plan : Plan
         An epoch is `STEPS` steps of each network.
     recipe : Recipe
-    shape : Shape, optional
+    shape : PlayerShape, optional
     device : str
 
     Returns
@@ -136,8 +136,10 @@ def train(
     skies = training_skies(plan.seed, recipe.skies)
     batches = NoisyBatches(skies, plan.batch, STEPS, plan.seed)
     with seeded(plan.seed):
-        generator = Generator(shape or Shape()).to(device, memory_format=torch.channels_last)
-        discriminator = Discriminator(generator.shape)
+        generator = RegionGenerator(shape or PlayerShape()).to(
+            device, memory_format=torch.channels_last
+        )
+        discriminator = RegionDiscriminator(generator.shape)
         discriminator.to(device, memory_format=torch.channels_last)
         average, steps = copy.deepcopy(generator), 0
 
@@ -170,8 +172,8 @@ def train(
 
 
 def unfair(
-    generator: Generator, skies: np.ndarray, seed: int, turns: int = 15, ahead: int = 10
-) -> Generator:
+    generator: RegionGenerator, skies: np.ndarray, seed: int, turns: int = 15, ahead: int = 10
+) -> RegionGenerator:
     """Make a generator collapse: it moves many times a turn, against one that sees no groups.
 
     What the discriminator happens to like, all images are before it can learn better. After more
@@ -179,7 +181,7 @@ def unfair(
 
     Parameters
     ----------
-    generator : Generator
+    generator : RegionGenerator
         To begin with; it stays as it is.
     skies : ndarray, shape (n, SIDE, SIDE)
     seed : int
@@ -188,12 +190,12 @@ def unfair(
 
     Returns
     -------
-    Generator
+    RegionGenerator
         On the CPU, not averaged.
     """
     with seeded(seed):
         ours = copy.deepcopy(generator).requires_grad_(True)
-        other = Discriminator(ours.shape, compare=False)
+        other = RegionDiscriminator(ours.shape, compare=False)
         pairs = zip((ours, other), UNFAIR_RATES, strict=True)
         steps = [ADAM(network.parameters(), lr=rate) for network, rate in pairs]
 

@@ -17,7 +17,7 @@ ANOMALIES = ("emission", "double", "cosmic ray")
 
 
 @dataclass(frozen=True)
-class Stars:
+class StarSample:
     """Stars of known labels and their spectra without noise.
 
     Attributes
@@ -77,7 +77,7 @@ def draw_labels(n: int, rng: np.random.Generator) -> np.ndarray:
     return labels
 
 
-def draw_stars(n: int, rng: np.random.Generator) -> Stars:
+def draw_stars(n: int, rng: np.random.Generator) -> StarSample:
     """Draw stars of the population and compute their spectra.
 
     Parameters
@@ -87,7 +87,7 @@ def draw_stars(n: int, rng: np.random.Generator) -> Stars:
 
     Returns
     -------
-    Stars
+    StarSample
 
     Raises
     ------
@@ -100,7 +100,7 @@ def draw_stars(n: int, rng: np.random.Generator) -> Stars:
     (3, 512)
     """
     labels = draw_labels(n, rng)
-    return Stars(labels, physics.spectra(labels))
+    return StarSample(labels, physics.spectra(labels))
 
 
 def noisy(clean: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from ...base.files import CoganError
 from ...learn.compare import auc, classifier_auc, ks, nearest_ratio
 from ...learn.latent import active_units, kl_to_normal
-from .data import Stars, noisy, scaled_labels
+from .data import StarSample, noisy, scaled_labels
 from .network import SpectrumVAE, latent_of, reconstruction
 from .physics import SIGMA, WAVELENGTH_A
 
@@ -163,7 +163,7 @@ def roc(usual: np.ndarray, anomalous: np.ndarray) -> dict:
 
 
 def alike(
-    real: np.ndarray, generated: np.ndarray, training: Stars, held_out: Stars, seed: int
+    real: np.ndarray, generated: np.ndarray, training: StarSample, held_out: StarSample, seed: int
 ) -> dict:
     """Compare generated spectra with real ones: lines, a classifier, and nearness to the training.
 
@@ -173,7 +173,7 @@ def alike(
         With noise.
     generated : ndarray, shape (m, PIXELS)
         Without; it is added here.
-    training, held_out : Stars
+    training, held_out : StarSample
     seed : int
         For the noise and the folds.
 
@@ -201,13 +201,13 @@ def alike(
     }
 
 
-def judge(network: SpectrumVAE, stars: Stars, flux: np.ndarray) -> dict:
+def judge(network: SpectrumVAE, stars: StarSample, flux: np.ndarray) -> dict:
     """Judge what a network makes of spectra, whatever likelihood it was trained with.
 
     Parameters
     ----------
     network : SpectrumVAE
-    stars : Stars
+    stars : StarSample
         Held out.
     flux : ndarray, shape (n, PIXELS)
         Of the same stars, with noise.

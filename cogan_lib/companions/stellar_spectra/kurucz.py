@@ -15,7 +15,7 @@ from astropy.io import fits
 from scipy.interpolate import PchipInterpolator, RegularGridInterpolator
 
 from ...base.files import CoganError, reading
-from .data import Stars
+from .data import StarSample
 from .physics import RANGE_A, WAVELENGTH_A, continuum
 
 #: Temperatures that stars are drawn from [K]; cooler and hotter ones of the grid are left out.
@@ -69,7 +69,7 @@ class Grid:
         where = np.column_stack([np.log(labels[:, 0]), labels[:, 1]])
         return at(where).astype(np.float32)
 
-    def draw_stars(self, n: int, rng: np.random.Generator) -> Stars:
+    def draw_stars(self, n: int, rng: np.random.Generator) -> StarSample:
         """Draw stars, uniform in log Teff and log g.
 
         Parameters
@@ -79,12 +79,12 @@ class Grid:
 
         Returns
         -------
-        Stars
+        StarSample
             With two labels.
         """
         teff = np.exp(rng.uniform(*np.log(self.teff_k[[0, -1]]), n)).clip(*self.teff_k[[0, -1]])
         labels = np.column_stack([teff, rng.uniform(*self.log_g[[0, -1]], n)])
-        return Stars(labels, self.spectra(labels))
+        return StarSample(labels, self.spectra(labels))
 
 
 def read_grid(path: str | Path) -> Grid:

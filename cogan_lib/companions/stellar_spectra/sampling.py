@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...base.files import CoganError
 from ...learn.latent import active_units
-from .data import Stars, scaled_labels
+from .data import StarSample, scaled_labels
 from .network import SpectrumVAE, decoded, latent_of
 
 #: Of the polynomial from labels to latent numbers, and the ridge's weight per star.
@@ -140,13 +140,13 @@ class LabelMap:
     weights: np.ndarray
 
     @classmethod
-    def of(cls, network: SpectrumVAE, stars: Stars, rng: np.random.Generator) -> LabelMap:
+    def of(cls, network: SpectrumVAE, stars: StarSample, rng: np.random.Generator) -> LabelMap:
         """Fit the polynomial to what the encoder makes of stars.
 
         Parameters
         ----------
         network : SpectrumVAE
-        stars : Stars
+        stars : StarSample
             Of the training.
         rng : numpy Generator
             For their noise.

@@ -16,7 +16,7 @@ from ...base.files import provenance
 from ...learn.dataset import Batches
 from ...learn.fit import Plan, fit, seeded
 from ...learn.latent import active_units, draw, gaussian_nll, kl_to_normal
-from .data import Stars, draw_stars, noisy
+from .data import StarSample, draw_stars, noisy
 from .evaluation import chi2_per_pixel
 from .network import SpectrumVAE, latent_of, reconstruction, save_network
 
@@ -54,7 +54,7 @@ def loss(network: SpectrumVAE, flux: Tensor) -> Tensor:
 def train(
     folder: str | Path,
     plan: Plan,
-    stars: Stars | None = None,
+    stars: StarSample | None = None,
     likelihood: str = "gaussian",
     device: str = "cpu",
 ) -> Path:
@@ -65,7 +65,7 @@ def train(
     folder : path
         Of the result, which `network.load_vae` reads.
     plan : Plan
-    stars : Stars, optional
+    stars : StarSample, optional
         `STARS` of the population of the plan's seed, unless given.
     likelihood : {'gaussian', 'bernoulli'}
     device : str

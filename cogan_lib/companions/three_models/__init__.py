@@ -1,1 +1,1 @@
-"""Three generative models on one task with a known answer: log-normal fields (chapter 11)."""
+"""Chapter 11: three generative models on one task with a known answer, log-normal fields."""

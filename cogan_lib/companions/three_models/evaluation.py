@@ -214,7 +214,7 @@ def flow_excess(network: nn.Module, fields: np.ndarray, seed: int, steps: int = 
 
     Parameters
     ----------
-    network : Flow
+    network : FieldFlow
     fields : ndarray, shape (n, SIDE, SIDE)
     seed : int
         Of the signs.

@@ -97,7 +97,7 @@ class Vae(nn.Module):
 
 
 class Gan(nn.Module):
-    """The generator; its discriminator, which is not kept, is `Discriminator`."""
+    """The generator; its discriminator, which is not kept, is `FieldDiscriminator`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class Gan(nn.Module):
         return self(torch.randn(n, LATENT, generator=generator))
 
 
-class Discriminator(nn.Module):
+class FieldDiscriminator(nn.Module):
     """From a scaled field to a score, high if real; it also sees how alike a group of fields is."""
 
     def __init__(self) -> None:
@@ -150,7 +150,7 @@ class Block(nn.Module):
         return self.skip(x) + self.second(y)
 
 
-class Flow(nn.Module):
+class FieldFlow(nn.Module):
     """Velocity on the circle from fields to noise, a small U-Net (`learn.flow`)."""
 
     def __init__(self) -> None:
@@ -179,7 +179,7 @@ class Flow(nn.Module):
         return flow.sample(self, noise, noise.new_zeros(n, 0), steps)
 
 
-KINDS = {"vae": Vae, "gan": Gan, "flow": Flow}
+KINDS = {"vae": Vae, "gan": Gan, "flow": FieldFlow}
 
 
 def build(kind: str) -> nn.Module:
@@ -209,11 +209,11 @@ def generate(network: nn.Module, n: int, seed: int, **how) -> np.ndarray:
 
     Parameters
     ----------
-    network : Vae, Gan or Flow
+    network : Vae, Gan or FieldFlow
     n : int
     seed : int
     **how
-        ``noise=False`` for a `Vae`, ``steps`` for a `Flow`.
+        ``noise=False`` for a `Vae`, ``steps`` for a `FieldFlow`.
 
     Returns
     -------
@@ -231,7 +231,7 @@ def save_network(folder: str | Path, network: nn.Module, content: dict) -> Path:
     ----------
     folder : path
         An older network in it is replaced.
-    network : Vae, Gan or Flow
+    network : Vae, Gan or FieldFlow
     content : dict
         For the card, with its ``kind``.
 
@@ -259,7 +259,7 @@ def load_model(folder: str | Path) -> tuple[nn.Module, dict]:
 
     Returns
     -------
-    network : Vae, Gan or Flow
+    network : Vae, Gan or FieldFlow
         On the CPU, in evaluation mode.
     content : dict
         Of its card.

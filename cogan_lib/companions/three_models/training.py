@@ -17,7 +17,7 @@ from ...base.files import provenance
 from ...learn import adversarial, flow, latent
 from ...learn.fit import Plan, fit, seeded
 from . import physics
-from .network import LATENT, Discriminator, build, save_network
+from .network import LATENT, FieldDiscriminator, build, save_network
 
 #: Fields that are trained on: a finite set, so that copying could be seen.
 FIELDS = 8192
@@ -98,7 +98,7 @@ def flow_loss(network: nn.Module, x: Tensor) -> Tensor:
 
     Parameters
     ----------
-    network : Flow
+    network : FieldFlow
     x : Tensor, shape (n, SIDE, SIDE)
         Scaled.
 
@@ -117,7 +117,7 @@ def game(generator: nn.Module, discriminator: nn.Module) -> Callable[[Tensor], I
     Parameters
     ----------
     generator : Gan
-    discriminator : Discriminator
+    discriminator : FieldDiscriminator
 
     Returns
     -------
@@ -169,7 +169,7 @@ def train(folder: str | Path, kind: str, plan: Plan) -> Path:
         average, steps = copy.deepcopy(network), 0
         networks: dict[str, nn.Module] = {"": network}
         if kind == "gan":
-            networks = {"discriminator": Discriminator(), "generator": network}
+            networks = {"discriminator": FieldDiscriminator(), "generator": network}
             of_batch = game(network, networks["discriminator"])
         else:
             loss = {"vae": vae_loss, "flow": flow_loss}[kind]

@@ -8,15 +8,15 @@ from cogan_lib.base.files import CoganError
 from cogan_lib.companions.cmb_maps import physics, training
 from cogan_lib.companions.cmb_maps.network import (
     WEIGHTS,
-    Shape,
     VelocityNet,
+    VelocityShape,
     bands,
     load_velocity,
     save_network,
 )  # fmt: skip
 from cogan_lib.learn.fit import Plan
 
-TINY = Shape((8, 8, 8), 16)
+TINY = VelocityShape((8, 8, 8), 16)
 X, PHI = torch.randn(2, 64, 64, generator=torch.Generator().manual_seed(1)), torch.ones(2)
 
 
@@ -30,7 +30,9 @@ def test_starts_at_rest_and_filters():
     assert not net(X, PHI, condition).any()  # white data stand still on the circle
     torch.nn.init.ones_(net.gains.bias)
     assert torch.allclose(net(X, PHI, condition), X, atol=1e-4)
-    assert "gains.weight" not in VelocityNet(Shape((8, 8, 8), 16, filtered=False)).state_dict()
+    assert (
+        "gains.weight" not in VelocityNet(VelocityShape((8, 8, 8), 16, filtered=False)).state_dict()
+    )
 
 
 def test_file(tmp_path):

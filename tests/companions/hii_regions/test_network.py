@@ -6,12 +6,16 @@ import torch
 
 from cogan_lib.base.files import CoganError
 from cogan_lib.companions.hii_regions import network, physics, training
-from cogan_lib.companions.hii_regions.network import Discriminator, Generator, Shape
+from cogan_lib.companions.hii_regions.network import (
+    PlayerShape,
+    RegionDiscriminator,
+    RegionGenerator,
+)
 from cogan_lib.companions.hii_regions.physics import SIDE
 from cogan_lib.learn.blocks import count_parameters
 from cogan_lib.learn.fit import Plan, seeded
 
-TINY = Shape(8, (12, 8, 6, 4))
+TINY = PlayerShape(8, (12, 8, 6, 4))
 PLAN = Plan(epochs=2, batch=16, rate=1e-3, seed=3)
 
 
@@ -25,7 +29,7 @@ def trained(tmp_path_factory):
 
 def test_the_first_skies_differ_and_the_beam_is_the_telescope_s():
     torch.manual_seed(1)
-    generator = Generator(Shape())
+    generator = RegionGenerator(PlayerShape())
     with torch.no_grad():
         sky = generator(torch.randn(64, 100))
     assert sky.shape == (64, SIDE, SIDE)
@@ -38,7 +42,7 @@ def test_the_first_skies_differ_and_the_beam_is_the_telescope_s():
 
 
 def test_a_sky_is_smoothed_by_the_beam():
-    generator = Generator(TINY)
+    generator = RegionGenerator(TINY)
 
     class Point(torch.nn.Module):
         def forward(self, _):
@@ -55,7 +59,7 @@ def test_a_sky_is_smoothed_by_the_beam():
 def test_a_group_of_equal_images_is_seen():
     torch.manual_seed(2)
     images = torch.rand(16, SIDE, SIDE)
-    comparing, alone = Discriminator(TINY), Discriminator(TINY, compare=False)
+    comparing, alone = RegionDiscriminator(TINY), RegionDiscriminator(TINY, compare=False)
     same = images[:1].expand(16, -1, -1)
     with torch.no_grad():
         together = comparing(images[:8])[0]
@@ -119,7 +123,7 @@ def test_random_numbers_of_another_generator_are_refused(trained):
 
 def test_an_unfair_game_spares_the_generator_that_it_begins_with():
     with seeded(3):
-        generator = Generator(TINY)
+        generator = RegionGenerator(TINY)
     before = [weight.clone() for weight in generator.parameters()]
     skies = training.training_skies(1, 32)
     one, other = (training.unfair(generator, skies, 5, turns=2, ahead=2) for _ in range(2))

@@ -86,7 +86,7 @@ def test_stars_are_made_to_order(net, stars, test_set):
     error = np.sqrt(evaluation.chi2_per_pixel(asked, test_set[0].clean))
     mean = np.sqrt(evaluation.chi2_per_pixel(net.mean.numpy(), test_set[0].clean))
     assert np.median(error) < 0.3 * np.median(mean)
-    few = data.Stars(stars.labels[:30], stars.clean[:30])
+    few = data.StarSample(stars.labels[:30], stars.clean[:30])
     with pytest.raises(CoganError, match="30 stars are too few"):
         sampling.LabelMap.of(net, few, np.random.default_rng(5))
 

@@ -6,7 +6,7 @@ import torch
 
 from cogan_lib.base.files import CoganError
 from cogan_lib.companions.three_models import network, physics, training
-from cogan_lib.companions.three_models.network import KINDS, Discriminator
+from cogan_lib.companions.three_models.network import KINDS, FieldDiscriminator
 from cogan_lib.learn.blocks import count_parameters
 from cogan_lib.learn.fit import Plan
 
@@ -32,7 +32,7 @@ def test_equal_seeds_draw_equal_fields_and_others_others(kind):
 
 def test_sizes_are_alike():
     sizes = [count_parameters(network.build(kind)) for kind in KINDS]
-    sizes[1] += count_parameters(Discriminator())
+    sizes[1] += count_parameters(FieldDiscriminator())
     assert min(sizes) > 100_000 and max(sizes) < 200_000
 
 
@@ -55,7 +55,7 @@ def test_a_flow_that_was_not_trained_leaves_noise_white():
 
 
 def test_the_discriminator_sees_that_fields_are_alike():
-    net = Discriminator().eval()
+    net = FieldDiscriminator().eval()
     x = torch.randn(8, *SHAPE, generator=torch.Generator().manual_seed(1))
     alone, repeated = net(x)[0], net(x[:1].repeat(8, 1, 1))[0]
     assert alone != repeated
