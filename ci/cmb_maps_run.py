@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     once("baselines", "min-max", lambda: min_max(options))
     once("baselines", "sampler", sampler_errors)
     for seed in options.seeds:
-        once("networks", str(seed), lambda seed=seed: judge(options, f"seed-{seed}"))
+        once("networks", str(seed), lambda seed=seed: assess(options, f"seed-{seed}"))
     for name in TRIED:
         once("tried", name, lambda name=name: tried(options, name))
     once("log_normal", "field", lambda: log_normal(options))
@@ -141,7 +141,7 @@ def sampler_errors() -> dict:
     return found | {"variance": variance.tolist()}
 
 
-def judge(options: argparse.Namespace, name: str) -> dict:
+def assess(options: argparse.Namespace, name: str) -> dict:
     """All numbers of one network."""
     network, content = load_velocity(options.folder / name)
     draw = training.sampler_of(network, content)

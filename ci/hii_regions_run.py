@@ -96,18 +96,18 @@ def judged(options: argparse.Namespace, name: str, seed: int) -> dict:
     generator, content = network.load_generator(options.folder / name)
     sky = network.generate(generator, GENERATED, TEST_SEED + 1)
     skies = training.training_skies(seed, content["recipe"]["skies"])
-    return evaluation.judge(sky, test_regions(), skies, TEST_SEED + 2)
+    return evaluation.assess(sky, test_regions(), skies, TEST_SEED + 2)
 
 
 def failures(options: argparse.Namespace) -> dict:
     """What must pass, real skies, and what must not: copies, and generators of too few kinds."""
     skies, real, found = training.training_skies(1), test_regions(), {}
     fresh = physics.regions(GENERATED, np.random.default_rng(TEST_SEED + 3)).sky
-    found["real"] = evaluation.judge(fresh, real, skies, TEST_SEED + 2)
+    found["real"] = evaluation.assess(fresh, real, skies, TEST_SEED + 2)
     copied = np.rot90(skies[:GENERATED].astype(np.float32), 1, (1, 2))
-    found["copies"] = evaluation.judge(copied, real, skies, TEST_SEED + 2)
+    found["copies"] = evaluation.assess(copied, real, skies, TEST_SEED + 2)
     generator, _ = network.load_generator(options.folder / f"healthy-{options.seeds[0]}")
-    found["truncated"] = evaluation.judge(network.truncated(generator, GENERATED, TEST_SEED + 1),
+    found["truncated"] = evaluation.assess(network.truncated(generator, GENERATED, TEST_SEED + 1),
                                           real, skies, TEST_SEED + 2)  # fmt: skip
     for seed in options.seeds:
         good, _ = network.load_generator(options.folder / f"healthy-{seed}")
@@ -115,7 +115,7 @@ def failures(options: argparse.Namespace) -> dict:
         bad = training.unfair(good, skies, seed)
         minutes = (time.process_time() - started) / 60
         sky = network.generate(bad, GENERATED, TEST_SEED + 1)
-        found[f"collapsed-{seed}"] = evaluation.judge(sky, real, skies, TEST_SEED + 2) | {
+        found[f"collapsed-{seed}"] = evaluation.assess(sky, real, skies, TEST_SEED + 2) | {
             "core_minutes": minutes
         }
     return found

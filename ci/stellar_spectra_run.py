@@ -109,7 +109,7 @@ def evaluate(options: argparse.Namespace, seed: int) -> dict:
     asked = network.decoded(net, labels.latent(test.labels))
     errors = np.sqrt(evaluation.chi2_per_pixel(asked, test.clean))
     return {
-        **evaluation.judge(net, test, seen),
+        **evaluation.assess(net, test, seen),
         "chi2_real": float(evaluation.chi2_per_pixel(seen, test.clean).mean()),
         "probe": evaluation.linear_probe(
             network.latent_of(net, seen_before)[0].numpy(),
@@ -168,7 +168,7 @@ def likelihoods(options: argparse.Namespace) -> dict:
     seen, found = test.observe(rng), {"epochs": SHORT}
     for name in network.LIKELIHOODS:
         net, _ = trained(options, f"short-{name}", SHORT, likelihood=name)
-        found[name] = evaluation.judge(net, test, seen)
+        found[name] = evaluation.assess(net, test, seen)
     return found
 
 
@@ -188,7 +188,7 @@ def on_grid(options: argparse.Namespace) -> dict:
     )
     labels = sampling.LabelMap.of(net, stars, rng)
     return {
-        **evaluation.judge(net, test, seen),
+        **evaluation.assess(net, test, seen),
         "epochs": content["history"][-1]["epoch"],
         "probe": probe.tolist(),
         "samples": {

@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("report", type=Path, help="JSON file to write, or to go on with")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--share", type=float, default=1.0, help="of a full training's steps")
-    parser.add_argument("--fields", type=int, default=2000, help="to judge")
+    parser.add_argument("--fields", type=int, default=2000, help="to evaluate on")
     parser.add_argument("--again", choices=PARTS, nargs="*", default=[])
     options = parser.parse_args(arguments)
     torch.set_num_threads(default_threads())
@@ -113,7 +113,7 @@ def control(options: argparse.Namespace, name: str) -> dict:
         found = {"core_seconds": time.process_time() - started}
         found["excess"] = evaluation.gaussian_excess(fit, logarithm, test_fields(options)[:DENSITY])
         fields = physics.gaussian_draw(fit, options.fields, logarithm, rng)
-    return found | evaluation.judge(fields, test_fields(options), seen, TEST_SEED)
+    return found | evaluation.assess(fields, test_fields(options), seen, TEST_SEED)
 
 
 def judged(options: argparse.Namespace, name: str, **how) -> dict:
@@ -121,7 +121,7 @@ def judged(options: argparse.Namespace, name: str, **how) -> dict:
     model, content = network.load_model(options.folder / name)
     fields = network.generate(model, options.fields, TEST_SEED + 2, **how)
     seen = training.training_fields(content["plan"]["seed"])
-    return evaluation.judge(fields, test_fields(options), seen, TEST_SEED)
+    return evaluation.assess(fields, test_fields(options), seen, TEST_SEED)
 
 
 def bound(options: argparse.Namespace, name: str, seed: int) -> dict:

@@ -12,7 +12,7 @@ from . import physics
 from .rivals import Sampler
 from .statistics import bin_ell, expected, field_moments, measured, one_point, shapes
 
-#: Cosmologies to judge on: drawn once, from the inner four fifths of the box.
+#: Cosmologies to evaluate on: drawn once, from the inner four fifths of the box.
 JUDGED, JUDGED_SEED, JUDGED_SHARE = 5, 2026, 0.8
 #: Maps of one cosmology whose mean spectrum is one datum of the regression and the posterior.
 SET = 16

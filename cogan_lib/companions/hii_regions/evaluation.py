@@ -201,7 +201,7 @@ def copies(sky: np.ndarray, training: np.ndarray, held_out: np.ndarray) -> float
     return nearest_ratio(blocks(sky[:SEARCHED], 8), seen, blocks(held_out[:SEARCHED], 8))
 
 
-def judge(sky: np.ndarray, real: Regions, training: np.ndarray, seed: int) -> dict:
+def assess(sky: np.ndarray, real: Regions, training: np.ndarray, seed: int) -> dict:
     """Put generated skies to all tests.
 
     Parameters
@@ -272,7 +272,7 @@ def passes(found: dict) -> dict[str, bool]:
     Parameters
     ----------
     found : dict
-        Of `judge`.
+        Of `assess`.
 
     Returns
     -------

@@ -183,7 +183,7 @@ def verdicts(passes: Mapping[str, Mapping[str, bool]]) -> Figure:
     Parameters
     ----------
     passes : dict of name to dict of test to bool
-        Of `evaluation.judge`.
+        Of `evaluation.assess`.
 
     Returns
     -------

@@ -134,7 +134,7 @@ def linear_probe(
 
 
 def roc(usual: np.ndarray, anomalous: np.ndarray) -> dict:
-    """Judge a score that should be higher for anomalous spectra.
+    """Test a score that should be higher for anomalous spectra.
 
     Parameters
     ----------
@@ -201,8 +201,8 @@ def alike(
     }
 
 
-def judge(network: SpectrumVAE, stars: StarSample, flux: np.ndarray) -> dict:
-    """Judge what a network makes of spectra, whatever likelihood it was trained with.
+def assess(network: SpectrumVAE, stars: StarSample, flux: np.ndarray) -> dict:
+    """Measure what a network makes of spectra, whatever likelihood it was trained with.
 
     Parameters
     ----------

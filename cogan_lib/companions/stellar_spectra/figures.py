@@ -181,7 +181,7 @@ def information(kl: Mapping[str, Sequence[float]]) -> Figure:
     Parameters
     ----------
     kl : dict of network's name to sequence of float
-        Mean divergence of each unit [nats], as `evaluation.judge` gives it.
+        Mean divergence of each unit [nats], as `evaluation.assess` gives it.
 
     Returns
     -------

@@ -115,7 +115,7 @@ def blocks(fields: np.ndarray) -> np.ndarray:
     )
 
 
-def judge(fields: np.ndarray, real: np.ndarray, training: np.ndarray, seed: int) -> dict:
+def assess(fields: np.ndarray, real: np.ndarray, training: np.ndarray, seed: int) -> dict:
     """Put generated fields to all tests.
 
     Parameters

@@ -49,7 +49,7 @@ def spectra(sets: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
     Parameters
     ----------
     sets : dict of name to dict
-        With ``ratio`` and ``spread`` of `evaluation.judge`.
+        With ``ratio`` and ``spread`` of `evaluation.assess`.
 
     Returns
     -------

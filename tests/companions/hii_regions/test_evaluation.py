@@ -33,7 +33,7 @@ def skies():
 @pytest.fixture(scope="module")
 def good(real, skies):
     other = physics.regions(N, np.random.default_rng(2)).sky
-    return evaluation.judge(other, real, skies, seed=1)
+    return evaluation.assess(other, real, skies, seed=1)
 
 
 def test_a_wave_has_its_power_in_its_ring():
@@ -80,14 +80,14 @@ def test_real_skies_pass(good):
 
 def test_copies_are_seen_by_one_test_alone(real, skies):
     copies = np.rot90(skies.astype(np.float32), 1, (1, 2))
-    found = evaluation.judge(copies, real, skies, seed=1)
+    found = evaluation.assess(copies, real, skies, seed=1)
     assert found["nearest"] < 0.05
     assert [name for name, ok in found["passes"].items() if not ok] == ["nearest"]
 
 
 def test_one_region_again_and_again_is_seen_by_most(real, skies):
     same = np.repeat(physics.regions(1, np.random.default_rng(5)).sky, N, axis=0)
-    seen = evaluation.judge(same, real, skies, seed=1)["passes"]
+    seen = evaluation.assess(same, real, skies, seed=1)["passes"]
     assert not any(seen[name] for name in ("flux", "shapes", "coverage", "auc"))
 
 
@@ -100,4 +100,4 @@ def test_limits_decide(good):
 
 def test_too_few_skies_are_a_sentence(real, skies):
     with pytest.raises(CoganError, match="equal numbers"):
-        evaluation.judge(real.sky[:10], real, skies, seed=1)
+        evaluation.assess(real.sky[:10], real, skies, seed=1)

@@ -25,7 +25,7 @@ def test_set():
 
 def test_a_short_training_gets_near(net, test_set):
     stars, seen = test_set
-    found = evaluation.judge(net, stars, seen)
+    found = evaluation.assess(net, stars, seen)
     assert found["chi2"] == pytest.approx(found["own_chi2"])
     assert 0.95 < found["chi2"] < 1.6 and found["error"] < 0.7
     assert 1 < found["active"] <= network.LATENT and len(found["kl"]) == network.LATENT
@@ -44,7 +44,7 @@ def test_cross_entropy_takes_the_top_off_the_noise(stars, tmp_path, test_set):
     plan = Plan(6, rate=2e-3, batch=64, seed=1)
     net, content = network.load_vae(training.train(tmp_path / "b", plan, stars, "bernoulli"))
     assert net.likelihood == content["network"]["likelihood"] == "bernoulli"
-    found = evaluation.judge(net, *test_set)
+    found = evaluation.assess(net, *test_set)
     assert found["bias"] < -0.2 and found["own_chi2"] < 0.2
     with pytest.raises(CoganError, match="gaussian or bernoulli"):
         network.SpectrumVAE(likelihood="poisson")

@@ -20,7 +20,7 @@ def sets():
 
 @pytest.fixture(scope="module")
 def verdict(sets):
-    return evaluation.judge(*sets, seed=1)
+    return evaluation.assess(*sets, seed=1)
 
 
 def test_exact_fields_pass(verdict):
@@ -37,7 +37,7 @@ def test_a_gaussian_of_the_right_spectrum_is_found_by_all_but_the_spectrum(sets)
     _, real, seen = sets
     fit = physics.gaussian_fit(physics.fields(1500, np.random.default_rng(4)), False)
     drawn = physics.gaussian_draw(fit, N, False, np.random.default_rng(5))
-    found = evaluation.judge(drawn, real, seen, 1)
+    found = evaluation.assess(drawn, real, seen, 1)
     assert found["rms"] < 0.07
     assert found["ks"] > 0.05 and found["negative"] > 0.02 and abs(found["skewness"]) < 0.3
     assert found["auc"] > 0.95 and found["minkowski"][2] > 0.1
@@ -48,19 +48,19 @@ def test_a_gaussian_of_the_right_spectrum_is_found_by_all_but_the_spectrum(sets)
 def test_collapse_is_seen_by_the_spread(sets):
     one, real, seen = sets
     alike = one.mean() + (one - one.mean()) * (one.std() / one.std(axis=(1, 2), keepdims=True))
-    found = evaluation.judge(alike, real, seen, 1)
+    found = evaluation.assess(alike, real, seen, 1)
     assert found["spread_mean"] < 0.8 and found["ks"] < 0.08
 
 
 def test_copies_are_seen(sets):
     _, real, seen = sets
-    found = evaluation.judge(seen + 0.01, real, seen, 1)
+    found = evaluation.assess(seen + 0.01, real, seen, 1)
     assert found["nearest"] < 0.1
 
 
 def test_too_few_fields_are_refused(sets):
     with pytest.raises(CoganError, match="at least 100"):
-        evaluation.judge(sets[0][:50], *sets[1:], seed=1)
+        evaluation.assess(sets[0][:50], *sets[1:], seed=1)
 
 
 def test_densities_of_the_answer_are_no_worse_than_it(sets):
