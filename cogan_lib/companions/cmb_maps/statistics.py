@@ -49,7 +49,7 @@ def bin_ell() -> np.ndarray:
 def coupling() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Send each wave of the periodic field through the estimator.
 
-    Waves that differ by a mirror or by an exchange of the axes give the same. It takes two seconds.
+    Waves that differ by a mirror or by an exchange of the axes give the same.
 
     Returns
     -------
