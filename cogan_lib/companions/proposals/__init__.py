@@ -1,0 +1,1 @@
+"""Chapter 12: what a language model may propose, and how every proposal is verified."""
