@@ -133,7 +133,8 @@ class Planet(Proposal):
         return {
             "tides": f"eccentricity is {self.eccentricity:.3g}; tides make the orbit of a planet "
             f"of {self.radius_earth:.3g} Earth radii at {self.period_day:.3g} days circular in "
-            f"{time:.2g} Gyr, and after {physics.TIDES_GYR:g} Gyr leave {most:.2g} at most."
+            f"{time:.2g} Gyr, and were they {physics.TIDES_WEAKER:g} times weaker, "
+            f"{physics.TIDES_GYR:g} Gyr would leave {most:.2g} at most."
         }
 
 
@@ -318,7 +319,7 @@ def refusal(kind: str, text: str) -> list[Reason]:
     return []
 
 
-def numbers(kind: str) -> Sequence[str]:
+def number_fields(kind: str) -> Sequence[str]:
     """List the fields of a kind that are numbers.
 
     Parameters

@@ -28,8 +28,9 @@ ROCKY, GIANT = 1.8, 8.0
 #: Modified tidal quality factors Q' = 3 Q / (2 k2) of rocky planets, Neptunes, giants: stand-ins in
 #: the range of Goldreich & Soter (1966), Q of 10-500 for rock and above 6e4 for giant planets.
 QUALITY = (500.0, 1e5, 1e6)
-#: What tides have had [Gyr], the largest eccentricity when they began, and what neighbours force.
-TIDES_GYR, LARGEST, FORCED = 1.0, 0.4, 0.05
+#: What tides have had [Gyr], and by how much weaker than with these Q' they may be; the largest
+#: eccentricity when they began, and what neighbours force.
+TIDES_GYR, TIDES_WEAKER, LARGEST, FORCED = 5.0, 10.0, 0.4, 0.05
 
 #: Galaxies: age of the universe at z = 0.7 [Gyr] (Planck 2018), and the specific star formation of
 #: a quiescent galaxy in units of its inverse (Pacifici et al. 2016): below 0.2.
@@ -73,8 +74,8 @@ def class_flux(goes_class: str) -> tuple[float, float]:
     found = re.fullmatch(r"([ABCMX])(\d{1,2}(?:\.(\d))?)", goes_class)
     if not found or float(found[2]) < 1 or (found[1] != "X" and float(found[2]) >= 10):
         raise CoganError(
-            f"{goes_class[:20]!r} is no GOES class: one of A, B, C, M, X and a number from 1.0 to 9.9 "
-            "(X goes on), such as M2.3."
+            f"{goes_class[:20]!r} is no GOES class: one of A, B, C, M, X and a number from 1.0 to "
+            "9.9 (X goes on), such as M2.3."
         )
     unit = CLASSES[found[1]]
     return float(f"{float(found[2]) * unit:.6g}"), float(f"{unit * (0.1 if found[3] else 1):.6g}")
@@ -161,7 +162,9 @@ def circularisation_gyr(period_day, radius_earth):
 
 
 def largest_eccentricity(period_day, radius_earth):
-    """Compute what tides have left of the largest eccentricity after `TIDES_GYR`.
+    """Compute what tides have left of the largest eccentricity after `TIDES_GYR`, at the least.
+
+    As Q' is known to a factor of ten only, they count as that much weaker.
 
     Parameters
     ----------
@@ -172,8 +175,8 @@ def largest_eccentricity(period_day, radius_earth):
     float or ndarray
         At least `FORCED`, which neighbours keep up.
     """
-    left = LARGEST * np.exp(-TIDES_GYR / circularisation_gyr(period_day, radius_earth))
-    return np.maximum(left, FORCED)
+    time = TIDES_WEAKER * circularisation_gyr(period_day, radius_earth)
+    return np.maximum(LARGEST * np.exp(-TIDES_GYR / time), FORCED)
 
 
 def size_residual(log_mass, radius_kpc):

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from scipy.stats import beta
 
 from ...base.files import CoganError
 from . import physics
@@ -161,9 +160,10 @@ def planets(n: int, rng: np.random.Generator, valley: float = 1.0) -> Table:
         small = np.where(rng.random(n) < valley, two, one)
         log_radius = np.where(kind == 2, np.log10(GIANT_EARTH) + GIANT_DEX * noise, small)
         radius = 10**log_radius
-        start = beta(*ECCENTRICITY).ppf(rng.random(n) * beta(*ECCENTRICITY).cdf(physics.LARGEST))
+        start = rng.beta(*ECCENTRICITY, n)
         age = rng.uniform(*AGES_GYR, n)
         left = start * np.exp(-age / physics.circularisation_gyr(period, radius))
+        left[start > physics.LARGEST] = 1.0  # these are drawn again
         return {"period_day": period, "radius_earth": radius, "eccentricity": left}
 
     return _kept(
