@@ -43,7 +43,8 @@ class Recorder(Model):
 
     def replies(self, prompts, seeds, *, schema=None, tokens=TOKENS, until=None):
         way = way_of(schema)
-        keys = [key_of(self.name, *pair) for pair in zip(prompts, [way] * len(seeds), seeds)]
+        pairs = zip(prompts, seeds, strict=True)
+        keys = [key_of(self.name, prompt, way, seed) for prompt, seed in pairs]
         asked = [i for i, key in enumerate(keys) if key not in self.known]
         # prompts of one length need no padding
         asked.sort(key=lambda i: len(prompts[i]))
@@ -54,7 +55,9 @@ class Recorder(Model):
             self.known |= {keys[i]: reply for i, reply in zip(part, found, strict=True)}
             write_replies(self.path, self.live.provenance(), list(self.known.values()))
             took = sum(reply.seconds for reply in found)
-            print(f"{self.path.stem:8s} {way:11s} {len(found):3d} replies, {took:.0f} s", flush=True)
+            print(
+                f"{self.path.stem:8s} {way:11s} {len(found):3d} replies, {took:.0f} s", flush=True
+            )
         return [self.known[key] for key in keys]
 
 

@@ -52,7 +52,7 @@ def forbid(tokenizer, schema: dict, width: int) -> Callable:
 
 @lru_cache(maxsize=1)
 def _words(tokenizer) -> object:
-    """What each token spells; the enforcer's own list is for older versions of transformers."""
+    """List what each token spells; the enforcer's own list needs an older transformers."""
     enforcer = optional("lmformatenforcer.tokenenforcer")
     zero = tokenizer.encode("0", add_special_tokens=False)[-1]
     special, words = set(tokenizer.all_special_ids), []

@@ -131,9 +131,7 @@ class LocalModel(Model):
     def _shared(self, asked: Sequence[list[int]]) -> tuple[dict, object]:
         """Read once what all prompts begin with; the rest is padded on its left."""
         shortest = min(map(len, asked)) - 1  # the last token of each is for `generate`
-        common = next(
-            (i for i in range(shortest) if len({ids[i] for ids in asked}) > 1), shortest
-        )
+        common = next((i for i in range(shortest) if len({ids[i] for ids in asked}) > 1), shortest)
         cache = self.transformers.DynamicCache(config=self.network.config)
         if common:
             with torch.inference_mode():

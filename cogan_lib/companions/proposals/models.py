@@ -187,7 +187,7 @@ class Endpoint(Model):
             if late or len(text.encode("utf-8", "replace")) > MOST_BYTES:
                 raise CoganError(
                     f"The reply of {self.name} at {self.base_url} does not end (after "
-                    f"{len(text):,} letters); it is not used. Ask for fewer tokens or another model."
+                    f"{len(text):,} letters) and is not used; ask for fewer tokens or another."
                 )
             if until and until(text):
                 return text, "settled"

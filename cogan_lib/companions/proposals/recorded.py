@@ -1,6 +1,6 @@
 """Replies that a live model gave once, kept with their prompts, and replayed.
 
-What is kept is the raw text. `ci/record_replies.py` writes these files; no reply is written by hand.
+What is kept is the raw text; `ci/record_replies.py` writes these files, and nobody by hand.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def key_of(model: str, prompt: str, way: str, seed: int) -> str:
     Examples
     --------
     >>> key_of("a", "Propose a planet.", "free", 1)
-    'd7dc38e0d4318b30'
+    'bb2c57b7dcd476aa'
     """
     said = json.dumps([model, prompt, way, int(seed)])
     return hashlib.sha256(said.encode()).hexdigest()[:16]
@@ -116,7 +116,9 @@ class Recorded(Model):
     def _replay(self, prompt: str, way: str, seed: int) -> Reply:
         found = self.known.get(key_of(self.name, prompt, way, seed))
         if found is None:
-            seeds = sorted(r.seed for r in self.known.values() if (r.prompt, r.way) == (prompt, way))
+            seeds = sorted(
+                r.seed for r in self.known.values() if (r.prompt, r.way) == (prompt, way)
+            )
             kept = f"seeds {seeds[0]} to {seeds[-1]} of it were" if seeds else (
                 f"{len({r.prompt for r in self.known.values()}):,} other prompts were"
             )  # fmt: skip

@@ -205,9 +205,7 @@ def prompt_again(kind: str, attempt: Attempt) -> str:
     return f"{prompt_for(kind)}\n\n{again}"
 
 
-def propose(
-    model: Model, kind: str, seed: int, tries: int = TRIES, way: str = "free"
-) -> Exchange:
+def propose(model: Model, kind: str, seed: int, tries: int = TRIES, way: str = "free") -> Exchange:
     """Ask a model for an object, and again with the validator's sentence if it is refused.
 
     Parameters
