@@ -197,7 +197,7 @@ BIASES = {
         "radius_earth",
         lambda n, x, rng: samplers.planets(n, rng, valley=1 - x)["radius_earth"],
         (0.25, 0.5, 0.75, 1.0),
-        "{:.0%} filled",
+        "a share of {:g} filled",
     ),
     "sizes of galaxies": Bias(
         "radius_kpc",
@@ -209,7 +209,7 @@ BIASES = {
         "fe_h",
         lambda n, x, rng: samplers.clusters(n, rng, rich=samplers.RICH[0] * (1 - x))["fe_h"],
         (0.25, 0.5, 0.75, 1.0),
-        "{:.0%} missing",
+        "a share of {:g} missing",
     ),
 }
 

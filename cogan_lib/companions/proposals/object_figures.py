@@ -174,7 +174,7 @@ def draws_needed(found: Mapping[str, Sequence[Mapping]], had: int | None = None)
                       label=f"{name}: {BIASES[name].words.format(largest)}")  # fmt: skip
     if had:
         axes.axhline(had, color=REAL, lw=0.8)
-        axes.text(0.99, had * 1.06, f"{had} proposals", ha="right", color=REAL, fontsize=9,
+        axes.text(0.01, had * 1.06, f"{had} proposals", ha="left", color=REAL, fontsize=9,
                   transform=axes.get_yaxis_transform())  # fmt: skip
     axes.set(xscale="log", yscale="log", xlabel="bias, in units of what is named below",
              ylabel="draws that a KS test needs")  # fmt: skip

@@ -81,7 +81,7 @@ def test_the_upper_end_matters():
 def test_a_valley_is_measured(rng):
     real, filled = (samplers.planets(1500, rng, valley=valley) for valley in (1.0, 0.0))
     deep, flat = (evaluation.valley_depth(planets, rng, 100) for planets in (real, filled))
-    assert deep["high"] < 0.65 < 0.75 < flat["low"]
+    assert deep["high"] < 0.65 < 0.75 < flat["low"] and deep["seen"] and not flat["seen"]
     with pytest.raises(CoganError, match="too few"):
         evaluation.valley_depth({name: values[:5] for name, values in real.items()}, rng)
 
