@@ -144,14 +144,14 @@ class Bias:
     draw : function
         (n, strength, rng) to ndarray, shape (n,); strength 0 is the reference.
     strengths : tuple of float
-    unit : str
-        What the strength means.
+    words : str
+        What a strength means, which it is formatted into.
     """
 
     field: str
     draw: Callable[[int, float, np.random.Generator], np.ndarray]
     strengths: tuple[float, ...]
-    unit: str
+    words: str
 
     def needed(self, seed: int, repeats: int = 400, most: int = 10_000) -> list[dict]:
         """Find the draws needed for each strength.
@@ -191,25 +191,25 @@ BIASES = {
         "peak_w_m2",
         lambda n, x, rng: samplers.truncated_power_law(n, FLATTER + x, *samplers.PEAKS, rng),
         (0.1, 0.2, 0.4, 0.8),
-        "too steep by",
+        "too steep by {:g}",
     ),
     "radius valley": Bias(
         "radius_earth",
         lambda n, x, rng: samplers.planets(n, rng, valley=1 - x)["radius_earth"],
         (0.25, 0.5, 0.75, 1.0),
-        "share of it that is filled",
+        "a share of {:g} filled",
     ),
     "sizes of galaxies": Bias(
         "radius_kpc",
         lambda n, x, rng: samplers.galaxies(n, rng, offset_dex=-x)["radius_kpc"],
         (0.025, 0.05, 0.1, 0.2),
-        "too small by [dex]",
+        "too small by {:g} dex",
     ),
     "metal-rich clusters": Bias(
         "fe_h",
         lambda n, x, rng: samplers.clusters(n, rng, rich=samplers.RICH[0] * (1 - x))["fe_h"],
         (0.25, 0.5, 0.75, 1.0),
-        "share of them that is missing",
+        "a share of {:g} missing",
     ),
 }
 

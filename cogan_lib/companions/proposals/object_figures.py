@@ -13,6 +13,7 @@ from matplotlib.ticker import NullFormatter
 
 from ...plots.style import BASE, COLOURS, GENERATED, LINES, REAL
 from . import physics
+from .draws import BIASES
 from .evaluation import VALLEY_DEX
 from .objects import number_fields
 from .samplers import valley_radius
@@ -29,7 +30,7 @@ LABELS = {
     "half_mass_radius_pc": ("half-mass radius [pc]", True), "n_stars": ("stars", True),
     "dispersion_km_s": ("dispersion [km/s]", True), "fe_h": ("[Fe/H]", False),
 }  # fmt: skip
-BINS = 24
+BINS, RADII = 24, (0.5, 1, 2, 4, 8, 16)
 
 
 def marginals(kind: str, reference: Table, sets: Mapping[str, Table]) -> Figure:
@@ -135,7 +136,7 @@ def radius_valley(reference: Table, sets: Mapping[str, Table]) -> Figure:
     left.plot(period, valley_radius(period), color=REAL, lw=1.2, label="valley")
     right.axvline(1, color=REAL, lw=1.2)
     left.set(xscale="log", yscale="log", xlabel="period [days]", ylabel="radius [Earth's]",
-             yticks=[0.5, 1, 2, 4, 8, 16], yticklabels=["0.5", "1", "2", "4", "8", "16"])  # fmt: skip
+             yticks=RADII, yticklabels=[f"{radius:g}" for radius in RADII])  # fmt: skip
     left.yaxis.set_minor_formatter(NullFormatter())
     right.set(xlabel="radius over the valley's", ylabel="density", yticks=[])
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
@@ -148,8 +149,8 @@ def draws_needed(found: Mapping[str, Sequence[Mapping]], had: int | None = None)
     Parameters
     ----------
     found : dict of name to list of dict
-        Of `draws.Bias.needed`; strengths are drawn as shares of each bias's largest. None in
-        ``draws`` is left out.
+        Of `Bias.needed` of each of `draws.BIASES`; strengths are drawn as shares of its largest.
+        None in ``draws`` is left out.
     had : int, optional
         Proposals that there were, as a line.
 
@@ -157,7 +158,7 @@ def draws_needed(found: Mapping[str, Sequence[Mapping]], had: int | None = None)
     -------
     Figure
     """
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    figure = Figure(figsize=(6.8, 4.4), layout="constrained")
     axes = figure.add_subplot()
     for (name, rows), colour, line in zip(found.items(), COLOURS, LINES, strict=False):
         seen = [row for row in rows if row["draws"] is not None]
@@ -169,17 +170,18 @@ def draws_needed(found: Mapping[str, Sequence[Mapping]], had: int | None = None)
         ends = np.array([[row["low"] or row["draws"], row["high"] or row["draws"]] for row in seen])
         errors = np.abs(ends - middle[:, None]).T
         axes.errorbar(share, middle, yerr=errors, color=colour, ls=line, marker="o", ms=4,
-                      capsize=2, label=name)  # fmt: skip
+                      capsize=2,
+                      label=f"{name}: {BIASES[name].words.format(largest)}")  # fmt: skip
     if had:
         axes.axhline(had, color=REAL, lw=0.8)
-        axes.text(0.99, had * 1.06, f"{had} proposals", ha="right", color=REAL, fontsize=9,
+        axes.text(0.01, had * 1.06, f"{had} proposals", ha="left", color=REAL, fontsize=9,
                   transform=axes.get_yaxis_transform())  # fmt: skip
-    axes.set(xscale="log", yscale="log", xlabel="bias, of the largest tried",
+    axes.set(xscale="log", yscale="log", xlabel="bias, in units of what is named below",
              ylabel="draws that a KS test needs")  # fmt: skip
     ticks = [0.125, 0.25, 0.5, 1]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.legend(fontsize=9)
+    axes.minorticks_off()
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
     return figure
 
 
@@ -207,6 +209,34 @@ def refused(counts: Mapping[str, Mapping[str, int]]) -> Figure:
     axes.invert_yaxis()
     axes.set(xlabel="proposals that break the rule")
     figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+def neupert(hard: np.ndarray, soft: np.ndarray, step_s: float) -> Figure:
+    """Draw the hard and soft X-rays of one flare, and the slope of the soft ones over the hard.
+
+    Parameters
+    ----------
+    hard, soft : ndarray, shape (n,)
+        `physics.soft_xrays` makes the second of the first.
+    step_s : float
+
+    Returns
+    -------
+    Figure
+    """
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    minutes = np.arange(len(hard)) * step_s / 60
+    slope = np.gradient(soft, step_s)
+    curves = (
+        ("hard X-rays", hard, BASE), ("soft X-rays", soft, GENERATED),
+        ("slope of the soft", np.maximum(slope, 0), REAL),
+    )  # fmt: skip
+    for (name, values, colour), line in zip(curves, LINES, strict=False):
+        axes.plot(minutes, values / values.max(), color=colour, ls=line, label=name)
+    axes.set(xlabel="time [minutes]", ylabel="over the largest value")
+    axes.legend(fontsize=9)
     return figure
 
 

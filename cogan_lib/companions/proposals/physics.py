@@ -117,6 +117,38 @@ def most_energy_erg(peak_w_m2, duration_min):
     return SPHERE_M2 * np.asarray(peak_w_m2) * 60 * np.asarray(duration_min) * 1e7
 
 
+def soft_xrays(hard: np.ndarray, step_s: float, cooling_s: float) -> np.ndarray:
+    """Follow the soft X-rays of one flare, given its hard X-rays: the Neupert effect.
+
+    ``dS/dt = H - S / cooling``: electrons that brake (H) heat the plasma whose thermal emission is
+    S (Neupert 1968; Veronig et al. 2002). It ties two light curves of one flare, and says nothing
+    about whether strong flares last longer than weak ones.
+
+    Parameters
+    ----------
+    hard : ndarray, shape (n,)
+        Rate of energy that goes in, of any unit.
+    step_s, cooling_s : float
+        Between samples, and the time in which the plasma loses 1/e.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Energy, in the same unit times seconds.
+
+    Examples
+    --------
+    >>> soft_xrays(np.array([0.0, 1.0, 1.0, 0.0]), 1.0, 1e9).round(6).tolist()
+    [0.0, 1.0, 2.0, 2.0]
+    """
+    soft, now, keep = np.empty(len(hard)), 0.0, np.exp(-step_s / cooling_s)
+    gained = cooling_s * -np.expm1(-step_s / cooling_s)
+    for i, rate in enumerate(hard):
+        now = now * keep + rate * gained
+        soft[i] = now
+    return soft
+
+
 def planet_mass(radius_earth):
     """Estimate a planet's mass from its radius (Chen & Kipping 2017, mean relation).
 
