@@ -20,7 +20,7 @@ import torch
 from cogan_lib.base.files import CoganError
 from cogan_lib.companions.proposals import headers
 from cogan_lib.companions.proposals.local import local_model
-from cogan_lib.companions.proposals.models import TOKENS, Model, way_of
+from cogan_lib.companions.proposals.models import TOKENS, WAYS, Model, way_of
 from cogan_lib.companions.proposals.objects import KINDS
 from cogan_lib.companions.proposals.recorded import (
     FOLDER,
@@ -29,8 +29,6 @@ from cogan_lib.companions.proposals.recorded import (
     write_replies,
 )
 from cogan_lib.companions.proposals.replies import TRIES, propose_many
-
-WAYS = ("free", "constrained")
 
 
 class Recorder(Model):

@@ -88,11 +88,10 @@ def read_cards(text: str) -> Reading:
     Examples
     --------
     >>> reading = read_cards("NAXIS1  =  512\nOBJECT  = Mars\nMars is a planet.\nEND")
-    >>> for one in reading.proposed:
-    ...     print(one.state, "|", one.why)
-    kept |
-    repaired | 'Mars' has quotes now
-    refused | it is neither keyword and value nor COMMENT or HISTORY.
+    >>> [one.state for one in reading.proposed], reading.has_end
+    (['kept', 'repaired', 'refused'], True)
+    >>> print(reading.proposed[1].why)
+    'Mars' has quotes now
     """
     if len(text) > MOST_BYTES:
         raise CoganError(
@@ -131,7 +130,7 @@ def _read_card(line: str) -> Proposed:
         return Proposed(line, "kept" if kept else "repaired", why, card)
     match = _ASSIGNED.fullmatch(line.rstrip())
     if not match:
-        return refused("it is neither keyword and value nor COMMENT or HISTORY.")
+        return refused("it has no keyword with a value, and is no COMMENT or HISTORY.")
     keyword, rest = match[1].upper(), match[2]
     if not _KEYWORD.fullmatch(keyword):
         return refused(f"{keyword} is no keyword: FITS has up to 8 letters, digits, - and _.")

@@ -24,6 +24,8 @@ TOKENS = 120
 MOST_BYTES = 20_000
 #: Longest time that an endpoint may take for one reply.
 TIMEOUT_S = 60.0
+#: How a reply may be drawn.
+WAYS = ("free", "constrained")
 #: The environment variable that holds an endpoint's key; a key is never read from a file.
 KEY = "COGAN_LLM_KEY"
 
@@ -111,7 +113,7 @@ def way_of(schema: dict | None) -> str:
     -------
     str
     """
-    return "free" if schema is None else "constrained"
+    return WAYS[schema is not None]
 
 
 def optional(name: str) -> ModuleType:

@@ -113,25 +113,36 @@ class Recorded(Model):
         return [self._replay(prompt, way, seed)
                 for prompt, seed in zip(prompts, seeds, strict=True)]  # fmt: skip
 
+    def seeds(self, prompt: str, way: str) -> list[int]:
+        """List the seeds of a prompt.
+
+        Parameters
+        ----------
+        prompt, way : str
+
+        Returns
+        -------
+        list of int
+            Sorted.
+        """
+        return sorted(r.seed for r in self.known.values() if (r.prompt, r.way) == (prompt, way))
+
     def _replay(self, prompt: str, way: str, seed: int) -> Reply:
         found = self.known.get(key_of(self.name, prompt, way, seed))
         if found is None:
-            seeds = sorted(
-                r.seed for r in self.known.values() if (r.prompt, r.way) == (prompt, way)
-            )
-            kept = f"seeds {seeds[0]} to {seeds[-1]} of it were" if seeds else (
-                f"{len({r.prompt for r in self.known.values()}):,} other prompts were"
-            )  # fmt: skip
+            seeds = self.seeds(prompt, way)
+            others = len({reply.prompt for reply in self.known.values()})
+            kept = f"seeds {seeds[0]} to {seeds[-1]}" if seeds else f"{others:,} other prompts"
             raise CoganError(
                 f"No reply of {self.name} to the prompt {prompt[:60]!r}... ({way}, seed {seed}) is "
-                f"recorded; {kept}: record more with `python ci/record_replies.py`, or ask "
+                f"recorded, but {kept}; record more with `python ci/record_replies.py`, or ask "
                 "`local_model()`."
             )
         return found
 
 
-def recorded(folder: str | Path = FOLDER) -> Recorded:
-    """Take the replies that came along in place of a live model: nothing else is needed.
+def read_folder(folder: str | Path = FOLDER) -> tuple[dict, list[Reply]]:
+    """Read all recorded replies of a folder.
 
     Parameters
     ----------
@@ -140,7 +151,8 @@ def recorded(folder: str | Path = FOLDER) -> Recorded:
 
     Returns
     -------
-    Recorded
+    provenance : dict
+    replies : list of Reply
 
     Raises
     ------
@@ -156,4 +168,25 @@ def recorded(folder: str | Path = FOLDER) -> Recorded:
     files = [read_replies(path) for path in paths]
     if len({origin["sha256"] for origin, _ in files}) > 1:
         raise CoganError(f"The replies in {folder} are of several models; keep those of one.")
-    return Recorded([reply for _, replies in files for reply in replies], files[0][0])
+    return files[0][0], [reply for _, replies in files for reply in replies]
+
+
+def recorded(folder: str | Path = FOLDER) -> Recorded:
+    """Take the replies that came along in place of a live model: nothing else is needed.
+
+    Parameters
+    ----------
+    folder : path
+        As for `read_folder`.
+
+    Returns
+    -------
+    Recorded
+
+    Raises
+    ------
+    CoganError
+        As `read_folder`.
+    """
+    origin, replies = read_folder(folder)
+    return Recorded(replies, origin)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from ...base.files import CoganError
-from .models import MOST_BYTES, Model, Reply
+from .models import MOST_BYTES, WAYS, Model, Reply
 from .objects import KINDS, TASKS, Proposal, Reason, reasons
 
 #: So often a reply may be asked for, the first time included.
@@ -251,8 +251,8 @@ def propose_many(
     """
     if kind not in KINDS:
         raise CoganError(f"There is no kind {kind!r}; choose from: {', '.join(KINDS)}.")
-    if way not in ("free", "constrained"):
-        raise CoganError(f"There is no way {way!r}; choose 'free' or 'constrained'.")
+    if way not in WAYS:
+        raise CoganError(f"There is no way {way!r}; choose from: {', '.join(WAYS)}.")
     if tries < 1:
         raise CoganError(f"tries is {tries}; ask at least once.")
     schema = KINDS[kind].model_json_schema() if way == "constrained" else None

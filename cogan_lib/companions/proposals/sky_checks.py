@@ -209,7 +209,40 @@ def body_position(name: str, time: Time) -> SkyCoord:
     SkyCoord
         A direction without distance, in the axes of ICRS.
     """
-    seen = get_body(name, time)
+    with solar_system_ephemeris.set("builtin"):
+        seen = get_body(name, time)
+    return SkyCoord(seen.ra, seen.dec, frame="icrs")
+
+
+def barycentric_error_deg(name: str, time: Time) -> float:
+    """Measure the trap: how far the direction from the barycentre is from that of the Earth.
+
+    Parameters
+    ----------
+    name : str
+    time : Time
+
+    Returns
+    -------
+    float
+    """
+    return float(body_position(name, time).separation(barycentric_position(name, time)).deg)
+
+
+def barycentric_position(name: str, time: Time) -> SkyCoord:
+    """Find a body as it would be seen from the barycentre of the solar system: the trap.
+
+    Parameters
+    ----------
+    name : str
+    time : Time
+
+    Returns
+    -------
+    SkyCoord
+    """
+    with solar_system_ephemeris.set("builtin"):
+        seen = get_body(name, time).icrs
     return SkyCoord(seen.ra, seen.dec, frame="icrs")
 
 
@@ -235,8 +268,7 @@ def body_findings(header: fits.Header, wcs: WCS, shape) -> Iterator[tuple[str, s
     try:
         centre = wcs.pixel_to_world((sides[0] - 1) / 2, (sides[1] - 1) / 2).icrs
         seen = body_position(name, time)
-        barycentric = get_body(name, time).icrs
-        barycentric = SkyCoord(barycentric.ra, barycentric.dec, frame="icrs")
+        barycentric = barycentric_position(name, time)
     except Exception:  # a frame that has no way to ICRS, a corner of the projection
         return
     apart = centre.separation(seen).deg
