@@ -20,7 +20,7 @@ from astropy.time import Time
 from cogan_lib.base.files import CoganError, provenance, read_json, write_json
 from cogan_lib.companions.proposals import draws, evaluation, headers, objects
 from cogan_lib.companions.proposals.cards import read_cards
-from cogan_lib.companions.proposals.header_checks import check_header
+from cogan_lib.companions.proposals.header_checks import LEVELS, check_header
 from cogan_lib.companions.proposals.models import WAYS
 from cogan_lib.companions.proposals.recorded import FOLDER, Recorded, read_folder
 from cogan_lib.companions.proposals.replies import TRIES, prompt_for, propose_many
@@ -78,8 +78,8 @@ def accepted(model: Recorded, kind: str) -> dict:
         passed = [exchange.accepted for exchange in done if exchange.accepted is not None]
         stages = [stage(attempt.reasons) for attempt in first]
         found["ways"][way] = rate(attempt.accepted is not None for attempt in first) | {
-            "json": rate(step != "syntax" for step in stages),
-            "fields": rate(step not in ("syntax", "fields") for step in stages),
+            "json": sum(step != "syntax" for step in stages) / len(stages),
+            "fields": sum(step not in ("syntax", "fields") for step in stages) / len(stages),
         }
         found["ways"][f"{way}, retried"] = rate(ex.accepted is not None for ex in done) | {
             "tries": float(np.mean([len(exchange.attempts) for exchange in done]))
@@ -138,6 +138,11 @@ def all_headers(model: Recorded) -> dict:
         },
         "replies": rows,
         "total": {key: sum(row[key] for row in rows) for key in ("kept", "repaired", "refused")},
+        "levels": {
+            level: sum(one[0] == level for row in rows for one in row["findings"])
+            for level in LEVELS
+        },
+        "ends": sum(row["has_end"] for row in rows),
         "written": rate(row["writable"] for row in rows),
         "findings": dict(counts.most_common()),
         "icrs_error_deg": {name: barycentric_error_deg(name, time) for name in ("mars", "jupiter")},

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from astropy import units
 from astropy.coordinates import SkyCoord
 from astropy.time import Time
 from matplotlib.figure import Figure
@@ -128,7 +129,7 @@ def where_was(name: str, time: Time, said: Mapping[str, SkyCoord], days: int = 3
     """
     figure = Figure(figsize=(7.0, 3.6), layout="constrained")
     axes = figure.add_subplot()
-    path = body_position(name, time + np.linspace(-days / 2, days / 2, 200))
+    path = body_position(name, time + np.linspace(-days / 2, days / 2, 200) * units.day)
     lon = path.ra.deg.copy()
     lon[1:][np.abs(np.diff(lon)) > 180] = np.nan  # once round
     axes.plot(lon, path.dec.deg, color=REAL, ls=LINES[0], lw=1, label=f"path in {days} days")

@@ -1,0 +1,85 @@
+"""Figures of replies and headers: what is drawn is what was given, legibly."""
+
+import itertools
+from functools import partial
+
+import numpy as np
+import pytest
+from astropy.coordinates import SkyCoord
+from astropy.time import Time
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+
+from cogan_lib.companions.proposals import figures
+from cogan_lib.companions.proposals.evaluation import acceptance
+from cogan_lib.companions.proposals.objects import KINDS
+from cogan_lib.companions.proposals.sky_checks import barycentric_position
+
+TIME = Time("2024-03-15T04:30:00")
+FIRST = acceptance(3, 32) | {"json": 0.75, "fields": 0.5}
+WAYS = {
+    "free": FIRST, "free, retried": acceptance(8, 32), "constrained": FIRST,
+    "constrained, retried": acceptance(0, 32), "reference": acceptance(2000, 2000),
+}  # fmt: skip
+RATES = dict.fromkeys(KINDS, WAYS)
+CARDS = {"the document, Mars": {"kept": 25, "repaired": 1, "refused": 0},
+         "seed 1": {"kept": 4, "repaired": 3, "refused": 12}}  # fmt: skip
+SAID = {"the document": SkyCoord(160.12, 5.99, unit="deg"),
+        "its .icrs": barycentric_position("mars", TIME)}  # fmt: skip
+ALL = {
+    "acceptance": partial(figures.acceptance, RATES),
+    "stages": partial(figures.stages, RATES),
+    "cards": partial(figures.card_states, CARDS),
+    "mars": partial(figures.where_was, "mars", TIME, SAID),
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_texts_can_be_read_in_the_book_and_stand_apart(name):
+    figure = ALL[name]()
+    FigureCanvasAgg(figure).draw()
+    drawn = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    beyond = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            for tick in axis.get_major_ticks() + axis.get_minor_ticks():
+                if not low - 1e-9 <= tick.get_loc() <= high + 1e-9:
+                    beyond |= {tick.label1, tick.label2}
+    drawn = [text for text in drawn if text not in beyond]
+    shrunk = min(1.0, 700 / 96 / figure.get_figwidth())  # the book's column, in CSS pixels
+    for text in drawn:
+        assert text.get_fontsize() * shrunk >= 8, text.get_text()
+    boxes = [(text.get_text(), text.get_window_extent()) for text in drawn]
+    for text, box in boxes:
+        inside = figure.bbox.padded(1)
+        assert inside.contains(box.x0, box.y0) and inside.contains(box.x1, box.y1), text
+    for (one, a), (other, b) in itertools.combinations(boxes, 2):
+        assert not a.padded(-0.5).overlaps(b.padded(-0.5)), (one, other)
+
+
+def test_rates_have_their_intervals():
+    (axes,) = ALL["acceptance"]().axes
+    assert len(axes.containers) == len(WAYS)
+    for bars, (name, row) in zip(axes.containers, WAYS.items(), strict=True):
+        assert bars.get_label() == name
+        np.testing.assert_allclose(bars[0].get_ydata(), row["rate"])
+        ends = bars[2][0].get_segments()[0][:, 1]
+        np.testing.assert_allclose(ends, [row["low"], row["high"]], atol=1e-12)
+
+
+def test_bars_add_up():
+    (axes,) = ALL["stages"]().axes
+    shares = [[patch.get_width() for patch in bars] for bars in axes.containers]
+    np.testing.assert_allclose(np.sum(shares, axis=0), 1)
+    np.testing.assert_allclose(np.transpose(shares)[0], [0.25, 0.25, 0.5 - 3 / 32, 3 / 32])
+    (axes,) = ALL["cards"]().axes
+    widths = [[patch.get_width() for patch in bars] for bars in axes.containers]
+    assert np.transpose(widths).tolist() == [list(row.values()) for row in CARDS.values()]
+
+
+def test_mars_is_where_it_was():
+    (axes,) = ALL["mars"]().axes
+    points = {line.get_label(): line.get_xydata()[0] for line in axes.lines[1:]}
+    assert points["Mars, from Earth"] == pytest.approx([326.31, -14.74], abs=0.01)
+    assert "the document: 164° away" in points and "its .icrs: 22° away" in points
