@@ -20,7 +20,7 @@ import torch
 from cogan_lib.base.files import CoganError
 from cogan_lib.companions.proposals import headers
 from cogan_lib.companions.proposals.local import local_model
-from cogan_lib.companions.proposals.models import TOKENS, WAYS, Model, way_of
+from cogan_lib.companions.proposals.models import TOKENS, WAYS, Model, Reply, way_of
 from cogan_lib.companions.proposals.objects import KINDS
 from cogan_lib.companions.proposals.recorded import (
     FOLDER,
@@ -36,8 +36,12 @@ class Recorder(Model):
 
     def __init__(self, path: Path, live: Model, again: bool = False) -> None:
         self.path, self.live, self.name = path, live, live.name
-        kept = read_replies(path)[1] if path.exists() and not again else []
-        self.known = {key_of(r.model, r.prompt, r.way, r.seed): r for r in kept}
+        self.known: dict[str, Reply] = {}
+        if path.exists() and not again:
+            origin, kept = read_replies(path)
+            if origin["sha256"] != live.provenance()["sha256"]:
+                raise CoganError(f"{path} is of another model; use --again, or another --folder.")
+            self.known = {key_of(r.model, r.prompt, r.way, r.seed): r for r in kept}
 
     def replies(self, prompts, seeds, *, schema=None, tokens=TOKENS, until=None):
         way = way_of(schema)

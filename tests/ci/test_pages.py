@@ -29,6 +29,7 @@ FILES = {
     "holes": "results/compact-sources/report.json",
     "stars": "results/stellar-spectra/report.json",
     "regions": "results/hii-regions/report.json",
+    "proposals": "results/proposals/report.json",
     "three": "results/three-models/report.json",
     "bench": "results/bench/bench.json",
     "gpu": "results/gpu/gpu.json",
@@ -348,6 +349,22 @@ def test_failures_of_generated_regions_say_which_test_sees_them(stage):
     assert [row[0] for row in seen[1:]] == ["trained, seed 1", "copies", "real"]
     assert seen[1][1:] == ["passes"] * 7
     assert seen[2][1:] == ["passes"] * 5 + ["sees it", "passes"]
+
+
+def test_proposals_are_counted_by_kind_and_way(stage):
+    store(stage, "proposals", toy.proposals())
+    text = written(stage, "companions")
+    assert "800 replies" in text and "41 minutes" in text and "f00f00f00f00…" in text
+    rates = rows(text, "tab-proposals-acceptance")
+    assert len(rates) == 1 + 2 * 5 and rates[1] == [
+        "flare", "free text", "0.125", "0.050 to 0.280", "32", "0.75", "0.50",
+    ]  # fmt: skip
+    assert rates[5] == ["flare", "reference sampler", "1.000", "0.050 to 0.280", "32", "", ""]
+    assert rows(text, "tab-proposals-reasons")[1][2] == "range 12, json 8"
+    cards = rows(text, "tab-proposals-headers")
+    assert cards[1] == ["the document, Mars", "25", "1", "0", "1", "1", "yes", "no"]
+    assert cards[3] == ["the model, all", "90", "8", "70", "20", "9", "4 of 16", "0.12"]
+    assert "21.9 degrees off" in text
 
 
 def test_a_new_companion_needs_no_python(stage, tmp_path):

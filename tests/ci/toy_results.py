@@ -305,3 +305,23 @@ def gpu() -> dict:
     parts["processes"] = {"failed": "two: not done within 20 s.", "seconds": 45.7}
     parts["compiled"] = {"skipped": "no time was left"}
     return {"device": "NVIDIA H100 80GB", "torch": "2.11", "provenance": PROVENANCE, "parts": parts}
+
+
+def proposals() -> dict:
+    """Of chapter 12."""
+    rate = {"rate": 0.125, "low": 0.05, "high": 0.28, "n": 32}
+    first = rate | {"json": 0.75, "fields": 0.5}
+    ways = {"free": first, "constrained": first | {"json": 1.0}, "reference": rate | {"rate": 1.0}}
+    ways |= {"free, retried": rate | {"tries": 2.5}, "constrained, retried": rate | {"tries": 2}}
+    reasons = {"free": {"json": 8, "range": 12}, "constrained": {"range": 30}}
+    card = {"kept": 25, "repaired": 1, "refused": 0, "has_end": True, "writable": False}
+    card["findings"] = [["error", "CRVAL1", "Elsewhere."], ["warning", "BUNIT", "Write adu."]]
+    model = {"model": "toy", "licence": "Apache-2.0", "sha256": "f00" * 21, "replies": 800}
+    model |= {"minutes": 41.2, "sampling": {"temperature": 0.7}}
+    headers = {"document": {"Mars": card, "galaxy": card | {"has_end": False, "writable": True}}}
+    headers |= {"replies": [card] * 16, "total": {"kept": 90, "repaired": 8, "refused": 70}}
+    headers |= {"levels": {"error": 20, "warning": 9, "note": 3}, "ends": 4, "written": rate}
+    headers["icrs_error_deg"] = {"mars": 21.93}
+    acceptance = {kind: {"ways": ways, "reasons": reasons} for kind in ("flare", "planet")}
+    run = {"acceptance": acceptance, "headers": headers, "model": model}
+    return run | {"provenance": PROVENANCE}
