@@ -7,7 +7,7 @@ import pytest
 from record_replies import Recorder
 
 from cogan_lib.base.files import CoganError, read_json
-from cogan_lib.companions.proposals import headers, models, objects
+from cogan_lib.companions.proposals import draws, headers, models, objects
 from cogan_lib.companions.proposals.models import Model, Reply, way_of
 from cogan_lib.companions.proposals.replies import propose_many
 from cogan_lib.companions.proposals.wrong import POSSIBLE
@@ -64,6 +64,8 @@ def test_what_was_recorded_is_not_asked_again(folder):
 
 def test_the_run_counts_what_passes_and_why_not(folder, tmp_path, capsys, monkeypatch):
     path = tmp_path / "report.json"
+    index = "index of the flares' peaks"
+    monkeypatch.setattr(draws, "BIASES", {index: draws.BIASES[index]})
     order = [str(path), "--replies", str(folder), "--repeats", "4"]
     assert proposals_run.main(order) == 0
     report = read_json(path)
@@ -80,6 +82,7 @@ def test_the_run_counts_what_passes_and_why_not(folder, tmp_path, capsys, monkey
     assert found["total"] == {"kept": 26, "repaired": 2, "refused": 1}
     assert found["ends"] == 1 and found["levels"]["error"] >= 2
     assert found["icrs_error_deg"]["mars"] == pytest.approx(21.9, abs=0.1)
+    assert [row["strength"] for row in report["draws"][index]] == [0.1, 0.2, 0.4, 0.8]
     assert report["model"]["replies"] > 60 and "flare" in capsys.readouterr().out
     report["acceptance"] = "kept"
     path.write_text(json.dumps(report), "utf-8")
