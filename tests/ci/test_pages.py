@@ -354,7 +354,7 @@ def test_failures_of_generated_regions_say_which_test_sees_them(stage):
 def test_proposals_are_counted_by_kind_and_way(stage):
     store(stage, "proposals", toy.proposals())
     text = written(stage, "companions")
-    assert "800 replies" in text and "41 minutes" in text and "f00f00f00f00…" in text
+    assert "800 replies" in text and "41 core" in text and "f00f00f00f00…" in text
     rates = rows(text, "tab-proposals-acceptance")
     assert len(rates) == 1 + 2 * 5 and rates[1] == [
         "flare", "free text", "0.125", "0.050 to 0.280", "32", "0.75", "0.50",

@@ -47,7 +47,8 @@ class Reply:
     checksum : str
         SHA-256 of the model's file; empty for an endpoint, of which nobody knows.
     seconds : float
-        What it took; of a batch, its share.
+        What it took: of an endpoint, by the clock; of a model on this machine, of the processor (of
+        a batch, its share).
     ended : str
         Why it ends: 'settled' (more text would change nothing), 'model' (it stopped by itself), or
         'limit'.

@@ -21,7 +21,7 @@ TRIES = 3
 #: A word or number of JSON that is still being written is shorter.
 _LONGEST_WORD = 20
 #: So much of a refused reply is quoted to its author.
-_QUOTED = 300
+_QUOTED = 200
 
 
 @dataclass(frozen=True)
