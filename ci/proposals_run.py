@@ -18,14 +18,14 @@ import numpy as np
 from astropy.time import Time
 
 from cogan_lib.base.files import CoganError, provenance, read_json, write_json
-from cogan_lib.companions.proposals import draws, evaluation, headers, objects
-from cogan_lib.companions.proposals.cards import read_cards
-from cogan_lib.companions.proposals.header_checks import LEVELS, check_header
+from cogan_lib.companions.headers.cards import read_cards
+from cogan_lib.companions.headers.checks import LEVELS, check_header
+from cogan_lib.companions.headers.sky_checks import barycentric_error_deg
+from cogan_lib.companions.proposals import document, draws, evaluation, objects
 from cogan_lib.companions.proposals.models import WAYS
 from cogan_lib.companions.proposals.recorded import FOLDER, Recorded, read_folder
 from cogan_lib.companions.proposals.replies import TRIES, prompt_for, propose_many
 from cogan_lib.companions.proposals.samplers import SAMPLERS
-from cogan_lib.companions.proposals.sky_checks import barycentric_error_deg
 
 SEED = 12
 REFERENCE = 2000
@@ -127,14 +127,18 @@ def population(kind: str, passed: list, drawn: dict) -> dict:
 
 def all_headers(model: Recorded) -> dict:
     """The document's two headers, the model's, and the error of taking a body's ICRS."""
-    replies = headers.propose_headers(model, model.seeds(headers.PROMPT, "free"))
-    rows = [one_header(r.text, headers.SHAPE, headers.SCALE_ARCSEC) for r in replies]
+    replies = document.propose_headers(model, model.seeds(document.PROMPT, "free"))
+    rows = [one_header(r.text, document.SHAPE, document.SCALE_ARCSEC) for r in replies]
     counts = Counter(f"{level}, {key}" for row in rows for level, key, _ in row["findings"])
     time = Time("2024-03-15T04:30:00")
     return {
         "document": {
-            "Mars": one_header(headers.DOCUMENT, headers.SHAPE, headers.SCALE_ARCSEC),
-            "galaxy": one_header(headers.SAMPLE, headers.SAMPLE_SHAPE, headers.SAMPLE_SCALE_ARCSEC),
+            "Mars": one_header(document.MARS, document.SHAPE, document.SCALE_ARCSEC),
+            "galaxy": one_header(
+                document.SAMPLE,
+                document.SAMPLE_SHAPE,
+                document.SAMPLE_SCALE_ARCSEC,
+            ),
         },
         "replies": rows,
         "total": {key: sum(row[key] for row in rows) for key in ("kept", "repaired", "refused")},
@@ -152,7 +156,7 @@ def all_headers(model: Recorded) -> dict:
 def one_header(text: str, shape: tuple[int, int], scale_arcsec: float) -> dict:
     reading = read_cards(text)
     findings = check_header(reading.header, shape, scale_arcsec)
-    asked = {line.split("=")[0].strip() for line in headers.DOCUMENT.splitlines() if "=" in line}
+    asked = {line.split("=")[0].strip() for line in document.MARS.splitlines() if "=" in line}
     missing = sorted(asked - set(reading.header))
     complete = {"SIMPLE", "BITPIX", "NAXIS"} <= set(reading.header)
     return {

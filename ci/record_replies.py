@@ -18,7 +18,7 @@ import beside  # noqa: F401 - the library beside it, not an installed one
 import torch
 
 from cogan_lib.base.files import CoganError
-from cogan_lib.companions.proposals import headers
+from cogan_lib.companions.proposals import document
 from cogan_lib.companions.proposals.local import local_model
 from cogan_lib.companions.proposals.models import TOKENS, WAYS, Model, Reply, way_of
 from cogan_lib.companions.proposals.objects import KINDS
@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     for kind in options.kinds:
         model = Recorder(options.folder / f"{kind}.json", live, options.again)
         if kind == "header":
-            headers.propose_headers(model, range(1, options.headers + 1))
+            document.propose_headers(model, range(1, options.headers + 1))
             continue
         for way in WAYS:
             done = propose_many(model, kind, range(1, options.seeds + 1), TRIES, way)

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from cogan_lib.base.files import CoganError
-from cogan_lib.companions.proposals import headers, local, models, recorded
+from cogan_lib.companions.proposals import document, local, models, recorded
 from cogan_lib.companions.proposals.models import KEY, Reply, endpoint
 from cogan_lib.companions.proposals.objects import KINDS
 from cogan_lib.companions.proposals.replies import TRIES, prompt_for, propose_many, settled
@@ -86,7 +86,7 @@ def test_every_exchange_that_came_along_can_be_replayed(kind, way):
 
 def test_headers_came_along():
     model = recorded.recorded()
-    replies = headers.propose_headers(model, model.seeds(headers.PROMPT, "free"))
+    replies = document.propose_headers(model, model.seeds(document.PROMPT, "free"))
     assert len(replies) >= 16 and len({reply.text for reply in replies}) > 1
 
 

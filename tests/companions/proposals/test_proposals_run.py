@@ -7,7 +7,7 @@ import pytest
 from record_replies import Recorder
 
 from cogan_lib.base.files import CoganError, read_json
-from cogan_lib.companions.proposals import draws, headers, models, objects
+from cogan_lib.companions.proposals import document, draws, models, objects
 from cogan_lib.companions.proposals.models import Model, Reply, way_of
 from cogan_lib.companions.proposals.replies import propose_many
 from cogan_lib.companions.proposals.wrong import POSSIBLE
@@ -32,8 +32,8 @@ class Toy(Model):
         ]
 
     def text(self, prompt, seed):
-        if prompt == headers.PROMPT:
-            return "NAXIS1 = 12\nMars!\nCRVAL2  = 95.0" if seed % 2 else headers.DOCUMENT
+        if prompt == document.PROMPT:
+            return "NAXIS1 = 12\nMars!\nCRVAL2  = 95.0" if seed % 2 else document.MARS
         if seed % 2 and "refused" not in prompt:
             return "No."
         kind = next(kind for kind, task in objects.TASKS.items() if prompt.startswith(task))
@@ -47,7 +47,7 @@ def folder(tmp_path_factory):
         model = Recorder(path / f"{kind}.json", live)
         for way in models.WAYS:
             propose_many(model, kind, range(1, 6), 3, way)
-    headers.propose_headers(Recorder(path / "header.json", live), [1, 2])
+    document.propose_headers(Recorder(path / "header.json", live), [1, 2])
     assert live.asked == 4 * 2 * (5 + 3) + 2
     return path
 

@@ -10,10 +10,11 @@ from astropy.time import Time
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
+from cogan_lib.companions.headers import figures as header_figures
+from cogan_lib.companions.headers.sky_checks import barycentric_position
 from cogan_lib.companions.proposals import figures
 from cogan_lib.companions.proposals.evaluation import acceptance
 from cogan_lib.companions.proposals.objects import KINDS
-from cogan_lib.companions.proposals.sky_checks import barycentric_position
 
 TIME = Time("2024-03-15T04:30:00")
 FIRST = acceptance(3, 32) | {"json": 0.75, "fields": 0.5}
@@ -29,8 +30,8 @@ SAID = {"the document": SkyCoord(160.12, 5.99, unit="deg"),
 ALL = {
     "acceptance": partial(figures.acceptance, RATES),
     "stages": partial(figures.stages, RATES),
-    "cards": partial(figures.card_states, CARDS),
-    "mars": partial(figures.where_was, "mars", TIME, SAID),
+    "cards": partial(header_figures.card_states, CARDS),
+    "mars": partial(header_figures.where_was, "mars", TIME, SAID),
 }
 
 

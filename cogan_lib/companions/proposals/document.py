@@ -34,7 +34,7 @@ Provide realistic placeholder values where exact calculation isn't possible
 keywords, values, and comments according to FITS standard conventions."""
 
 #: The reply that the document prints beneath it.
-DOCUMENT = """\
+MARS = """\
 SIMPLE  =                    T / Standard FITS format
 BITPIX  =                  -32 / 32-bit floating point pixels
 NAXIS   =                    2 / Number of data axes

@@ -10,10 +10,10 @@ from astropy.time import Time
 from astropy.wcs import WCS
 
 from cogan_lib.base.files import CoganError
-from cogan_lib.companions.proposals import headers
-from cogan_lib.companions.proposals.cards import read_cards
-from cogan_lib.companions.proposals.header_checks import LEVELS, check_header, write_checked
-from cogan_lib.companions.proposals.sky_checks import barycentric_error_deg, body_position
+from cogan_lib.companions.headers.cards import read_cards
+from cogan_lib.companions.headers.checks import LEVELS, check_header, write_checked
+from cogan_lib.companions.headers.sky_checks import barycentric_error_deg, body_position
+from cogan_lib.companions.proposals import document
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "real"
 TIME = Time("2024-03-15T04:30:00")
@@ -124,14 +124,18 @@ def test_what_a_good_header_may_have():
 
 
 def test_the_documents_mars_was_elsewhere():
-    found = check_header(read_cards(headers.DOCUMENT).header, headers.SHAPE, headers.SCALE_ARCSEC)
+    found = check_header(
+        read_cards(document.MARS).header,
+        document.SHAPE,
+        document.SCALE_ARCSEC,
+    )
     assert [(one.keyword, one.level) for one in found] == [
         ("CRVAL1", "error"), ("BUNIT", "warning"), ("RADESYS", "warning"),
     ]  # fmt: skip
     assert "RA 326.31, Dec -14.74" in found[0].sentence and "163.8 degrees" in found[0].sentence
     assert barycentric_error_deg("mars", TIME) == pytest.approx(21.9, abs=0.05)
-    galaxy = read_cards(headers.SAMPLE).header
-    (one,) = check_header(galaxy, headers.SAMPLE_SHAPE, headers.SAMPLE_SCALE_ARCSEC)
+    galaxy = read_cards(document.SAMPLE).header
+    (one,) = check_header(galaxy, document.SAMPLE_SHAPE, document.SAMPLE_SCALE_ARCSEC)
     assert one.keyword == "RADESYS"
 
 

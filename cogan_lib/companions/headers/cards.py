@@ -1,7 +1,7 @@
 """Header cards out of a text: each is kept, repaired, or refused with the reason.
 
 Whether a card is good FITS is for astropy to say; what it says is kept. Whether what is in it is
-*true* is for `header_checks`.
+*true* is for `checks`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import NamedTuple
 from astropy.io import fits
 
 from ...base.files import CoganError
-from .models import MOST_BYTES
+
+#: Longer texts are not read [letters].
+MOST_LETTERS = 20_000
 
 WIDTH = 80
 #: Keywords whose text follows without "=".
@@ -93,9 +95,9 @@ def read_cards(text: str) -> Reading:
     >>> print(reading.proposed[1].why)
     'Mars' has quotes now
     """
-    if len(text) > MOST_BYTES:
+    if len(text) > MOST_LETTERS:
         raise CoganError(
-            f"The header has {len(text):,} letters and is not read: {MOST_BYTES:,} are allowed."
+            f"The header has {len(text):,} letters and is not read: {MOST_LETTERS:,} are allowed."
         )
     proposed, seen, has_end = [], set(), False
     for line in text.splitlines():

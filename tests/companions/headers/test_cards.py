@@ -4,8 +4,8 @@ import pytest
 from astropy.io import fits
 
 from cogan_lib.base.files import CoganError
-from cogan_lib.companions.proposals.cards import read_cards
-from cogan_lib.companions.proposals.headers import DOCUMENT, SAMPLE
+from cogan_lib.companions.headers.cards import read_cards
+from cogan_lib.companions.proposals.document import MARS, SAMPLE
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_keyword_stands_once_and_nothing_follows_the_end():
 
 
 def test_the_documents_headers_are_cards():
-    mars, galaxy = read_cards(DOCUMENT), read_cards(SAMPLE)
+    mars, galaxy = read_cards(MARS), read_cards(SAMPLE)
     assert (mars.count("kept"), mars.has_end) == (25, True)
     (one,) = (one for one in mars.proposed if one.state == "repaired")
     assert one.card.keyword == "MJD-OBS" and len(one.line) > 80  # its comment is too long

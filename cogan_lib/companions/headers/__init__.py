@@ -1,0 +1,1 @@
+"""Chapter 12: what a FITS header says, read card by card, and whether it is true."""
