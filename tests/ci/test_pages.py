@@ -278,6 +278,7 @@ def test_maps_of_the_background_have_their_verdict(stage):
         "1.00",
         "0.10",
     ]
+    assert rows(text, "tab-cmb-posterior")[3][:2] == ["exact, another seed", "+0.10 ± 0.05"]
     assert rows(text, "tab-cmb-tried")[6][:3] == ["independent cosine amplitudes", "–", "0.080"]
     assert rows(text, "tab-cmb-lognormal")[1] == [
         *("generated", "1.70", "5.00", "0.010", "0.020", "0.020", "0.020")

@@ -130,6 +130,7 @@ def cmb() -> dict:
         "halved_step": 0.002,
         "nearest": 1.0, "moments": {"skewness": 0.01, "kurtosis": 0.02}, "shapes": [0.01] * 3,
         "shapes_exact": [0.02] * 3, "slopes": slopes, "ms_per_map": 17.0, "steps": 300,
+        "posterior": dict.fromkeys(("n_s", "A_s"), {"bias": 0.1, "error": 0.05, "coverage": 0.7}),
     }  # fmt: skip
     training = {"steps": 1000, "patches": 64_000, "minutes": 9.6}
     tried = dict.fromkeys(("trig", "no filter", "linear", "ddpm", "shuffled", "log-normal"), row)
