@@ -162,7 +162,7 @@ def three() -> dict:
         "core_seconds": 71.0, "seconds": 300.0,
     }  # fmt: skip
     kinds, seeds = ("vae", "gan", "flow"), (1, 2)
-    names = [f"{kind}-{seed}" for kind in (*kinds, "vae mean") for seed in seeds]
+    names = [f"{kind}-{seed}" for kind in (*kinds, "vae mean", "flow, finer") for seed in seeds]
     density = {f"vae-{seed}": {"excess": 400.0, "active": 48, "explained": 0.5} for seed in seeds}
     density |= {f"flow-{seed}": {"excess": 20.0 * seed} for seed in seeds}
     fitted = row | {"core_seconds": 1.0, "excess": 8.0}
