@@ -279,6 +279,7 @@ def test_maps_of_the_background_have_their_verdict(stage):
         "1.00",
         "0.10",
     ]
+    assert rows(text, "tab-cmb-posterior")[3][:2] == ["exact, another seed", "+0.10 ± 0.05"]
     assert rows(text, "tab-cmb-tried")[6][:3] == ["independent cosine amplitudes", "–", "0.080"]
     assert rows(text, "tab-cmb-lognormal")[1] == [
         *("generated", "1.70", "5.00", "0.010", "0.020", "0.020", "0.020")
@@ -291,9 +292,9 @@ def test_three_models_stand_side_by_side(stage):
     text = written(stage, "companions")
     assert "6 trainings in all, each of 71 to 71 seconds" in " ".join(text.split())
     fields = rows(text, "tab-three-fields")
-    assert len(fields) == 1 + 4 + 3
+    assert len(fields) == 1 + 5 + 3
     assert fields[3][:2] == ["generator", "0.060 ± 0.014"]
-    assert fields[5][:4] == ["exact fields", "0.050", "0.100", "0.90"]
+    assert fields[6][:4] == ["exact fields", "0.050", "0.100", "0.90"]
     assert rows(text, "tab-three-shapes")[1][1] == "0.010 ± 0.000"
     offers = rows(text, "tab-three-offers")
     assert offers[1][-1] == "48 active units, 50% of the variance"

@@ -130,6 +130,7 @@ def cmb() -> dict:
         "halved_step": 0.002,
         "nearest": 1.0, "moments": {"skewness": 0.01, "kurtosis": 0.02}, "shapes": [0.01] * 3,
         "shapes_exact": [0.02] * 3, "slopes": slopes, "ms_per_map": 17.0, "steps": 300,
+        "posterior": dict.fromkeys(("n_s", "A_s"), {"bias": 0.1, "error": 0.05, "coverage": 0.7}),
     }  # fmt: skip
     training = {"steps": 1000, "patches": 64_000, "minutes": 9.6}
     tried = dict.fromkeys(("trig", "no filter", "linear", "ddpm", "shuffled", "log-normal"), row)
@@ -161,7 +162,7 @@ def three() -> dict:
         "core_seconds": 71.0, "seconds": 300.0,
     }  # fmt: skip
     kinds, seeds = ("vae", "gan", "flow"), (1, 2)
-    names = [f"{kind}-{seed}" for kind in (*kinds, "vae mean") for seed in seeds]
+    names = [f"{kind}-{seed}" for kind in (*kinds, "vae mean", "flow, finer") for seed in seeds]
     density = {f"vae-{seed}": {"excess": 400.0, "active": 48, "explained": 0.5} for seed in seeds}
     density |= {f"flow-{seed}": {"excess": 20.0 * seed} for seed in seeds}
     fitted = row | {"core_seconds": 1.0, "excess": 8.0}

@@ -25,7 +25,7 @@ SKIES = 20_000
 PENALTY_EVERY = 8
 STEPS = 100  # of what the loop calls an epoch
 #: Of the shipped weights.
-EPOCHS, RATE, BATCH = 40, 1e-3, 32
+EPOCHS, RATE, BATCH = 140, 1e-3, 32
 MEMORY = 0.998  # of the averaged weights
 #: Adam without momentum, as usual for games: yesterday's direction is wrong today.
 ADAM = partial(torch.optim.Adam, betas=(0.0, 0.99))
@@ -43,7 +43,7 @@ class Recipe:
         That are trained on.
     """
 
-    gamma: float = 0.1
+    gamma: float = 0.01
     skies: int = SKIES
 
     def __post_init__(self) -> None:

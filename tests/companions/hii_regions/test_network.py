@@ -71,7 +71,7 @@ def test_a_group_of_equal_images_is_seen():
 def test_a_game_is_saved_with_what_made_it(trained):
     generator, content = network.load_generator(trained)
     assert generator.shape == TINY
-    assert content["recipe"] == {"gamma": 0.1, "skies": 64}
+    assert content["recipe"] == {"gamma": 0.01, "skies": 64}
     assert [row["steps"] for row in content["history"]] == [10, 20]
     assert {"loss_discriminator", "loss_generator"} <= set(content["history"][0])
     assert content["plan"]["seed"] == content["provenance"]["seed"] == 3
