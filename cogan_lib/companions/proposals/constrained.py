@@ -34,9 +34,9 @@ def forbid(tokenizer, schema: dict, width: int) -> Callable:
     CoganError
         If ``lm-format-enforcer`` is not installed.
     """
-    enforcer = optional("lmformatenforcer")
-    parser = enforcer.JsonSchemaParser(schema)
-    allowed = enforcer.TokenEnforcer(_words(tokenizer), parser)
+    with optional():
+        from lmformatenforcer import JsonSchemaParser, TokenEnforcer
+    allowed = TokenEnforcer(_words(tokenizer), JsonSchemaParser(schema))
     end = tokenizer.eos_token_id
 
     def step(input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -53,7 +53,8 @@ def forbid(tokenizer, schema: dict, width: int) -> Callable:
 @lru_cache(maxsize=1)
 def _words(tokenizer) -> object:
     """List what each token spells; the enforcer's own list needs an older transformers."""
-    enforcer = optional("lmformatenforcer.tokenenforcer")
+    with optional():
+        from lmformatenforcer.tokenenforcer import TokenEnforcerTokenizerData
     zero = tokenizer.encode("0", add_special_tokens=False)[-1]
     special, words = set(tokenizer.all_special_ids), []
     for token in range(len(tokenizer)):
@@ -64,6 +65,4 @@ def _words(tokenizer) -> object:
     def spell(tokens: list[int]) -> str:
         return tokenizer.decode(tokens).rstrip("\ufffd")
 
-    return enforcer.TokenEnforcerTokenizerData(
-        words, spell, tokenizer.eos_token_id, False, len(tokenizer)
-    )
+    return TokenEnforcerTokenizerData(words, spell, tokenizer.eos_token_id, False, len(tokenizer))

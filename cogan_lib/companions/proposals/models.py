@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
-from types import ModuleType
 from typing import Protocol
 
 from ...base.files import CoganError
@@ -117,28 +116,21 @@ def way_of(schema: dict | None) -> str:
     return WAYS[schema is not None]
 
 
-def optional(name: str) -> ModuleType:
-    """Import a package of the extra ``[llm]``.
-
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    module
+@contextmanager
+def optional() -> Iterator[None]:
+    """Say what to install where a package of the extra ``[llm]`` is imported and is not there.
 
     Raises
     ------
     CoganError
-        If it is not installed.
+        In place of an ImportError.
     """
     try:
-        return import_module(name)
+        yield
     except ImportError as error:
         raise CoganError(
-            f"A live language model needs the package {name.partition('.')[0]} ({error}); install "
-            "it with `pip install 'cogan[llm]'`, or take the replies that came along, `recorded()`."
+            f"A live language model needs a package that is not there ({error}); install it with "
+            "`pip install 'cogan[llm]'`, or take the recorded replies, `recorded()`."
         ) from error
 
 
@@ -146,7 +138,9 @@ class Endpoint(Model):
     """A model behind an address that speaks OpenAI's protocol; `endpoint` makes one."""
 
     def __init__(self, base_url: str, model: str, key: str, timeout_s: float) -> None:
-        self.openai = optional("openai")
+        with optional():
+            import openai
+        self.openai = openai
         self.name, self.base_url, self.timeout_s = model, base_url, timeout_s
         self.client = self.openai.OpenAI(
             base_url=base_url, api_key=key, timeout=timeout_s, max_retries=0

@@ -13,7 +13,7 @@ from pathlib import Path
 from ...base.files import CoganError, read_json, write_json
 from .models import TOKENS, Model, Reply, way_of
 
-#: Where the replies are that came along.
+#: Where the shipped replies are.
 FOLDER = Path(__file__).resolve().parent / "replies"
 
 
@@ -172,7 +172,7 @@ def read_folder(folder: str | Path = FOLDER) -> tuple[dict, list[Reply]]:
 
 
 def recorded(folder: str | Path = FOLDER) -> Recorded:
-    """Take the replies that came along in place of a live model: nothing else is needed.
+    """Take the shipped replies in place of a live model: nothing else is needed.
 
     Parameters
     ----------
