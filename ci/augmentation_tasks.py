@@ -5,6 +5,7 @@ They stand here, not in the library, because companions know nothing of each oth
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache, partial
 
 import beside  # noqa: F401 - the library beside it, not an installed one
@@ -13,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 from cogan_lib.base.units import CO_SOFTENING, FWHM_PER_SIGMA
 from cogan_lib.companions.augmentation import learners, sources
-from cogan_lib.companions.augmentation.tasks import Examples, Task
+from cogan_lib.companions.augmentation.tasks import Labelled, Task
 from cogan_lib.companions.hii_regions import network, physics
 from cogan_lib.companions.hii_regions.evaluation import SHELL
 from cogan_lib.companions.hii_regions.shapes import shape_numbers
@@ -23,13 +24,15 @@ from cogan_lib.tiles.geometry import Geometry
 
 #: Real HII regions to take few from, and to test on; tiles of other skies that a source may give.
 POOL, TESTED = 1024, 2000
+#: Images of chapter 10's generator, of which each training gets some.
+GENERATED = 6000
 #: Of shapes whose handedness can be seen: radius, thickness, ellipticity, asymmetry.
 HANDED = ((10, 18), (0.4, 0.9), (0.3, 0.5), (0.5, 0.8))
 #: The simulator that is a little wrong has this beam [pixels], and regions without a bright side.
 WRONG_FWHM_PX = 5.0
 #: The sky of the tiles, and the tiles.
 SKY = {"nside": 128, "fwhm_arcmin": 40.0}
-TILES, CENTRES, SNR_MIN = Geometry(32, 12.0), 16, 5.0
+TILES, CENTRES, SNR_MIN = Geometry(32, 7.5), 16, 5.0
 INPUTS, TARGET = ("DUST", "N_HI"), "W_CO21"
 FLOORS = {"DUST": 0.1, "N_HI": 1e19}  # below: noise, which has no logarithm
 NOISE = {"DUST": 0.01, "N_HI": 0.0, TARGET: 0.03}  # of the tiles, in their units
@@ -40,24 +43,24 @@ def seen(sky: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.arcsinh(2 * physics.observed(sky, rng))[:, None].astype(np.float32)
 
 
-def regions(n: int, rng: np.random.Generator, wrong: bool = False) -> Examples:
+def regions(n: int, rng: np.random.Generator, wrong: bool = False) -> Labelled:
     """HII regions, shell (0) or bubble (1), of the simulator or of one that is a little wrong."""
     shapes = rng.uniform(*np.transpose(list(physics.RANGES.values())), (n, 4))
     shapes[:, 3] *= not wrong
     found = physics.regions(n, rng, shapes)
     wider = np.sqrt(WRONG_FWHM_PX**2 - physics.FWHM_PX**2) / FWHM_PER_SIGMA if wrong else 0.0
     sky = gaussian_filter(found.sky, (0, wider, wider))
-    return Examples(seen(sky, rng), (shapes[:, 1] > SHELL).astype(np.int64))
+    return Labelled(seen(sky, rng), (shapes[:, 1] > SHELL).astype(np.int64))
 
 
-def handed(n: int, rng: np.random.Generator) -> Examples:
+def handed(n: int, rng: np.random.Generator) -> Labelled:
     """HII regions whose bright side lies clockwise (0) or anticlockwise (1) of the major axis.
 
     Rotations keep that, mirrors do not.
     """
     found = physics.regions(n, rng, rng.uniform(*np.transpose(HANDED), (n, 4)))
     sense = np.sin(2 * found.angles[:, 1]) > 0
-    return Examples(seen(found.sky, rng), sense.astype(np.int64))
+    return Labelled(seen(found.sky, rng), sense.astype(np.int64))
 
 
 def morphology(which=regions) -> Task:
@@ -66,31 +69,33 @@ def morphology(which=regions) -> Task:
     return Task(which.__name__, "class", which(POOL, rng), which(TESTED, rng))
 
 
-def noisier(real: Examples, n: int, rng: np.random.Generator) -> Examples:
+def noisier(real: Labelled, n: int, rng: np.random.Generator) -> Labelled:
     """Put the telescope's noise on images once more."""
     rows = rng.integers(len(real), size=n)
-    return Examples(seen(np.sinh(real.inputs[rows, 0]) / 2, rng), real.labels[rows])
+    return Labelled(seen(np.sinh(real.inputs[rows, 0]) / 2, rng), real.labels[rows])
 
 
 @cache
-def generator() -> network.RegionGenerator:
-    """Chapter 10's, which has seen 20,000 skies."""
-    return network.load_generator(network.WEIGHTS / "healthy")[0]
+def pool() -> tuple[np.ndarray, np.ndarray]:
+    """Images of chapter 10's generator, that saw 20,000 skies, and what is measured in them."""
+    found, _ = network.load_generator(network.WEIGHTS / "healthy")
+    images = seen(network.generate(found, GENERATED, 1), np.random.default_rng([19, 2]))
+    return images, measure(images)
 
 
 def generated(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Images of chapter 10's generator."""
-    return seen(network.generate(generator(), n, int(rng.integers(2**31))), rng)
+    """Some of those images."""
+    return pool()[0][rng.permutation(GENERATED)[:n]]
 
 
-def measured(real: Examples, n: int, rng: np.random.Generator) -> Examples:
-    """Images of chapter 10's generator, named by the thickness that is measured in them."""
-    images = generated(n, rng)
-    return Examples(images, measure(images).astype(np.int64))
+def measured(real: Labelled, n: int, rng: np.random.Generator) -> Labelled:
+    """Some of those images, named by the thickness that is measured in them."""
+    rows = rng.permutation(GENERATED)[:n]
+    return Labelled(pool()[0][rows], pool()[1][rows].astype(np.int64))
 
 
 def measure(images: np.ndarray) -> np.ndarray:
-    """True for a bubble, by chapter 10's measure of the thickness: what needs no training at all."""
+    """True for a bubble, by chapter 10's measure of the thickness: it needs no training."""
     return shape_numbers(np.sinh(images[:, 0]) / 2)[:, 1] > SHELL
 
 
@@ -120,26 +125,26 @@ def handed_sources() -> dict:
 
 
 @cache
-def tiles(seed: int) -> dict[str, Examples]:
+def tiles(seed: int) -> dict[str, Labelled]:
     """Tiles of the embedded sky of a seed, by split: log10 of dust and HI, asinh of CO."""
     sky = make_sky(**SKY, seed=seed)
     keep = [*INPUTS, TARGET, f"{TARGET}_ERR"]
-    sky = type(sky)({name: sky.maps[name] for name in keep}, {name: sky.units[name] for name in keep},
-                    sky.fwhm_arcmin, sky.meta)  # fmt: skip
+    maps, units = ({name: part[name] for name in keep} for part in (sky.maps, sky.units))
+    sky = replace(sky, maps=maps, units=units)
     patches = make_patches(sky, TILES, CENTRES, snr_min=SNR_MIN, seed=seed)
     found = {split: patches.select(split) for split in ("train", "validation", "test")}
     return {split: scaled(some.inputs, some.targets[:, 0]) for split, some in found.items()}
 
 
-def scaled(inputs: np.ndarray, w_co: np.ndarray) -> Examples:
+def scaled(inputs: np.ndarray, w_co: np.ndarray) -> Labelled:
     """Tiles in physical units as the network sees them."""
     floors = np.array([FLOORS[name] for name in INPUTS])[:, None, None]
     logs = np.log10(np.maximum(inputs, floors))
-    return Examples(logs.astype(np.float32), np.arcsinh(w_co / CO_SOFTENING).astype(np.float32))
+    return Labelled(logs.astype(np.float32), np.arcsinh(w_co / CO_SOFTENING).astype(np.float32))
 
 
 def co_tiles(seed: int) -> Task:
-    """CO of dust and HI, on tiles of one sky; tested in longitudes that no training tile touches."""
+    """CO of dust and HI, on tiles of one sky; tested in longitudes that no training touches."""
     found = tiles(seed)
     return Task("CO", "map", found["train"], found["test"])
 
@@ -151,21 +156,21 @@ def co_sources(seed: int, seeds: list[int]) -> dict:
     for other in others[1:]:
         pool = pool.plus(other["train"])
 
-    def simulated(real: Examples, n: int, rng: np.random.Generator) -> Examples:
+    def simulated(real: Labelled, n: int, rng: np.random.Generator) -> Labelled:
         return pool.take(rng.permutation(len(pool))[:n])
 
-    def uncalibrated(real: Examples, n: int, rng: np.random.Generator) -> Examples:
+    def uncalibrated(real: Labelled, n: int, rng: np.random.Generator) -> Labelled:
         found = simulated(real, n, rng)
-        return Examples(found.inputs, np.arcsinh(1.5 * np.sinh(found.labels)))
+        return Labelled(found.inputs, np.arcsinh(1.5 * np.sinh(found.labels)))
 
-    def brighter(real: Examples, n: int, rng: np.random.Generator, *, together: bool) -> Examples:
+    def brighter(real: Labelled, n: int, rng: np.random.Generator, *, together: bool) -> Labelled:
         rows = rng.integers(len(real), size=n)
         factor = 2 ** rng.uniform(-1, 1, (n, 1, 1)).astype(np.float32)
         inputs = real.inputs[rows] + np.log10(factor)[:, None]
         w_co = np.sinh(real.labels[rows]) * (factor if together else 1)
-        return Examples(inputs, np.arcsinh(w_co))
+        return Labelled(inputs, np.arcsinh(w_co))
 
-    def noise(real: Examples, n: int, rng: np.random.Generator) -> Examples:
+    def noise(real: Labelled, n: int, rng: np.random.Generator) -> Labelled:
         rows = rng.integers(len(real), size=n)
         sigma = SKY["fwhm_arcmin"] / TILES.pixel_arcmin / FWHM_PER_SIGMA
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from ...base.files import CoganError
 from .sources import Source
-from .tasks import Examples, Predictor, Task, few
+from .tasks import Labelled, Predictor, Task, few
 
 #: What all others are compared with: the real examples and nothing else.
 NONE = "none"
@@ -22,13 +22,14 @@ def learning_curve(
     sizes: Sequence[int],
     sources: Mapping[str, Source | None],
     seeds: Sequence[int],
-    learner: Callable[[Examples, int], Predictor],
+    learner: Callable[[Labelled, int], Predictor],
     extra: int,
 ) -> dict[str, list[list[float]]]:
     """Train on few real examples, with and without more from each source, and test.
 
-    All sources see the same real examples, and the learner starts from the same weights and makes as
-    many steps: what differs is the examples alone. Those of a smaller size are among those of a larger.
+    All sources see the same real examples, and the learner starts from the same weights and makes
+    as many steps: what differs is the examples alone. Those of a smaller size are among those of a
+    larger one.
 
     Parameters
     ----------
@@ -118,8 +119,8 @@ def gains(
     Returns
     -------
     dict of name to dict
-        `interval` of the gain by size, positive if it helps, for each but `against`; and ``verdict``
-        by size: ``helps`` or ``hurts`` if the interval does not hold 0, else ``open``.
+        `interval` of the gain by size, positive if it helps, for each but `against`; and
+        ``verdict`` by size: ``helps`` or ``hurts`` if the interval does not hold 0, else ``open``.
 
     Raises
     ------

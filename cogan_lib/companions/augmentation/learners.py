@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from ...learn.fit import Plan, fit, seeded
-from .tasks import Examples, Predictor
+from .tasks import Labelled, Predictor
 
 AT_ONCE = 256  # images
 
@@ -59,7 +59,7 @@ class Draws:
 
 
 def classifier(
-    examples: Examples,
+    examples: Labelled,
     seed: int,
     *,
     recipe: Recipe = IMAGES,
@@ -70,7 +70,7 @@ def classifier(
 
     Parameters
     ----------
-    examples : Examples
+    examples : Labelled
         Of sides of a multiple of 16 pixels.
     seed : int
         Of the first weights and the batches.
@@ -98,12 +98,12 @@ def classifier(
     return _predictor(network, mean, scale, lambda found: found.log_softmax(1))
 
 
-def mapper(examples: Examples, seed: int, *, recipe: Recipe = MAPS) -> Predictor:
+def mapper(examples: Labelled, seed: int, *, recipe: Recipe = MAPS) -> Predictor:
     """Train a network from images to maps: a straight line, and convolutions for what it leaves.
 
     Parameters
     ----------
-    examples : Examples
+    examples : Labelled
     seed : int
         Of the first weights and the batches.
     recipe : Recipe
@@ -114,7 +114,7 @@ def mapper(examples: Examples, seed: int, *, recipe: Recipe = MAPS) -> Predictor
         From inputs (n, c, h, w) to maps (n, h, w).
     """
     mean, scale = _moments(examples.inputs)
-    middle, spread = float(examples.labels.mean()), float(examples.labels.std()) or 1.0
+    spread = float(examples.labels.std()) or 1.0
     line = straight_line(examples, seed)
     with seeded(seed):
         network = MapNetwork(examples.inputs.shape[1], recipe.channels)
@@ -129,12 +129,12 @@ def mapper(examples: Examples, seed: int, *, recipe: Recipe = MAPS) -> Predictor
     return lambda images: line(images) + rest(images)
 
 
-def straight_line(examples: Examples, seed: int = 0) -> Predictor:
+def straight_line(examples: Labelled, seed: int = 0) -> Predictor:
     """Fit each pixel's label by a linear function of its inputs: of logarithms, a power law.
 
     Parameters
     ----------
-    examples : Examples
+    examples : Labelled
         With maps.
     seed : int
         Not needed; for one signature.
@@ -153,7 +153,7 @@ def straight_line(examples: Examples, seed: int = 0) -> Predictor:
 
 
 def image_network(shape: tuple[int, ...], classes: int, channels: int) -> nn.Sequential:
-    """Build a network of four convolutions that halve the sides, and a dense layer.
+    """Build a network: means of 2 x 2 pixels, three convolutions that halve the sides, a sum.
 
     Parameters
     ----------
@@ -167,8 +167,8 @@ def image_network(shape: tuple[int, ...], classes: int, channels: int) -> nn.Seq
     -------
     nn.Sequential
     """
-    widths = (shape[0], channels, 2 * channels, 4 * channels, 4 * channels)
-    layers: list[nn.Module] = []
+    widths = (shape[0], channels, 2 * channels, 4 * channels)
+    layers: list[nn.Module] = [nn.AvgPool2d(2)]
     for number, (narrow, wide) in enumerate(zip(widths, widths[1:], strict=False)):
         size = 5 if number == 0 else 3
         layers += [nn.Conv2d(narrow, wide, size, 2, size // 2), nn.ReLU()]

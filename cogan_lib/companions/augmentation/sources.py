@@ -1,7 +1,7 @@
 """Where more examples come from: the few real ones moved and mirrored, or a generator of them.
 
-A source is a callable ``source(real, n, rng)`` that gives n more examples. What it makes of the real
-ones alone can hold no more than they and its own assumptions: that the sky has no preferred
+A source is a callable ``source(real, n, rng)`` that gives n more examples. What it makes of the
+real ones alone can hold no more than they and its own assumptions: that the sky has no preferred
 direction, for example. What it makes of anything else (a simulator, a generator that was trained on
 other data) is knowledge from outside, and a comparison must say so.
 """
@@ -14,27 +14,27 @@ import numpy as np
 import torch
 from torch.nn.functional import affine_grid, grid_sample
 
-from .tasks import Examples, Predictor
+from .tasks import Labelled, Predictor
 
 #: n more examples, from the real ones and a random generator.
-Source = Callable[[Examples, int, np.random.Generator], Examples]
+Source = Callable[[Labelled, int, np.random.Generator], Labelled]
 #: Most principal components of `gaussian`.
 COMPONENTS = 32
 
 
 def turned(
-    real: Examples,
+    real: Labelled,
     n: int,
     rng: np.random.Generator,
     *,
     flip: bool = True,
     mirrored: Callable[[np.ndarray], np.ndarray] | None = None,
-) -> Examples:
+) -> Labelled:
     """Rotate by multiples of 90 degrees, and mirror every other one.
 
     Parameters
     ----------
-    real : Examples
+    real : Labelled
     n : int
     rng : numpy Generator
     flip : bool
@@ -45,7 +45,7 @@ def turned(
 
     Returns
     -------
-    Examples
+    Labelled
         n of them.
     """
     rows = rng.integers(len(real), size=n)
@@ -59,7 +59,7 @@ def turned(
                 labels[part] = _turn(labels[part], turn, side)
             elif side and mirrored:
                 labels[part] = mirrored(labels[part])
-    return Examples(inputs, labels)
+    return Labelled(inputs, labels)
 
 
 def _turn(images: np.ndarray, turns: int, flip: int) -> np.ndarray:
@@ -67,15 +67,15 @@ def _turn(images: np.ndarray, turns: int, flip: int) -> np.ndarray:
 
 
 def posed(
-    real: Examples, n: int, rng: np.random.Generator, *, shift_px: float = 1.5, flip: bool = True
-) -> Examples:
+    real: Labelled, n: int, rng: np.random.Generator, *, shift_px: float = 1.5, flip: bool = True
+) -> Labelled:
     """Rotate by any angle, shift, and mirror every other one, by cubic interpolation.
 
     What comes in at the edges is mirrored there.
 
     Parameters
     ----------
-    real : Examples
+    real : Labelled
     n : int
     rng : numpy Generator
     shift_px : float
@@ -84,7 +84,7 @@ def posed(
 
     Returns
     -------
-    Examples
+    Labelled
         n of them.
     """
     rows = rng.integers(len(real), size=n)
@@ -101,38 +101,39 @@ def posed(
     grid = affine_grid(poses, list(images.shape), align_corners=False)
     options = {"mode": "bicubic", "padding_mode": "reflection", "align_corners": False}
     moved = grid_sample(images, grid, **options).numpy()
-    return Examples(moved[:, :-1], moved[:, -1]) if maps else Examples(moved, real.labels[rows])
+    return Labelled(moved[:, :-1], moved[:, -1]) if maps else Labelled(moved, real.labels[rows])
 
 
-def gaussian(real: Examples, n: int, rng: np.random.Generator) -> Examples:
-    """Draw from a Gaussian fitted to the real examples, class by class: a generator that is cheap.
+def gaussian(real: Labelled, n: int, rng: np.random.Generator) -> Labelled:
+    """Draw from a Gaussian fitted to the real examples, class by class: a cheap generator.
 
-    Probabilistic principal components (Tipping & Bishop 1999): the mean, the strongest `COMPONENTS`,
-    and white noise of the mean variance of the others. A map is generated with its inputs.
+    Probabilistic principal components (Tipping & Bishop 1999): the mean, the strongest
+    `COMPONENTS`, and white noise of the mean variance of the others. A map is generated with its
+    inputs.
 
     Parameters
     ----------
-    real : Examples
+    real : Labelled
         All that it is fitted to.
     n : int
     rng : numpy Generator
 
     Returns
     -------
-    Examples
+    Labelled
         n of them, as many of each class as there are among the real ones.
     """
     if real.labels.ndim > 1:
         images = np.concatenate([real.inputs, real.labels[:, None]], 1)
         drawn = _gaussian(images, n, rng)
-        return Examples(drawn[:, :-1], drawn[:, -1])
+        return Labelled(drawn[:, :-1], drawn[:, -1])
     labels = real.labels[rng.integers(len(real), size=n)]
     inputs = np.empty((n, *real.inputs.shape[1:]), np.float32)
     for one in np.unique(labels):
         inputs[labels == one] = _gaussian(
             real.inputs[real.labels == one], np.count_nonzero(labels == one), rng
         )
-    return Examples(inputs, labels)
+    return Labelled(inputs, labels)
 
 
 def _gaussian(images: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -154,7 +155,7 @@ def _gaussian(images: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarra
 
 
 def read_by(
-    learner: Callable[[Examples, int], Predictor],
+    learner: Callable[[Labelled, int], Predictor],
     draw: Callable[[int, np.random.Generator], np.ndarray],
 ) -> Source:
     """Make a source of images that nobody knows the class of: what the few have taught names it.
@@ -171,8 +172,8 @@ def read_by(
     callable
     """
 
-    def source(real: Examples, n: int, rng: np.random.Generator) -> Examples:
+    def source(real: Labelled, n: int, rng: np.random.Generator) -> Labelled:
         predict, images = learner(real, int(rng.integers(2**31))), draw(n, rng)
-        return Examples(images, predict(images).argmax(1))
+        return Labelled(images, predict(images).argmax(1))
 
     return source

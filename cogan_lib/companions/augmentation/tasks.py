@@ -21,8 +21,8 @@ Predictor = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Examples:
-    """Images and what is to be read from them.
+class Labelled:
+    """Examples: images and what is to be read from them.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Examples:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def take(self, rows: np.ndarray | slice) -> Examples:
+    def take(self, rows: np.ndarray | slice) -> Labelled:
         """Take some of them.
 
         Parameters
@@ -54,23 +54,23 @@ class Examples:
 
         Returns
         -------
-        Examples
+        Labelled
         """
-        return Examples(self.inputs[rows], self.labels[rows])
+        return Labelled(self.inputs[rows], self.labels[rows])
 
-    def plus(self, other: Examples) -> Examples:
+    def plus(self, other: Labelled) -> Labelled:
         """Put others behind them.
 
         Parameters
         ----------
-        other : Examples
+        other : Labelled
 
         Returns
         -------
-        Examples
+        Labelled
         """
         both = zip((self.inputs, self.labels), (other.inputs, other.labels), strict=True)
-        return Examples(*(np.concatenate(pair) for pair in both))
+        return Labelled(*(np.concatenate(pair) for pair in both))
 
 
 @dataclass(frozen=True)
@@ -82,16 +82,16 @@ class Task:
     name : str
     kind : {'class', 'map'}
         The score of classes is the share of right ones, that of maps the rms error.
-    train : Examples
+    train : Labelled
         Real examples, from which few are taken.
-    test : Examples
+    test : Labelled
         Real examples that have nothing in common with those.
     """
 
     name: str
     kind: Kind
-    train: Examples
-    test: Examples
+    train: Labelled
+    test: Labelled
 
     def __post_init__(self) -> None:
         if self.kind not in ("class", "map"):
@@ -127,7 +127,7 @@ class Task:
         return float(np.sqrt(np.mean((found - self.test.labels) ** 2)))
 
 
-def few(task: Task, n: int, seed: int) -> Examples:
+def few(task: Task, n: int, seed: int) -> Labelled:
     """Take n real examples; those of a smaller n are among them.
 
     Parameters
@@ -139,7 +139,7 @@ def few(task: Task, n: int, seed: int) -> Examples:
 
     Returns
     -------
-    Examples
+    Labelled
 
     Raises
     ------
