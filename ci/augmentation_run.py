@@ -35,6 +35,8 @@ SIZES = {
 }
 EXTRA = {"regions": 2000, "handed": 2000, "CO": 400}
 SIGN = {"regions": 1, "handed": 1, "CO": -1}
+#: Handedness, a product of two directions, takes longer to learn.
+HANDED_STEPS = 600
 #: Real examples of which few are bubbles.
 UNBALANCED = 512
 
@@ -104,7 +106,8 @@ def region_curves(seed: int, options: argparse.Namespace) -> dict:
 
 def handed_curves(seed: int, options: argparse.Namespace) -> dict:
     """On which side of the major axis it is bright."""
-    learner = partial(learners.classifier, recipe=recipe(learners.IMAGES, options))
+    longer = replace(learners.IMAGES, steps=HANDED_STEPS)
+    learner = partial(learners.classifier, recipe=recipe(longer, options))
     task = tasks.morphology(tasks.handed)
     return curve("handed", task, tasks.handed_sources(), seed, learner, options)
 

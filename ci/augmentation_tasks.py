@@ -26,13 +26,15 @@ from cogan_lib.tiles.geometry import Geometry
 POOL, TESTED = 1024, 2000
 #: Images of chapter 10's generator, of which each training gets some.
 GENERATED = 6000
-#: Of shapes whose handedness can be seen: radius, thickness, ellipticity, asymmetry.
-HANDED = ((10, 18), (0.4, 0.9), (0.3, 0.5), (0.5, 0.8))
+#: Shapes whose handedness is plain: radius, thickness, ellipticity, asymmetry.
+HANDED = ((14, 18), (0.7, 0.9), (0.45, 0.5), (0.75, 0.8))
+#: The bright side lies at least so many degrees off the axes (in the ellipse made a circle).
+OFF_AXIS_DEG = 15.0
 #: The simulator that is a little wrong has this beam [pixels], and regions without a bright side.
 WRONG_FWHM_PX = 5.0
 #: The sky of the tiles, and the tiles.
 SKY = {"nside": 128, "fwhm_arcmin": 40.0}
-TILES, CENTRES, SNR_MIN = Geometry(32, 7.5), 16, 5.0
+TILES, CENTRES, SNR_MIN = Geometry(16, 7.5), 32, 5.0
 INPUTS, TARGET = ("DUST", "N_HI"), "W_CO21"
 FLOORS = {"DUST": 0.1, "N_HI": 1e19}  # below: noise, which has no logarithm
 NOISE = {"DUST": 0.01, "N_HI": 0.0, TARGET: 0.03}  # of the tiles, in their units
@@ -58,9 +60,11 @@ def handed(n: int, rng: np.random.Generator) -> Labelled:
 
     Rotations keep that, mirrors do not.
     """
-    found = physics.regions(n, rng, rng.uniform(*np.transpose(HANDED), (n, 4)))
-    sense = np.sin(2 * found.angles[:, 1]) > 0
-    return Labelled(seen(found.sky, rng), sense.astype(np.int64))
+    drawn = 2 * n + 20  # two thirds are far enough off the axes
+    found = physics.regions(drawn, rng, rng.uniform(*np.transpose(HANDED), (drawn, 4)))
+    sense = np.sin(2 * found.angles[:, 1])
+    rows = np.flatnonzero(np.abs(sense) > np.sin(np.radians(2 * OFF_AXIS_DEG)))[:n]
+    return Labelled(seen(found.sky[rows], rng), (sense[rows] > 0).astype(np.int64))
 
 
 def morphology(which=regions) -> Task:
@@ -186,7 +190,7 @@ def co_sources(seed: int, seeds: list[int]) -> dict:
     return {
         "none": None,
         "flips, 90°": sources.turned,
-        "any pose": partial(sources.posed, shift_px=4.0),
+        "any pose": partial(sources.posed, shift_px=2.0),
         "noise": noise,
         "Gaussian of the few": sources.gaussian,
         "brightness, all": partial(brighter, together=True),

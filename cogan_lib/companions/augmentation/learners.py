@@ -39,7 +39,7 @@ class Recipe:
 
 
 IMAGES = Recipe()
-MAPS = Recipe(steps=150, batch=16, rate=4e-3, decay=0.01, channels=12)
+MAPS = Recipe(steps=300, batch=32, decay=0.01, channels=12)
 
 
 class Draws:
