@@ -31,9 +31,9 @@ from cogan_lib.companions.augmentation.sources import gaussian
 SIZES = {
     "regions": (8, 16, 32, 64, 128, 256, 512, 1024),
     "handed": (16, 64, 256, 1024),
-    "CO": (8, 16, 32, 64, 128, 256),
+    "CO": (8, 16, 32, 64, 128, 256, 512, 1024),
 }
-EXTRA = {"regions": 2000, "handed": 2000, "CO": 400}
+EXTRA = {"regions": 2000, "handed": 2000, "CO": 1000}
 SIGN = {"regions": 1, "handed": 1, "CO": -1}
 #: Handedness, a product of two directions, takes longer to learn.
 HANDED_STEPS = 600

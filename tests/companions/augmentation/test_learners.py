@@ -53,7 +53,7 @@ def test_a_network_of_maps_starts_from_the_line_and_beats_it_where_it_bends():
     none = replace(learners.MAPS, steps=1, rate=1e-9)
     line = task.score(learners.straight_line(task.train))
     assert task.score(learners.mapper(task.train, 1, recipe=none)) == pytest.approx(line, rel=1e-5)
-    few = replace(learners.MAPS, steps=60)
+    few = replace(learners.MAPS, steps=60, rate=5e-3)
     assert task.score(learners.mapper(task.train, 1, recipe=few)) < 0.6 * line
 
 
