@@ -26,6 +26,7 @@ from cogan_lib.tiles.geometry import Geometry
 POOL, TESTED = 1024, 2000
 #: Images of chapter 10's generator, of which each training gets some.
 GENERATED = 6000
+AT_ONCE = 500  # images that are measured: a measurement holds twenty copies of them
 #: Shapes whose handedness is plain: radius, thickness, ellipticity, asymmetry.
 HANDED = ((14, 18), (0.7, 0.9), (0.45, 0.5), (0.75, 0.8))
 #: The bright side lies at least so many degrees off the axes (in the ellipse made a circle).
@@ -67,6 +68,7 @@ def handed(n: int, rng: np.random.Generator) -> Labelled:
     return Labelled(seen(found.sky[rows], rng), (sense[rows] > 0).astype(np.int64))
 
 
+@cache
 def morphology(which=regions) -> Task:
     """Shell or bubble (or, of `handed`, on which side it is bright)."""
     rng = np.random.default_rng([19, 1])
@@ -100,7 +102,8 @@ def measured(real: Labelled, n: int, rng: np.random.Generator) -> Labelled:
 
 def measure(images: np.ndarray) -> np.ndarray:
     """True for a bubble, by chapter 10's measure of the thickness: it needs no training."""
-    return shape_numbers(np.sinh(images[:, 0]) / 2)[:, 1] > SHELL
+    parts = np.array_split(images[:, 0], -(-len(images) // AT_ONCE))
+    return np.concatenate([shape_numbers(np.sinh(part) / 2)[:, 1] > SHELL for part in parts])
 
 
 def region_sources() -> dict:

@@ -260,8 +260,8 @@ def augmented() -> dict:
                    "2": {"none": [0.5] * 4, "90°": [0.6] * 4}},
         "CO": {"1": wrong, "2": wrong | {"log-linear": [0.8] * 8}},
         "rare": {"1": {"never": scores}, "2": {"never": scores}},
-        "measured": 0.921, "unbalanced": 512, "extra": {"regions": 2000, "handed": 2000, "CO": 1000},
-        "core_minutes": 21.0,
+        "extra": {"regions": 2000, "handed": 2000, "CO": 1000},
+        "measured": 0.921, "unbalanced": 512, "core_minutes": 21.0,
         "provenance": PROVENANCE,
     }  # fmt: skip
 
