@@ -20,6 +20,8 @@ from .tasks import Labelled, Predictor, Task
 
 #: Share of class 1 among the real examples.
 RARE = 0.05
+#: A source is asked for so many times what is lacking, since not all will be of class 1.
+DRAWN = 3
 SCORES = ("accuracy", "balanced", "found", "right", "auc")
 
 
@@ -107,7 +109,8 @@ def remedies(
     task : Task
         Of two classes.
     sources : dict of name to Source
-        Each fills class 1 up to the number of class 0: its examples of class 1 alone are taken.
+        Each fills class 1 up to the number of class 0, as far as what it gives is of class 1: a
+        source whose classes are named by whoever has hardly seen class 1 may give none.
     n : int
         Real examples.
     seed : int
@@ -130,11 +133,8 @@ def remedies(
         return np.exp(predict(inputs)[:, 1])
 
     def filled(source: Source) -> Labelled:
-        rng, more = np.random.default_rng([seed, 23]), ones.take(slice(0))
-        while len(more) < lacking:
-            drawn = source(real, 2 * lacking, rng)
-            more = more.plus(drawn.take(drawn.labels == 1))
-        return real.plus(more.take(slice(0, lacking)))
+        drawn = source(real, DRAWN * lacking, np.random.default_rng([seed, 23]))
+        return real.plus(drawn.take(drawn.labels == 1).take(slice(0, lacking)))
 
     def trained(examples: Labelled, **options) -> np.ndarray:
         return answers(classifier(examples, seed, **options))

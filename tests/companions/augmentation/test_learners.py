@@ -61,8 +61,14 @@ def test_of_a_rare_class_accuracy_tells_nothing(task, monkeypatch):
     monkeypatch.setattr(
         balance, "classifier", lambda *a, **o: learners.classifier(*a, recipe=SHORT, **o)
     )
-    found = balance.remedies(task, {"more": lambda real, n, rng: spots(n, rng, 0.3)}, 100, 1)
-    assert list(found) == ["never", "plain", "threshold", "weights", "oversampled", "more"]
+    sources = {
+        "more": lambda real, n, rng: spots(n, rng, 0.3),
+        "nothing": lambda real, n, rng: Labelled(real.inputs[:5], 0 * real.labels[:5]),
+    }
+    found = balance.remedies(task, sources, 100, 1)
+    ways = ["never", "plain", "threshold", "weights", "oversampled"]
+    assert list(found) == ways + list(sources)
+    assert found["nothing"] == found["plain"]  # of the same examples
     assert found["never"]["accuracy"] == 0.95 and found["never"]["balanced"] == 0.5
     assert found["more"]["balanced"] > found["plain"]["balanced"]
     assert found["threshold"]["auc"] == found["plain"]["auc"]  # the same network
