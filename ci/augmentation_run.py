@@ -64,6 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
             return
         started = time.process_time()
         report[part][str(seed)] = measure(seed, options)
+        # a JSON file is written with sorted keys
+        report.setdefault("order", {})[part] = list(report[part][str(seed)])
         spent = report["core_seconds"].setdefault(part, {})
         spent[str(seed)] = time.process_time() - started
         write_json(options.report, report)
@@ -138,7 +140,7 @@ def over_seeds(report: dict) -> dict:
     summary = {}
     for part in SIZES:
         rows = list(report[part].values())
-        scores = {name: [row[name] for row in rows] for name in rows[0]}
+        scores = {name: [row[name] for row in rows] for name in report["order"][part]}
         sizes = SIZES[part][: len(rows[0]["none"])]
         summary[part] = {
             "scores": {name: curves.interval(values) for name, values in scores.items()},
@@ -153,7 +155,7 @@ def over_seeds(report: dict) -> dict:
     summary["rare"] = {
         name: {key: curves.interval([row[name][key] for row in rows])
                for key in balance.SCORES}
-        for name in rows[0]
+        for name in report["order"]["rare"]
     }  # fmt: skip
     return summary
 

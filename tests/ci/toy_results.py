@@ -261,6 +261,8 @@ def augmented() -> dict:
         "CO": {"1": wrong, "2": wrong | {"log-linear": [0.8] * 8}},
         "rare": {"1": {"never": scores}, "2": {"never": scores}},
         "extra": {"regions": 2000, "handed": 2000, "CO": 1000},
+        "order": {"regions": list(right), "handed": ["none", "90°"], "CO": list(wrong),
+                  "rare": ["never"]},
         "measured": 0.921, "unbalanced": 512, "core_minutes": 21.0,
         "provenance": PROVENANCE,
     }  # fmt: skip
