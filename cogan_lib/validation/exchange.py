@@ -211,6 +211,31 @@ def rank_distances(numbers: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray,
     return found[0], found[1]
 
 
+def mean_differences(numbers: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Differences of the means of each number, real less generated, for each set of labels.
+
+    Parameters
+    ----------
+    numbers : ndarray, shape (n, k)
+        One row per tile.
+    labels : ndarray, shape (sets, n)
+
+    Returns
+    -------
+    difference, error : ndarrays, each (sets, k)
+        The error is the standard one, from the scatter of the tiles of either kind.
+    """
+    centred = numbers - numbers.mean(axis=0)
+    means, variances = [], []
+    for kind in (1, -1):
+        weights = (labels == kind) * 1.0
+        count = weights.sum(axis=1, keepdims=True)
+        means.append(weights @ centred / count)
+        scatter = np.maximum(weights @ centred**2 / count - means[-1] ** 2, 0)
+        variances.append(scatter / np.maximum(count - 1, 1))
+    return means[0] - means[1], np.sqrt(variances[0] + variances[1]) + 1e-12
+
+
 def p_values(statistics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """p-value of each test, alone and among the others.
 
