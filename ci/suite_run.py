@@ -121,7 +121,7 @@ def kind_of(name: str, options: argparse.Namespace) -> Kind:
     if name == "regions":
         return Kind(simulated(regions), shape_numbers)
     if name == "fields":
-        return Kind(simulated(log_normal), scatter)
+        return Kind(simulated(log_normal), None)
     if name == "co":
         return Kind(lambda n, rng: dealt(co_tiles(options), n, rng), None)
     raise CoganError(f"There are no images of the kind {name!r}; choose regions, fields or co.")

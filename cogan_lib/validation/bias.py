@@ -1,4 +1,4 @@
-"""Does a generator make a rare kind rarer than it was in training? Its skew, put in and measured."""
+"""Does a generator make a rare kind rarer: a skew that is put in, and the one that comes out."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def bias_amplification(
     ...     images, images[:, 0, 0] > 0.5, lambda some: some[:, 0, 0] > 0.5,
     ...     size=100, n=100, seed=1,
     ... )
-    >>> found.shares_out, round(found.slope, 3)
+    >>> tuple(round(share, 6) for share in found.shares_out), round(found.slope, 3)
     ((0.5, 0.7, 0.9), 1.0)
     """
     check_positive(size=size, n=n)
@@ -149,7 +149,7 @@ def _share(reader, images: np.ndarray) -> float:
     belongs = np.asarray(reader(images))
     if belongs.shape != (len(images),):
         raise CoganError(
-            f"The reader gives {belongs.shape} for {len(images)} images; it must give one bool each."
+            f"The reader gives {belongs.shape} for {len(images)} images; give one bool each."
         )
     return float(belongs.astype(bool).mean())
 

@@ -1,4 +1,4 @@
-"""Nearest neighbours: are generated images copies, is one like the other, is a kind missing?
+"""Nearest neighbours tell copies, images that resemble each other, and kinds that are missing.
 
 Distances are Euclidean, between rows. Both statistics are means of a logarithm of two nearest
 distances, so that few exact copies among many images count.
@@ -73,13 +73,11 @@ def memory(squared: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
         Of generated images whose nearest real one was trained on, for the first set of labels.
     """
     order, logs = _nearest(squared)
-    trained, held = (
-        np.concatenate(
-            [_first(logs, part[:, order] == kind).mean(axis=1) for part in _parts(labels)]
-        )
-        for kind in (1, -1)
-    )
-    return held - trained, float(np.mean(labels[0, order[:, 0]] > 0))
+    found = []
+    for part in _parts(labels):
+        shown = part[:, order] > 0
+        found.append((_first(logs, ~shown) - _first(logs, shown)).mean(axis=1))
+    return np.concatenate(found), float(np.mean(labels[0, order[:, 0]] > 0))
 
 
 def strangers(squared: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:

@@ -1,4 +1,4 @@
-"""One function that asks everything of generated images: are they like real ones, and no copies?
+"""One function that asks everything of generated images: like real ones, and no copies of them.
 
 `validate_generated` takes stacks of any images. Each test has a statistic that is large where
 generated and real images differ, and what chance gives:
@@ -22,9 +22,9 @@ generated and real images differ, and what chance gives:
 "real" and "generated" could be exchanged, block by block. Every test is computed anew for a
 thousand exchanged sets, and the share of sets that do as well is its p-value, exact whatever the
 distributions. For the memorisation it is the labels "trained on" and "held out" of the real images
-that are exchanged. All tests together raise a false alarm in 5 % of cases (`ALPHA`), as each p-value
-is compared with the *smallest* in each exchanged set (Westfall & Young 1993) and the memorisation is
-joined by Sidak's rule: it is the adjusted p-value that decides.
+that are exchanged. All tests together raise a false alarm in 5 % of cases (`ALPHA`), as each
+p-value is compared with the *smallest* in each exchanged set (Westfall & Young 1993), and Sidak's
+rule joins the memorisation: it is the adjusted p-value that decides.
 
 **The control.** Held-out images are put to the same tests against the real ones. If they fail,
 the two real stacks differ themselves, as two regions of the sky may, and a generator that fails has
@@ -191,7 +191,7 @@ def validate_generated(
     >>> real, generated, held_out = rng.lognormal(size=(3, 40, 16, 16))
     >>> good = validate_generated(real, generated, held_out, seed=1)
     >>> wrong = validate_generated(real, 1.3 * generated, held_out, seed=1)
-    >>> good.passes, wrong.passes, "spectrum" in wrong.fails
+    >>> good.passes, wrong.passes, "ks" in wrong.fails
     (True, False, True)
     """
     stacks, hints = checked_stacks(real, generated, held_out, training)
@@ -242,7 +242,7 @@ def _rows(images: np.ndarray, scale: numbers.Scale) -> dict[str, np.ndarray]:
 
 
 def _exchanged(places, pair, draws, seed, tests) -> tuple[np.ndarray, np.ndarray]:
-    """Sets of labels, and the blocks in which a classifier is trained or tested.
+    """Exchange labels: their sets, and the blocks in which a classifier is trained or tested.
 
     Blocks are dealt out as real or generated, so that one which has both is two there.
     """
@@ -253,7 +253,7 @@ def _exchanged(places, pair, draws, seed, tests) -> tuple[np.ndarray, np.ndarray
 
 
 def _two_sample(rows, pair, blocks, sets, seed) -> dict[str, tuple[np.ndarray, dict]]:
-    """The tests that need nothing but images: statistics of all sets, and details of the first."""
+    """Do the tests that need nothing but images: statistics of all sets, details of the first."""
     one, other = (rows[name] for name in pair)
     every = {name: np.concatenate([one[name], other[name]]) for name in one}
     ks, ad = rank_distances(every["brightness"], sets)
@@ -276,7 +276,7 @@ def _two_sample(rows, pair, blocks, sets, seed) -> dict[str, tuple[np.ndarray, d
 
 
 def _memory(small, places, draws, seed) -> tuple[np.ndarray, dict]:
-    """The statistics of the memorisation."""
+    """Look for copies of what was trained on."""
     trained = "training" if "training" in small else "real"
     sets, _ = _exchanged(places, (trained, "held_out"), draws, seed, 1)
     shown = np.concatenate([small[trained], small["held_out"]])

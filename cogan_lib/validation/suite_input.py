@@ -19,7 +19,23 @@ def flat(images: np.ndarray) -> np.ndarray:
 
 
 def checked_stacks(real, generated, held_out, training) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The stacks, float64, and a hint if they seem to be in different units."""
+    """Check all stacks, and see whether they seem to be in different units.
+
+    Parameters
+    ----------
+    real, generated, held_out, training : ndarray, shape (n, side, side)
+        `training` may be None.
+
+    Returns
+    -------
+    stacks : dict of str to ndarray, float64
+    hints : list of str
+
+    Raises
+    ------
+    CoganError
+        If one of them can't be used.
+    """
     stacks = {"real": numbers.check_stack("real", real, FEWEST_IMAGES)}
     side = stacks["real"].shape[-1]
     others = {"generated": generated, "held_out": held_out, "training": training}
@@ -42,7 +58,23 @@ def checked_stacks(real, generated, held_out, training) -> tuple[dict[str, np.nd
 
 
 def checked_blocks(blocks, stacks) -> dict[str, np.ndarray]:
-    """The block of each image; blocks of several stacks may have the same number."""
+    """Find the block of each image; blocks of several stacks may have the same number.
+
+    Parameters
+    ----------
+    blocks : three or four arrays of int, or None
+    stacks : dict of str to ndarray
+        Of `checked_stacks`.
+
+    Returns
+    -------
+    dict of str to ndarray of int
+
+    Raises
+    ------
+    CoganError
+        If they don't fit, or are too few.
+    """
     if blocks is None:
         ends = np.cumsum([0, *(len(images) for images in stacks.values())])
         return {
@@ -68,7 +100,24 @@ def checked_blocks(blocks, stacks) -> dict[str, np.ndarray]:
 
 
 def checked_labels(labels, reader, stacks):
-    """Labels that are given, or else measured, and measured ones; None for what there is not."""
+    """Take labels that are given, or else are measured, and the measured ones beside given ones.
+
+    Parameters
+    ----------
+    labels : three arrays, or None
+    reader : callable, or None
+    stacks : dict of str to ndarray
+        Of `checked_stacks`.
+
+    Returns
+    -------
+    given, measured : dicts of str to ndarray, shape (n, q), or None
+
+    Raises
+    ------
+    CoganError
+        If they don't fit, or hold NaN.
+    """
     names = ("real", "generated", "held_out")
     given = measured = None
     if labels is not None:

@@ -48,7 +48,7 @@ def in_words(name: str, numbers: Mapping[str, float], details: Mapping) -> str:
     seen = "no more than chance gives" if numbers["passes"] else "more than chance gives"
     return (
         f"{said}: {seen} (the statistic is {numbers['statistic']:.3g}, and by chance above "
-        f"{numbers['chance']:.3g} in 5 % of cases; p = {numbers['p_value']:.2g} for this test alone)."
+        f"{numbers['chance']:.3g} in 5 % of cases; p = {numbers['p_value']:.2g} for it alone)."
     )
 
 
@@ -138,5 +138,6 @@ def _tested(numbers, details) -> str:
 def _obeyed(numbers, details) -> str:
     return (
         "What is measured differs from what was asked for by "
-        f"{details['generated']:.2f} of the labels' scatter, in real images by {details['real']:.2f}"
+        f"{details['generated']:.2f} of the labels' scatter, and in real images by "
+        f"{details['real']:.2f}"
     )

@@ -1,7 +1,7 @@
-"""What generated images are good for: a reader trained on them, and the labels they were asked for.
+"""What generated images are good for: readers trained on them, and the labels asked of them.
 
-The reader that is trained here is small: ridge regression of labels on the similarity of an image to
-some landmarks, a Gaussian of the distance (Nystroem's short form of a kernel machine). So it can
+The reader that is trained here is small: ridge regression of labels on the similarity of an image
+to some landmarks, a Gaussian of the distance (Nystroem's short form of a kernel machine). So it can
 be trained anew for each of a thousand exchanged sets of labels.
 """
 
@@ -63,7 +63,7 @@ class Bench:
 
 
 def trained_on_generated(bench: Bench, labels: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
-    """What a reader trained on generated images loses on held-out real ones.
+    """Find what a reader trained on generated images loses on held-out real ones.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def trained_on_generated(bench: Bench, labels: np.ndarray) -> tuple[np.ndarray, 
 
 
 def tested_on_generated(bench: Bench, labels: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
-    """How differently a reader trained on held-out real images does on generated and on real ones.
+    """Compare how a reader trained on held-out images does on generated and on real ones.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def tested_on_generated(bench: Bench, labels: np.ndarray) -> tuple[np.ndarray, d
 def obeyed(
     asked: np.ndarray, measured: np.ndarray, labels: np.ndarray
 ) -> tuple[np.ndarray, dict[str, float]]:
-    """Do generated images show what they were asked for, as well as real ones show their labels?
+    """Compare labels measured on generated images with those asked for, beside real images'.
 
     Parameters
     ----------
