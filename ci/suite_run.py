@@ -40,7 +40,7 @@ ROLES = ("real", "held_out", "training", "pool")
 #: Fresh images to choose from, over the images that a generator makes.
 POOL = 4
 #: Tiles of CO: 4 degrees, as the beam of the embedded sky allows; blocks of sky; skies.
-GEOMETRY, CENTRE_NSIDE, BLOCK_DEG, SKIES = Geometry(32, 7.5), 16, 10.0, 4
+GEOMETRY, CENTRE_NSIDE, BLOCK_DEG, SKIES = Geometry(32, 7.5), 16, 10.0, 2
 #: A tile is kept as in chapter 05: so much of it has such a signal to noise.
 SNR, SHARE = 8.0, 0.02
 LARGE = 13.0  # radius of a large region [pixels]
