@@ -37,10 +37,10 @@ from cogan_lib.validation.suite import Verdict, validate_generated
 
 PARTS = ("catches", "false_alarms", "speed", "bias")
 ROLES = ("real", "held_out", "training", "pool")
-#: Fresh images to choose from, over the images that a generator makes.
-POOL = 4
+#: Fresh images to choose from, over the images that a generator makes; the least of CO.
+POOL, LEAST_POOL = 4, 1.5
 #: Tiles of CO: 4 degrees, as the beam of the embedded sky allows; blocks of sky; skies.
-GEOMETRY, CENTRE_NSIDE, BLOCK_DEG, SKIES = Geometry(32, 7.5), 16, 10.0, 2
+GEOMETRY, CENTRE_NSIDE, BLOCK_DEG, SKIES = Geometry(32, 7.5), 16, 10.0, 6
 #: A tile is kept as in chapter 05: so much of it has such a signal to noise.
 SNR, SHARE = 8.0, 0.02
 LARGE = 13.0  # radius of a large region [pixels]
@@ -191,19 +191,20 @@ def tiles_of(sky: Sky) -> Stack:
 
 
 def dealt(tiles: Stack, n: int, rng: np.random.Generator) -> dict[str, Stack]:
-    """Deal out whole blocks of sky until each role has n tiles; the pool gets the others."""
-    order = rng.permutation(np.unique(tiles.blocks))
-    sizes = np.cumsum([np.count_nonzero(tiles.blocks == block) for block in order])
-    found, first = {}, 0
-    for role in ROLES:
-        before = sizes[first - 1] if first else 0
-        last = len(order) if role == "pool" else int(np.searchsorted(sizes, before + n)) + 1
-        which = np.flatnonzero(np.isin(tiles.blocks, order[first:last]))
-        which = which if role == "pool" else which[:n]
-        if len(which) < n:
-            raise CoganError(f"{sizes[-1]} tiles are too few for stacks of {n}; ask for fewer.")
-        found[role], first = Stack(*(part[which] for part in tiles)), last
-    return found
+    """Deal out one tile of each block of sky, so that none is another's neighbour.
+
+    n are for each role; the pool gets what is left.
+    """
+    order = rng.permutation(len(tiles.blocks))
+    order = order[np.unique(tiles.blocks[order], return_index=True)[1]]
+    order = rng.permutation(order)
+    if len(order) < (3 + LEAST_POOL) * n:
+        raise CoganError(
+            f"{len(order)} blocks of sky are too few for stacks of {n}; ask for at most "
+            f"{int(len(order) / (3 + LEAST_POOL))}."
+        )
+    parts = dict(zip(ROLES, np.split(order, [n, 2 * n, 3 * n]), strict=True))
+    return {role: Stack(*(some[which] for some in tiles)) for role, which in parts.items()}
 
 
 def verdict_of(kind: Kind, fault: str | None, n: int, seed: int) -> Verdict:

@@ -59,6 +59,8 @@ from .suite_input import checked_blocks, checked_labels, checked_stacks, flat
 from .suite_words import in_words, verdict_sentence
 
 FEWEST_DRAWS = 499  # with fewer, no test among ten could be significant
+#: Ratio of the images per block beyond which blocks of two stacks can't be exchanged.
+UNLIKE = 1.5
 TESTS = ("ks", "anderson_darling", "spectrum", "higher_order", "minkowski", "classifier",
          "neighbours", "memorisation", "train_on_generated", "test_on_generated",
          "conditioning")  # fmt: skip
@@ -170,7 +172,7 @@ def validate_generated(
     blocks : three or four arrays of int, shapes (n,), (m,), (l,) and (t,), optional
         Images of one block are not independent, such as neighbouring tiles of a sky; if they
         aren't given, every image is its own block. A generated image has the block of the place
-        that it shows, if it shows one.
+        that it shows, if it shows one. Blocks of all stacks must have about as many images.
     seed : int
     draws : int
         Exchanged sets of labels, at least `FEWEST_DRAWS`.
@@ -247,6 +249,13 @@ def _exchanged(places, pair, draws, seed, tests) -> tuple[np.ndarray, np.ndarray
     Blocks are dealt out as real or generated, so that one which has both is two there.
     """
     one, other = (np.unique(places[name], return_inverse=True)[1] for name in pair)
+    each = [len(some) / (some.max() + 1) for some in (one, other)]
+    if max(each) > UNLIKE * min(each):
+        said = (f"{n:.1f} {name.replace('_', '-')}" for n, name in zip(each, pair, strict=True))
+        raise CoganError(
+            f"There are {' and '.join(said)} images per block; blocks that are exchanged must be "
+            "alike, so leave images of the larger ones out, or give blocks to both."
+        )
     apart = np.concatenate([one, other + one.max() + 1])
     sets = label_sets(apart, len(one), False, draws, seed, tests)
     return sets, np.concatenate([places[name] for name in pair])

@@ -214,6 +214,7 @@ def test_what_does_not_fit_is_one_sentence(stacks):
         ({"draws": 99}, "at least 499"),
         ({"blocks": few}, "2 blocks; give at least 8"),
         ({"blocks": few[:2]}, "a number per image"),
+        ({"blocks": [np.arange(N) // 3, *2 * [np.arange(N)]]}, "3.0 real and 1.0 generated"),
         ({"labels": few[:2]}, "three arrays"),
         ({"labels": [few[0][:5], *few[1:]]}, "as many rows of labels"),
         ({"labels": [few[0] * np.nan, *few[1:]]}, "hold NaN"),
