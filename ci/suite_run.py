@@ -163,17 +163,17 @@ def co_tiles(options: argparse.Namespace) -> Stack:
     kept = options.folder / "co_tiles.npz"
     name = str(options.sky.resolve()) if options.sky else "embedded"
     if kept.exists() and str(np.load(kept)["sky"]) == name:
-        return Stack(*(np.load(kept)[part] for part in Stack._fields))
+        return Stack(*(np.load(kept)[part] for part in ("images", "labels", "blocks")))
     found, first = [], 0
     for seed in range(1, 2 if options.sky else SKIES + 1):
         sky = read_sky(options.sky) if options.sky else make_sky(128, 30.0, seed)
         tiles = tiles_of(sky)
-        found.append(tiles._replace(blocks=tiles.blocks + first))
+        found.append(Stack(tiles.images, tiles.labels, tiles.blocks + first))
         first += tiles.blocks.max() + 1
     tiles = Stack(*(np.concatenate(part) for part in zip(*found, strict=True)))
     options.folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(kept) as path, open(path, "wb") as file:
-        np.savez(file, sky=name, **tiles._asdict())
+        np.savez(file, sky=name, images=tiles.images, labels=tiles.labels, blocks=tiles.blocks)
     return tiles
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..validation.exchange import ALPHA
+from ..validation.faults import FAULTS
 from ..validation.suite import TESTS, Verdict
 from ..validation.suite_words import NAMES
 from .style import BASE, COLOURS, GENERATED, REAL
@@ -31,8 +32,8 @@ def catch_table(
     """
     rows = [
         (fault, size, shares)
-        for fault, by_size in caught.items()
-        for size, shares in by_size.items()
+        for fault, by_size in sorted(caught.items(), key=lambda item: _place(item[0]))
+        for size, shares in sorted(by_size.items(), key=lambda item: int(item[0]))
         if sizes is None or size in sizes
     ]
     tests = [name for name in TESTS if any(name in shares for *_, shares in rows)] + ["all"]
@@ -115,3 +116,8 @@ def skew(found: Mapping[str, Mapping]) -> Figure:
     axes.set(xlabel="share in training, as read", ylabel="share in generated images")
     axes.legend(title="power of the odds", fontsize=9)
     return figure
+
+
+def _place(fault: str) -> int:
+    """Where a fault stands in the table: a stored file has them by the alphabet."""
+    return list(FAULTS).index(fault)

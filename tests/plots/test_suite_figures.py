@@ -16,7 +16,9 @@ def test_the_catch_table_has_a_cell_for_each_test_and_fault():
     figure.draw_without_rendering()
     (axes,) = figure.axes
     assert texts(axes).count("25") == 3 * 8 and texts(axes).count("100") == 3
-    assert len(suite_figures.catch_table({"x": {"50": row, "9": row}}, ["9"]).axes[0].texts) == 9
+    assert (
+        len(suite_figures.catch_table({"biased": {"50": row, "9": row}}, ["9"]).axes[0].texts) == 9
+    )
 
 
 def test_a_verdict_is_drawn_with_all_its_tests():
