@@ -268,6 +268,32 @@ def augmented() -> dict:
     }  # fmt: skip
 
 
+def suite() -> dict:
+    """Of the validation suite, as its script measures it, before kinds are put together."""
+    tests = ("memorisation", "classifier", "neighbours", "train_on_generated")
+
+    def row(every, **counts):
+        counts = dict.fromkeys(tests, 0) | counts
+        found = {"caught": counts | {"all": every}, "alone": counts}
+        return {"counts": found, "repeats": 4}
+
+    good = {"caught": {"all": {"share": 0.05, "low": 0.03, "high": 0.08}}, "repeats": 200}
+    return {
+        "catches": {
+            "regions, blurred, 50": row(4, classifier=4),
+            "co, blurred, 50": row(2, classifier=1),
+            "regions, copying, 50": row(4, memorisation=4),
+            "co, copying, 50": row(4, memorisation=4),
+        },
+        "false_alarms": {"regions, 50": good, "co, 50": good},
+        "speed": {"500": {"core_seconds": 2.1}},
+        "bias": {"copies": {"slope": 1.0, "slope_error": 0.02, "sentence": "As it went in."}},
+        "settings": {"kinds": ["regions", "co"], "sizes": [50], "faults": ["blurred", "copying"],
+                     "strengths": {"blurred": 0.6, "copying": 0.2}},
+        "provenance": PROVENANCE,
+    }  # fmt: skip
+
+
 def bench() -> dict:
     """Of `make bench`."""
 
