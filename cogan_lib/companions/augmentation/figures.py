@@ -176,7 +176,7 @@ def examples(images: Mapping[str, np.ndarray], columns: int = 8) -> Figure:
                             (0.01, 0.998))  # fmt: skip
     parts = figure.subfigures(len(images), 1, squeeze=False)[:, 0]
     for part, (name, some) in zip(parts, images.items(), strict=True):
-        part.suptitle(name, fontsize=9, y=0.96)
+        part.suptitle(name, fontsize=9, y=0.985)
         for axes, image in zip(part.subplots(1, columns), some, strict=False):
             axes.imshow(image, vmin=low, vmax=high, cmap="inferno", origin="lower")
             axes.set_axis_off()

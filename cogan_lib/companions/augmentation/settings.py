@@ -26,4 +26,4 @@ class AugmentationSettings(Checked):
     repeats: int = Field(4, ge=1, le=100, description="faulty generators of each kind")
     sizes: int = Field(3, ge=1, le=4, description="numbers of real examples: 16, 64, 256, 1,024")
     seeds: int = Field(3, ge=2, le=20, description="trainings of a kind, for the intervals")
-    steps: int = Field(100, ge=1, le=100_000, description="steps of a training")
+    steps: int = Field(150, ge=1, le=100_000, description="steps of a training")
