@@ -9,11 +9,13 @@ from pathlib import Path
 import pages
 import pytest
 import yaml
+from augmentation_run import over_seeds as over_examples
 from cmb_maps_run import over_seeds as over_maps
 from extinction_run import over_seeds
 from formats import duration
 from growth_figure import draw_growth
 from stellar_spectra_run import summary
+from suite_run import together as over_kinds
 from three_models_run import over_seeds as over_models
 
 from cogan_lib.base.files import CoganError
@@ -31,6 +33,8 @@ FILES = {
     "regions": "results/hii-regions/report.json",
     "proposals": "results/proposals/report.json",
     "three": "results/three-models/report.json",
+    "augmented": "results/augmentation/report.json",
+    "suite": "results/suite/report.json",
     "bench": "results/bench/bench.json",
     "gpu": "results/gpu/gpu.json",
 }
@@ -91,7 +95,7 @@ def test_without_results_every_page_says_so_or_is_empty(stage):
     text = written(stage, "reproduction")
     assert "no results on the real sky" in text and "not run yet" in text
     assert "{{" not in text and "The run behind" not in text
-    for name in ("headline", "beyond-run", "companions"):
+    for name in ("headline", "beyond-run", "companions", "suite"):
         assert read(stage, name).strip() == ""
     for name in ("cost-ratios", "cost-growth", "cost-paper"):
         assert "make bench" in read(stage, name)
@@ -366,6 +370,38 @@ def test_proposals_are_counted_by_kind_and_way(stage):
     assert cards[1] == ["the document, Mars", "25", "1", "0", "1", "1", "yes", "no"]
     assert cards[3] == ["the model, all", "90", "8", "70", "20", "9", "4 of 16", "0.12"]
     assert "21.9 degrees off" in text
+
+
+def test_gains_are_bold_where_they_are_more_than_chance(stage):
+    report = toy.augmented()
+    store(stage, "augmented", report | {"summary": over_examples(report)})
+    text = written(stage, "companions")
+    assert "2 seeds" in text and "is right in 92.1%" in text
+    regions = rows(text, "tab-augmentation-regions")
+    assert regions[1] == ["none", *["0.550"] * 8]
+    assert regions[2] == ["simulator", *["**+0.300 ± 0.000**"] * 8]
+    co = rows(text, "tab-augmentation-co")
+    assert co[2][:2] == ["other skies", "**+0.200 ± 0.000**"]  # a smaller error is a gain
+    assert co[3][:2] == ["log-linear", "+0.050 ± 0.635"]
+    assert len(rows(text, "tab-augmentation-handed")) == 3
+    never = rows(text, "tab-augmentation-rare")[1]
+    assert never[:3] == ["never", "0.950 ± 0.000", "0.500 ± 0.000"]
+
+
+def test_the_suite_says_what_it_catches_and_what_one_test_alone_misses(stage):
+    report = toy.suite()
+    store(stage, "suite", report | {"all_kinds": over_kinds(report)})
+    text = written(stage, "suite")
+    assert "2 kinds of images (regions, co)" in " ".join(text.split())
+    assert "5.0% [0.030, 0.080] (co, 50 images, 200 times)." in " ".join(text.split())
+    caught = rows(text, "tab-suite-catches")
+    assert [row[:3] for row in caught[1:]] == [
+        ["blurred", "0.6", "50"],
+        ["copying", "0.2", "50"],
+    ]
+    assert caught[1][3] == "75% [0.41, 0.93]"  # 6 of 8, of two kinds
+    assert caught[2][4:] == ["100%", "0%", "0%", "0%"]
+    assert rows(text, "tab-suite-bias")[1] == ["copies", "1.00 ± 0.02", "As it went in."]
 
 
 def test_a_new_companion_needs_no_python(stage, tmp_path):
