@@ -132,6 +132,7 @@ def fit(
     clip: float = math.inf,
     validate: Callable[[], dict[str, float]] | None = None,
     worth: Callable[[dict], float] | None = None,
+    quiet: bool = False,
 ) -> list[dict]:
     """Train until the budget is used, and leave the networks in evaluation mode.
 
@@ -158,6 +159,8 @@ def fit(
     worth : callable, optional
         Of a row of the history. The weights of the row with the highest are kept; without it, the
         last.
+    quiet : bool
+        Show no bar: for hundreds of trainings of a second each.
 
     Returns
     -------
@@ -184,7 +187,8 @@ def fit(
         return min(1.0, max(share, minutes / plan.minutes if plan.minutes else 0.0))
 
     shown = "training {percentage:3.0f}% |{bar:20}| {elapsed}<{remaining}{postfix}"
-    with tqdm(total=100, bar_format=shown, mininterval=5.0, miniters=0) as bar:
+    options = {"bar_format": shown, "mininterval": 5.0, "miniters": 0, "disable": quiet}
+    with tqdm(total=100, **options) as bar:
         while not history or used() < 1:
             found = []
             for network in networks.values():

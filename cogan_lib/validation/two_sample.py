@@ -54,113 +54,15 @@ a dense grid, whose tiles repeat each other anyway.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
-from scipy.spatial.distance import cdist
-from scipy.stats import rankdata
 
 from ..base.files import CoganError
+from .exchange import ALPHA, classifier_aucs, energy_distances, label_sets, p_values, whiten
 from .features import tile_features
 from .tiles import check_tiles
 
-ALPHA = 0.05  # false alarm rate of the combined verdict
 #: The tests; the last takes pairs of the same place.
 TESTS = ("spectrum", "minkowski", "pdf", "classifier", "paired_spectrum")
-MOST_COMPONENTS = 10  # of one set of features; beyond, directions hold little but noise
-FOLDS = 5
-
-
-def _whiten(features: np.ndarray) -> np.ndarray:
-    """Leading principal components, each of variance 1, of features scaled by their scatter.
-
-    Without it a power spectrum counts as one number, its brightness, which changes most from place
-    to place. Labels play no part, so the exchanged sets stay as likely as the labels as they are.
-    """
-    centred = features - features.mean(axis=0)
-    scatter = centred.std(axis=0)
-    varies = scatter > 1e-9 * np.abs(features).max(axis=0)
-    if not varies.any():
-        return np.zeros((len(features), 1))
-    u, s, _ = np.linalg.svd(centred[:, varies] / scatter[varies], full_matrices=False)
-    share = np.cumsum(s**2) / (s**2).sum()
-    return u[:, : min(MOST_COMPONENTS, np.searchsorted(share, 0.999) + 1)] * np.sqrt(len(u))
-
-
-def _label_sets(blocks, n_real, paired, draws, seed) -> np.ndarray:
-    """Labels (sets, n tiles), +1 real and -1 generated: as they are first, then exchanged.
-
-    Paired: all 2^(k-1) distinct exchanges if they are no more than draws + 1 (exchanging every
-    block changes nothing).
-
-    Raises
-    ------
-    CoganError
-        If the blocks are too few for a difference seen by one test alone to be significant.
-    """
-    names, which = np.unique(blocks, return_inverse=True)
-    k = names.size
-    given = np.where(np.arange(len(blocks)) < n_real, 1.0, -1.0)
-    k_real = np.unique(blocks[:n_real]).size
-    distinct = 2 ** (k - 1) if paired else math.comb(k, k_real) // 2
-    if len(TESTS[: None if paired else -1]) > ALPHA * distinct:
-        raise CoganError(
-            f"{k} blocks of sky are too few: no difference between generated and real could be "
-            f"significant; use tiles of at least {8 if paired else 10} blocks that do not touch."
-        )
-    rng = np.random.default_rng(seed)
-    if paired:
-        exchanged = rng.integers(0, 2, (draws + 1, k))
-        exchanged[0] = 0
-        if distinct <= draws + 1:
-            exchanged = (np.arange(distinct)[:, None] >> np.arange(k)) & 1
-        return given * (1 - 2.0 * exchanged[:, which])
-    dealt = np.where(np.isin(names, blocks[:n_real]), 1.0, -1.0)
-    return np.array([dealt, *(rng.permutation(dealt) for _ in range(draws))])[:, which]
-
-
-def _energy_distances(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """1 - (<d_rr> + <d_gg>) / (2 <d_rg>) for each set of labels: 0 if alike, 1 if worlds apart.
-
-    < > is the mean Euclidean distance over all couples of real (r) and generated (g) tiles.
-    """
-    distance = cdist(features, features)
-    real, generated = np.maximum(labels, 0), np.maximum(-labels, 0)
-    real /= real.sum(axis=1, keepdims=True)
-    generated /= generated.sum(axis=1, keepdims=True)
-    from_real, from_generated = real @ distance, generated @ distance
-    within = (from_real * real).sum(axis=1) + (from_generated * generated).sum(axis=1)
-    across = (from_real * generated).sum(axis=1)
-    return np.where(across > 0, 1 - within / np.where(across > 0, 2 * across, 1), 0)
-
-
-def _classifier_aucs(features, blocks, labels, seed) -> np.ndarray:
-    """Held-out AUC, for each set of labels, of a classifier trained on these labels.
-
-    The classifier is kernel ridge regression on the labels (a least-squares support vector
-    machine) with a Gaussian kernel. A network trained on a few hundred tiles would learn less, and
-    not a thousand times over; here the held-out scores are linear in the labels, K_test,train
-    (K_train + 1)^-1 y_train, so that one solution per fold serves all sets. Folds are of whole
-    blocks: a tile, its neighbours and its partner are all trained on or all held out, so that
-    knowing the place is of no use.
-
-    AUC is the chance that a real tile scores higher than a generated one; 0.5 is guessing.
-    """
-    squared = cdist(features, features, "sqeuclidean")
-    width = np.median(squared)
-    kernel = np.exp(-squared / (width if width > 0 else 1))
-    names, which = np.unique(blocks, return_inverse=True)
-    fold = (np.random.default_rng(seed).permutation(names.size) % FOLDS)[which]
-    scores = np.empty_like(labels)
-    for held_out in (fold == i for i in range(FOLDS)):
-        train = kernel[np.ix_(~held_out, ~held_out)] + np.eye(np.count_nonzero(~held_out))
-        weights = np.linalg.solve(train, kernel[np.ix_(~held_out, held_out)])
-        y = labels[:, ~held_out]
-        scores[:, held_out] = (y - y.mean(axis=1, keepdims=True)) @ weights
-    ranks = rankdata(np.round(scores, 9), axis=1)  # equal tiles score equal
-    n_real = np.count_nonzero(labels > 0, axis=1)
-    n_generated = labels.shape[1] - n_real
-    return ((ranks * (labels > 0)).sum(axis=1) - n_real * (n_real + 1) / 2) / (n_real * n_generated)
 
 
 def _swap_statistics(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -177,19 +79,6 @@ def _swap_statistics(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
     if not differs.any():
         return np.zeros(len(labels))
     return ((labels[:, :n] @ (difference[:, differs] / scale[differs]) / n) ** 2).mean(axis=1)
-
-
-def _p_values(statistics: np.ndarray) -> tuple[np.ndarray, float]:
-    """p-value of each test and of the smallest of them; `statistics` is (sets, tests).
-
-    The first set is that of the labels as they are; every set gets the p-values that it would have
-    in its place.
-    """
-    rounded = np.round(statistics, 9)  # rounding is no difference
-    sets = len(rounded)
-    p = (sets + 1 - rankdata(rounded, "min", axis=0)) / sets
-    smallest = p.min(axis=1)
-    return p[0], float(np.mean(smallest <= smallest[0]))
 
 
 def sharp_verdict(
@@ -272,23 +161,25 @@ def sharp_verdict(
     used, generated_used = blocks >= 0, generated_blocks >= 0
     real, generated = real[used], generated[generated_used]
     all_blocks = np.concatenate([blocks[used], generated_blocks[generated_used]])
-    labels = _label_sets(all_blocks, len(real), paired, draws, seed)
+    tests = len(TESTS[: None if paired else -1])
+    labels = label_sets(all_blocks, len(real), paired, draws, seed, tests)
 
     features = tile_features(
         np.concatenate([real, generated]).astype(np.float64), pixel_arcmin, fwhm_arcmin
     )
-    white = {name: _whiten(values) for name, values in features.items()}
+    white = {name: whiten(values) for name, values in features.items()}
     # Each set counts as much as the others, however many components it has.
     joined = np.hstack([values / np.sqrt(values.shape[1]) for values in white.values()])
-    auc = _classifier_aucs(joined, all_blocks, labels, seed)
-    distances = [_energy_distances(white[name], labels) for name in TESTS[:3]]
+    auc = classifier_aucs(joined, all_blocks, labels, seed)
+    distances = [energy_distances(white[name], labels) for name in TESTS[:3]]
     distances.append(2 * auc - 1)
     if paired:
         distances.append(_swap_statistics(features["spectrum"], labels))
     distances = np.stack(distances, axis=1)
-    p_values, p_value = _p_values(distances)
+    alone, together = p_values(distances)
+    p_value = float(together.min())
     chance = np.quantile(distances, 1 - ALPHA, axis=0)
-    numbers = zip(p_values, np.round(distances[0], 6) + 0.0, np.round(chance, 6), strict=True)
+    numbers = zip(alone, np.round(distances[0], 6) + 0.0, np.round(chance, 6), strict=True)
     report = {
         name: {"p_value": float(p), "distance": float(d), "chance": float(c)}
         for name, (p, d, c) in zip(TESTS, numbers, strict=False)  # unpaired: the last has none

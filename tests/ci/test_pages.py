@@ -9,6 +9,7 @@ from pathlib import Path
 import pages
 import pytest
 import yaml
+from augmentation_run import over_seeds as over_examples
 from cmb_maps_run import over_seeds as over_maps
 from extinction_run import over_seeds
 from formats import duration
@@ -30,6 +31,7 @@ FILES = {
     "stars": "results/stellar-spectra/report.json",
     "regions": "results/hii-regions/report.json",
     "three": "results/three-models/report.json",
+    "augmented": "results/augmentation/report.json",
     "bench": "results/bench/bench.json",
     "gpu": "results/gpu/gpu.json",
 }
@@ -349,6 +351,22 @@ def test_failures_of_generated_regions_say_which_test_sees_them(stage):
     assert [row[0] for row in seen[1:]] == ["trained, seed 1", "copies", "real"]
     assert seen[1][1:] == ["passes"] * 7
     assert seen[2][1:] == ["passes"] * 5 + ["sees it", "passes"]
+
+
+def test_gains_are_bold_where_they_are_more_than_chance(stage):
+    report = toy.augmented()
+    store(stage, "augmented", report | {"summary": over_examples(report)})
+    text = written(stage, "companions")
+    assert "2 seeds" in text and "is right in 92.1%" in text
+    regions = rows(text, "tab-augmentation-regions")
+    assert regions[1] == ["none", *["0.550"] * 8]
+    assert regions[2] == ["simulator", *["**+0.300 ± 0.000**"] * 8]
+    co = rows(text, "tab-augmentation-co")
+    assert co[2][:2] == ["other skies", "**+0.200 ± 0.000**"]  # a smaller error is a gain
+    assert co[3][:2] == ["log-linear", "+0.050 ± 0.635"]
+    assert len(rows(text, "tab-augmentation-handed")) == 3
+    never = rows(text, "tab-augmentation-rare")[1]
+    assert never[:3] == ["never", "0.950 ± 0.000", "0.500 ± 0.000"]
 
 
 def test_a_new_companion_needs_no_python(stage, tmp_path):

@@ -249,6 +249,26 @@ def regions() -> dict:
     }
 
 
+def augmented() -> dict:
+    """Of chapter 13's learning curves, as their script measures them, before they are summed up."""
+    right = {"none": [0.5] * 8, "simulator": [0.8] * 8}
+    better = {"none": [0.6] * 8, "simulator": [0.9] * 8}
+    wrong = {"none": [0.8] * 8, "other skies": [0.6] * 8, "log-linear": [0.7] * 8}
+    scores = {"accuracy": 0.95, "balanced": 0.5, "found": 0.0, "right": 0.0, "auc": 0.5}
+    return {
+        "regions": {"1": right, "2": better},
+        "handed": {"1": {"none": [0.5] * 4, "90°": [0.7] * 4},
+                   "2": {"none": [0.5] * 4, "90°": [0.6] * 4}},
+        "CO": {"1": wrong, "2": wrong | {"log-linear": [0.8] * 8}},
+        "rare": {"1": {"never": scores}, "2": {"never": scores}},
+        "extra": {"regions": 2000, "handed": 2000, "CO": 1000},
+        "order": {"regions": list(right), "handed": ["none", "90°"], "CO": list(wrong),
+                  "rare": ["never"]},
+        "measured": 0.921, "unbalanced": 512, "core_minutes": 21.0,
+        "provenance": PROVENANCE,
+    }  # fmt: skip
+
+
 def bench() -> dict:
     """Of `make bench`."""
 

@@ -240,7 +240,7 @@ def assess(sky: np.ndarray, real: Regions, training: np.ndarray, seed: int) -> d
     ratio, error = power_ratio(images, reals)
     bright = np.count_nonzero(power(real.sky).mean(0) > (SIDE * physics.NOISE) ** 2)
     half = len(sky) // 2  # one half is trained on, where something is trained, the other tested
-    tested = Regions(real.sky[half:], real.shapes[half:])
+    tested = Regions(real.sky[half:], real.shapes[half:], real.angles[half:])
     flux = ks(*(some[:TESTED].sum((1, 2))[:, None] for some in (reals, images)))
     shapes = ks(known[:TESTED], numbers[:TESTED])
     thinned = [np.sort(some.ravel()[::7]) for some in (reals, images)]

@@ -45,10 +45,14 @@ class Regions:
         Brightness, smoothed by the beam, without noise.
     shapes : ndarray, shape (n, 4)
         The real `SHAPES`: radius [pixels], thickness, ellipticity, asymmetry.
+    angles : ndarray, shape (n, 2), float32
+        Of the major axis, from x to y, and of the bright side, from the major axis to the minor
+        one, of which the ellipse has been made a circle [radians].
     """
 
     sky: np.ndarray
     shapes: np.ndarray
+    angles: np.ndarray
 
 
 def limb_profile(u: np.ndarray, thickness: np.ndarray | float) -> np.ndarray:
@@ -141,17 +145,17 @@ def regions(n: int, rng: np.random.Generator, shapes: np.ndarray | None = None) 
     shapes = np.asarray(shapes, float)
     if shapes.shape != (n, len(SHAPES)):
         raise CoganError(f"The shapes are {shapes.shape}; {n} regions need {n, len(SHAPES)}.")
-    sky = np.empty((n, SIDE, SIDE), np.float32)
+    sky, angles = np.empty((n, SIDE, SIDE), np.float32), np.empty((n, 2), np.float32)
     transfer = beam_transfer()
     for start in range(0, n, CHUNK):
         part = slice(start, start + CHUNK)
-        emission = _emission(shapes[part], rng)
+        emission, angles[part] = _emission(shapes[part], rng)
         sky[part] = fft.irfft2(fft.rfft2(emission) * transfer, s=(SIDE, SIDE))
-    return Regions(np.maximum(sky, 0), shapes)
+    return Regions(np.maximum(sky, 0), shapes, angles)
 
 
-def _emission(shapes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Brightness before the beam, float32."""
+def _emission(shapes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Brightness before the beam, float32, and the angles of `Regions`."""
     n = len(shapes)
     radius, thickness, ellipticity, asymmetry = shapes.T.astype(np.float32)[..., None, None]
     turn, bright_side = rng.uniform(0, 2 * np.pi, (2, n, 1, 1)).astype(np.float32)
@@ -164,7 +168,8 @@ def _emission(shapes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     lumps = np.exp(TURBULENCE * turbulence(n, rng) - TURBULENCE**2 / 2)
     level = np.exp(SCATTER * rng.standard_normal((n, 1, 1), np.float32) - SCATTER**2 / 2)
     u = np.hypot(major, minor)
-    return (limb_profile(u, thickness) * np.where(u < 1, dipole, 0) * lumps * level).astype("f4")
+    found = (limb_profile(u, thickness) * np.where(u < 1, dipole, 0) * lumps * level).astype("f4")
+    return found, np.stack([turn, bright_side], axis=1)[..., 0, 0]
 
 
 def observed(sky: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -111,3 +111,18 @@ def test_the_scaling_is_inverted_and_tells_bright_from_faint():
 def test_bad_regions_are_a_sentence(n, shapes, words):
     with pytest.raises(CoganError, match=words):
         physics.regions(n, rng(), shapes)
+
+
+def test_angles_say_where_the_axis_and_the_bright_side_are(calm):
+    found = physics.regions(60, rng(5), plain(60, 16.0, 0.9, 0.5, 0.8))
+    y, x = np.indices(found.sky.shape[1:]) - (physics.SIDE - 1) / 2
+    weight = found.sky / found.sky.sum((1, 2), keepdims=True)
+    turn, bright = found.angles.T
+    xx, yy, xy = ((weight * product).sum((1, 2)) for product in (x * x, y * y, x * y))
+    axis = np.arctan2(2 * xy, xx - yy) / 2
+    assert np.median(np.abs(np.sin(axis - turn))) < 0.05
+    moment = (weight * x).sum((1, 2)), (weight * y).sum((1, 2))
+    along = moment[0] * np.cos(turn) + moment[1] * np.sin(turn)
+    across = moment[1] * np.cos(turn) - moment[0] * np.sin(turn)
+    assert np.corrcoef(along, np.cos(bright))[0, 1] > 0.99
+    assert np.corrcoef(across, np.sin(bright))[0, 1] > 0.99
