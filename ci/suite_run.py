@@ -213,10 +213,7 @@ def verdict_of(kind: Kind, fault: str | None, n: int, seed: int) -> Verdict:
     real, held_out, training, pool = (stacks[role] for role in ROLES)
     name, strength = (fault, None) if fault else ("rescaled", 0.0)
     made = faulty(name, pool.images, training.images, n, seed=seed, strength=strength)
-    labels, blocks = (
-        np.concatenate([first, second])[made.source]
-        for first, second in zip(pool[1:], training[1:], strict=True)
-    )
+    labels = np.concatenate([pool.labels, training.labels])[made.source]
     return validate_generated(
         real.images,
         made.images,
@@ -224,7 +221,8 @@ def verdict_of(kind: Kind, fault: str | None, n: int, seed: int) -> Verdict:
         training=training.images,
         labels=(real.labels, labels, held_out.labels),
         reader=kind.reader,
-        blocks=(real.blocks, blocks, held_out.blocks, training.blocks),
+        # of what a generator makes nobody knows that two came of one: each stands for itself
+        blocks=(real.blocks, np.arange(n), held_out.blocks, training.blocks),
         seed=seed,
     )
 
