@@ -2,7 +2,7 @@
 
     python ci/proposals_run.py book/results/proposals/report.json
 
-It replays the replies that came along (`ci/record_replies.py` asked for them), so that it needs no
+It replays the shipped replies (`ci/record_replies.py` asked for them), so that it needs no
 model. A part that has been measured is not done again unless it is named with --again.
 """
 

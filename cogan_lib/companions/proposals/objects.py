@@ -291,7 +291,7 @@ def reasons(error: ValidationError) -> list[Reason]:
 
 
 def refusal(kind: str, text: str) -> list[Reason]:
-    """Judge a reply as it stands, without any repair.
+    """Say why a reply is refused, as it stands and without any repair.
 
     Parameters
     ----------
