@@ -82,7 +82,9 @@ class Flare(Proposal):
     peak_w_m2: float = Field(description="peak flux in 1-8 Angstrom at the Earth [W/m^2]")
     rise_min: float = Field(description="time from start to peak [minutes]")
     decay_min: float = Field(description="time from peak to half of it [minutes]")
-    energy_erg: float = Field(description="energy radiated in 1-8 Angstrom [erg]")
+    energy_erg: float = Field(
+        description="energy radiated in 1-8 Angstrom from the start until half of the peak [erg]"
+    )
 
     @field_validator("goes_class")
     @classmethod

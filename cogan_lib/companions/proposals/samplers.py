@@ -82,9 +82,11 @@ def flares(n: int, rng: np.random.Generator, index: float = PEAK_INDEX) -> Table
     Peak fluxes: a power law of index 1.98 +- 0.11 (Aschwanden & Freeland 2012, with the background
     taken off; Veronig et al. 2002 found 2.11 +- 0.13 without). Rise and decay: log-normal, growing
     slowly with the peak (medians by class as in Veronig et al. 2002, of about 10-15, 20-25 and 30
-    minutes for C, M, X; growth and scatter are stand-ins). That strong flares last longer is *not*
-    the Neupert effect, as the document has it: that one says that a flare's soft X-rays follow the
-    integral over time of its hard X-rays (Neupert 1968; Veronig et al. 2002b), within each flare.
+    minutes for C, M, X; growth, scatter and correlation are stand-ins). Energies are of these
+    curves until half of the peak, scattered by 0.03 dex, a stand-in. That strong flares last longer
+    is *not* the Neupert effect, as the document has it: that one says that a flare's soft X-rays
+    follow the integral over time of its hard X-rays (Neupert 1968; Veronig et al. 2002b), within
+    each flare.
 
     Parameters
     ----------
@@ -222,7 +224,8 @@ def clusters(n: int, rng: np.random.Generator, rich: float = RICH[0]) -> Table:
     Masses: log-normal around 2e5 M_sun, as the luminosity function of globular clusters with a
     mass-to-light ratio of 2. Half-mass radii: log-normal around 4 pc, whatever the mass (the
     document has massive ones larger; those of the Milky Way are not). [Fe/H]: two groups around
-    -1.6 and -0.55 (both as in the catalogue of Harris 1996; widths and shares are rounded). Stars:
+    -1.6 and -0.55 (both as in the catalogue of Harris 1996; widths and shares are rounded). The
+    scatter of the mean stellar mass and of the dispersion are stand-ins. Stars:
     of the mean mass of Kroupa's (2001) mass function. Dispersion: of equilibrium (Spitzer 1987).
 
     Parameters
