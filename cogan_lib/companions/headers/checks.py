@@ -8,9 +8,11 @@ look.
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Integral, Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +24,7 @@ from astropy.utils import iers
 from astropy.wcs import WCS
 
 from ...base.files import CoganError, atomic_path
-from .sky_checks import body_findings, reference_findings, sky_findings
+from .sky_checks import body_findings, matrix_findings, reference_findings, sky_findings
 from .time_checks import time_findings
 
 #: From bad to harmless.
@@ -37,7 +39,12 @@ DEPRECATED = {
     "CROTA2": "PCi_j",
 }
 _TEXTS = ("OBJECT", "TELESCOP", "INSTRUME", "OBSERVER", "BUNIT", "DATE-OBS", "RADESYS")
-_NUMBERS = ("MJD-OBS", "EXPTIME", "EQUINOX", "BSCALE", "BZERO")
+_NUMBERS = ("MJD-OBS", "EXPTIME", "EQUINOX", "EPOCH", "BSCALE", "BZERO", "LONPOLE", "LATPOLE")
+_NUMBERED = re.compile(r"(CRVAL|CRPIX|CDELT|CROTA)\d+|(CD|PC|PV)\d+_\d+")
+#: Without one of these nobody knows where the pixels are.
+_WORLD = re.compile(
+    rf"{_NUMBERED.pattern}|(CTYPE|CUNIT|NAXIS)\d*|LONPOLE|LATPOLE|EQUINOX|EPOCH|RADE(C)?SYS"
+)
 
 
 class Finding(NamedTuple):
@@ -74,6 +81,11 @@ def check_header(
     list of Finding
         Errors first; empty if all is well.
 
+    Raises
+    ------
+    CoganError
+        If `header` is no header, or `shape` no shape.
+
     Examples
     --------
     >>> header = fits.Header({"NAXIS": 2, "NAXIS1": 100, "NAXIS2": 50, "BUNIT": "Kelvins"})
@@ -83,34 +95,71 @@ def check_header(
     error NAXIS2
     warning BUNIT
     """
+    if not isinstance(header, fits.Header):
+        raise CoganError(
+            f"check_header takes an astropy.io.fits.Header, not {type(header).__name__}."
+        )
+    if shape is not None and not _is_shape(shape):
+        raise CoganError(
+            "The shape must be a sequence of whole numbers, as data.shape is, "
+            f"not {type(shape).__name__}."
+        )
     with _quiet():
         found = [Finding(*one) for one in _all(header.copy(), shape, scale_arcsec)]
     return sorted(found, key=lambda one: LEVELS.index(one.level))
 
 
 def _all(header: fits.Header, shape, scale_arcsec) -> Iterator[tuple[str, str, str]]:
+    undefined = _drop_undefined(header)
     broken = set()
     for keyword, sentence in _unreadable(header):
         broken.add(keyword)
         yield keyword, "error", sentence
     for keyword in broken:  # what cannot be read is not read again
         header.remove(keyword, ignore_missing=True, remove_all=True)
-    yield from _structure(header, shape)
+    yield from _structure(header, shape, broken)
     yield from _unit_findings(header)
     yield from time_findings(header)
     for keyword, instead in DEPRECATED.items():
         if keyword in header and not (keyword == "EPOCH" and "EQUINOX" in header):
             yield keyword, "note", f"{keyword} is deprecated; today's header has {instead}."
-    yield from reference_findings(header)
-    wcs = None
-    if any(keyword[:5] == "CTYPE" and keyword[5:].isdigit() for keyword in header):
-        wcs, problem = _wcs(header)
-        if problem:
-            elsewhere = "HDUList" in problem  # tables of distortion, in other parts of the file
-            yield "CTYPE1", "note" if elsewhere else "error", problem
-    if wcs is not None and wcs.has_celestial:
+    if not any(keyword.startswith(("CTYPE", "CUNIT")) for keyword in broken):
+        yield from reference_findings(header)
+    if not any(keyword[:5] == "CTYPE" and keyword[5:].isdigit() for keyword in header):
+        return
+    if any(map(_WORLD.fullmatch, broken)):  # what a default in its place gives is no finding
+        return
+    singular = list(matrix_findings(header))
+    if singular:  # wcslib may put a matrix of its own there
+        yield from singular
+        return
+    wcs, problem = _wcs(header)
+    if problem:
+        elsewhere = "HDUList" in problem  # tables of distortion, in other parts of the file
+        yield "CTYPE1", "note" if elsewhere else "error", problem
+    known = not any(map(_WORLD.fullmatch, undefined))
+    if wcs is not None and wcs.has_celestial and known:
         yield from sky_findings(header, wcs.celestial, shape, scale_arcsec)
         yield from body_findings(header, wcs.celestial, shape)
+
+
+def _is_shape(shape: object) -> bool:
+    return isinstance(shape, Sequence) and all(_is_whole(side) and side >= 0 for side in shape)
+
+
+def _drop_undefined(header: fits.Header) -> set[str]:
+    """Remove the cards without a value, which FITS allows, and say which they were."""
+    dropped = set()
+    for at in reversed(range(len(header))):
+        card = header.cards[at]
+        try:
+            empty = card.value is None or isinstance(card.value, fits.card.Undefined)
+        except (fits.VerifyError, ValueError):  # is found as no FITS
+            continue
+        if empty:
+            dropped.add(card.keyword)
+            del header[at]
+    return dropped
 
 
 def _unreadable(header: fits.Header) -> Iterator[tuple[str, str]]:
@@ -125,24 +174,30 @@ def _unreadable(header: fits.Header) -> Iterator[tuple[str, str]]:
             continue
         stem = keyword.rstrip("0123456789")
         if stem in ("NAXIS", "BITPIX"):
-            good, what = type(value) is int, "a whole number"
-        elif keyword in _NUMBERS or stem in ("CRVAL", "CRPIX", "CDELT"):
+            good, what = _is_whole(value), "a whole number"
+        elif keyword in _NUMBERS or _NUMBERED.fullmatch(keyword):
             good, what = _is_number(value), "a number"
         elif keyword in _TEXTS or stem in ("CTYPE", "CUNIT"):
-            good, what = isinstance(value, str | fits.card.Undefined), "a text"
+            good, what = isinstance(value, str), "a text"
         else:
             continue
         if not good:
-            yield keyword, f"{keyword} is {value!r}; it must be {what}."
+            plain = value.item() if isinstance(value, np.generic) else value
+            yield keyword, f"{keyword} is {plain!r}; it must be {what}."
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _structure(header: fits.Header, shape) -> Iterator[tuple[str, str, str]]:
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _structure(header: fits.Header, shape, broken: set[str]) -> Iterator[tuple[str, str, str]]:
     first = next(iter(header), "")
-    if "BITPIX" in header and first not in ("SIMPLE", "XTENSION"):
+    unnamed = first not in ("SIMPLE", "XTENSION") and not broken & {"SIMPLE", "XTENSION"}
+    if "BITPIX" in header and unnamed:
         yield "SIMPLE", "error", "The first card must be SIMPLE, or XTENSION in an extension."
     if first == "SIMPLE" and header["SIMPLE"] is not True:
         yield "SIMPLE", "error", f"SIMPLE is {header['SIMPLE']!r}; of a FITS file it is T."
@@ -154,6 +209,8 @@ def _structure(header: fits.Header, shape) -> Iterator[tuple[str, str, str]]:
         header.remove("NAXIS")
         return
     for axis in range(1, (naxis or 0) + 1):
+        if f"NAXIS{axis}" in broken:
+            continue
         if f"NAXIS{axis}" not in header:
             yield f"NAXIS{axis}", "error", f"NAXIS is {naxis}, but NAXIS{axis} is missing."
         elif header[f"NAXIS{axis}"] < 0:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
-from astropy import units
-from astropy.coordinates import SkyCoord, get_body, solar_system_ephemeris
+from astropy import constants, units
+from astropy.coordinates import SkyCoord, get_body, get_body_barycentric, solar_system_ephemeris
 from astropy.io import fits
 from astropy.time import Time
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 
-from .time_checks import observed
+from .time_checks import moment
 
 #: A body may be so far beyond the edge: the Moon's parallax, and a pointing that is a little off.
 MARGIN_DEG = 1.2
@@ -26,6 +27,11 @@ _ROUND = 361.0
 #: Ends of the names of celestial axes, of planets and the Sun too.
 _LONGITUDES = ("RA", "LON", "LN")
 _LATITUDES = ("DEC", "LAT", "LT")
+_ELEMENT = re.compile(r"(CD|PC)(\d{1,2})_(\d{1,2})")
+#: A determinant of rows of length 1 that is nothing but rounding.
+_SINGULAR = 1e-9
+#: Light's way is found anew so often; each time adds four digits.
+_LIGHT_STEPS = 4
 
 
 def sky_findings(
@@ -125,6 +131,41 @@ def reference_findings(header: fits.Header) -> Iterator[tuple[str, str, str]]:
             )
 
 
+def matrix_findings(header: fits.Header) -> Iterator[tuple[str, str, str]]:
+    """Check that the CD or PC matrix can be inverted.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        Its elements are numbers.
+
+    Yields
+    ------
+    (keyword, level, sentence)
+    """
+    given = [found for found in map(_ELEMENT.fullmatch, header) if found]
+    for stem in ("CD", "PC"):
+        places = {(int(i) - 1, int(j) - 1): header[f"{stem}{i}_{j}"]
+                  for kind, i, j in (one.groups() for one in given) if kind == stem}  # fmt: skip
+        if not places or min(map(min, places)) < 0:
+            continue
+        side = 1 + max(map(max, places))
+        celestial = [axis - 1 for axis in _axes(header)]
+        matrix = np.eye(max(side, 1 + max(celestial, default=0)))
+        if stem == "CD":  # what is not given is 0; a cube's other axes may be left out whole
+            for axis in {*celestial, *(axis for place in places for axis in place)}:
+                matrix[axis, axis] = 0.0
+        for place, value in places.items():
+            matrix[place] = value
+        lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
+        if not lengths.all() or abs(np.linalg.det(matrix / lengths)) < _SINGULAR:
+            yield (
+                f"{stem}1_1",
+                "error",
+                f"The {stem} matrix is singular: it puts all pixels of a line on one position.",
+            )
+
+
 def _frame(header: fits.Header) -> Iterator[tuple[str, str, str]]:
     named = header.get("RADESYS", header.get("RADECSYS"))
     equinox = header.get("EQUINOX", header.get("EPOCH"))
@@ -192,11 +233,13 @@ def _sides(header: fits.Header, axes, shape) -> list[int] | None:
 
 
 def body_position(name: str, time: Time) -> SkyCoord:
-    """Find a body of the solar system as it is seen from the Earth's centre.
+    """Find a body of the solar system among the stars, as it is seen from the Earth's centre.
 
-    Right ascension and declination of what `get_body` gives are in GCRS: the direction from the
-    Earth. Its ``.icrs`` is the direction from the *barycentre* of the solar system, for Mars many
-    degrees away: no telescope points there.
+    This is the astrometric place, that of a catalogue: from where the Earth is to where the body
+    was when the light left it. Right ascension and declination of what `get_body` gives are in
+    GCRS, the *apparent* place: the Earth's motion (aberration) puts it up to 20 arcsec elsewhere,
+    and the stars beside it too. Its ``.icrs`` is the direction from the *barycentre* of the solar
+    system, for Mars many degrees away: no telescope points there.
 
     Parameters
     ----------
@@ -210,7 +253,11 @@ def body_position(name: str, time: Time) -> SkyCoord:
         A direction without distance, in the axes of ICRS.
     """
     with solar_system_ephemeris.set("builtin"):
-        seen = get_body(name, time)
+        earth = get_body_barycentric("earth", time)
+        way = get_body_barycentric(name, time) - earth
+        for _ in range(_LIGHT_STEPS):
+            way = get_body_barycentric(name, time - way.norm() / constants.c) - earth
+    seen = SkyCoord(way, frame="icrs")
     return SkyCoord(seen.ra, seen.dec, frame="icrs")
 
 
@@ -260,7 +307,7 @@ def body_findings(header: fits.Header, wcs: WCS, shape) -> Iterator[tuple[str, s
     ------
     (keyword, level, sentence)
     """
-    name, time = str(header.get("OBJECT", "")).strip().lower(), observed(header)
+    name, time = str(header.get("OBJECT", "")).strip().lower(), moment(header)
     bodies = set(solar_system_ephemeris.bodies) - {"earth", "earth-moon-barycenter"}
     if name not in bodies or time is None:
         return

@@ -75,6 +75,36 @@ def _length(days: float) -> str:
     return f"{abs(days):.6g} days" if abs(days) >= 1 else f"{abs(days) * 86400:.4g} s"
 
 
+def moment(header: fits.Header) -> Time | None:
+    """Find when it was observed, to the time of day: the Moon moves 13 degrees a day.
+
+    A DATE-OBS without a time takes it from MJD-OBS, if that is within the day (midnight itself
+    is the day once more, not a time), or from UT or TIME-OBS.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+
+    Returns
+    -------
+    Time or None
+        None if it cannot be known.
+    """
+    day = observed(header)
+    if day is None or "T" in header["DATE-OBS"]:
+        return day
+    mjd = header.get("MJD-OBS")
+    if mjd is not None and 0 < float(mjd) - day.mjd < 1:
+        return Time(float(mjd), format="mjd", scale=day.scale)
+    for keyword in ("UT", "TIME-OBS"):
+        try:
+            text = f"{header['DATE-OBS'].strip()}T{header[keyword].strip().rstrip('Z')}"
+            return Time(text, format="fits", scale=day.scale)
+        except (KeyError, AttributeError, ValueError, TypeError):  # missing, or no time of day
+            continue
+    return None
+
+
 def observed(header: fits.Header) -> Time | None:
     """Read DATE-OBS.
 

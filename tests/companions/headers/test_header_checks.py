@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import SkyCoord, get_body
 from astropy.io import fits
 from astropy.time import Time
 from astropy.wcs import WCS
@@ -82,6 +82,15 @@ FAULTS = [
     ({"CRVAL2": 95.0}, "CRVAL2", "error", "from -90 to 90"),
     ({"CRVAL1": "21h45m"}, "CRVAL1", "error", "must be a number"),
     ({"CRVAL1": float(body_position("mars", TIME).ra.deg) + 360}, "CRVAL1", "note", "to 360"),
+    ({"LONPOLE": "180"}, "LONPOLE", "error", "is '180'; it must be a number"),
+    ({"PV2_1": "x"}, "PV2_1", "error", "must be a number"),
+    ({"PC1_2": "0"}, "PC1_2", "error", "must be a number"),
+    ({"CD1_1": "abc", "CD2_2": 1e-4}, "CD1_1", "error", "must be a number"),
+    ({"EPOCH": "J2000", "RADESYS": None}, "EPOCH", "error", "must be a number"),
+    ({"CD1_1": 0.0, "CD2_2": 0.0}, "CD1_1", "error", "The CD matrix is singular"),
+    ({"CD1_1": 1e-4, "CD1_2": 1e-4, "CD2_1": 1e-4, "CD2_2": 1e-4}, "CD1_1", "error", "singular"),
+    ({"CD1_1": 1e-4}, "CD1_1", "error", "singular"),  # what is not given is 0
+    ({"PC1_2": 1.0, "PC2_1": 1.0}, "PC1_1", "error", "The PC matrix is singular"),
     ({"CRPIX1": 30.0}, "CRPIX1", "note", "the middle of 60 is 30.5"),
     ({"CRPIX1": 300.0}, "CRPIX1", "note", "outside the image"),
     ({"CRVAL1": 160.12, "CRVAL2": 5.99}, "CRVAL1", "error", " degrees away."),
@@ -123,6 +132,75 @@ def test_what_a_good_header_may_have():
     assert not check_header(fits.ImageHDU(np.zeros((2, 3, 4))).header, (2, 3, 4))
 
 
+def test_a_place_is_astrometric_and_get_bodys_is_apparent():
+    mars = body_position("mars", TIME)
+    assert (mars.ra.deg, mars.dec.deg) == pytest.approx((326.31187, -14.73707), abs=1e-5)
+    seen = get_body("mars", TIME, ephemeris="builtin")
+    assert mars.separation(SkyCoord(seen.ra, seen.dec)).arcsec == pytest.approx(17.8, abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["Moon", "Mercury"])
+@pytest.mark.parametrize(
+    "also",
+    [{"MJD-OBS": 60384.9}, {"UT": "21:36:00"}, {"TIME-OBS": "21:36:00.0"}, {}, {"UT": 21.6},
+     {"MJD-OBS": 60384}],
+)  # fmt: skip
+def test_a_day_without_a_time(name, also):
+    at = body_position(name.lower(), Time("2024-03-15T21:36:00"))
+    for off in (0.0, 5.0):
+        header = good(OBJECT=name, DATE_OBS="2024-03-15", MJD_OBS=None,
+                      CRVAL1=(at.ra.deg + off) % 360, CRVAL2=at.dec.deg)  # fmt: skip
+        header.update(also)
+        known = also not in ({}, {"UT": 21.6}, {"MJD-OBS": 60384})
+        wanted = ["CRVAL1"] if off and known else []
+        assert [one.keyword for one in check_header(header, SHAPE)] == wanted
+
+
+def test_cards_without_a_value_say_nothing():
+    for keyword in [*good(), "CD1_1", "TIMESYS", "PV2_1"]:
+        header = good()
+        header[keyword] = None
+        found = check_header(header, SHAPE)
+        assert keyword in header and not any("ndefined" in one.sentence for one in found)
+    header = good(RADESYS=None)
+    for keyword in ("EXPTIME", "OBJECT", "CUNIT1", "CRVAL1", "RADESYS", "MJD-OBS"):
+        header[keyword] = None
+    assert check_header(header, SHAPE) == []
+
+
+def test_numbers_of_numpy_are_numbers():
+    header = good(NAXIS1=np.int64(60), BITPIX=np.int16(-32), EXPTIME=np.float32(30),
+                  CRPIX1=np.float64(30.5))  # fmt: skip
+    assert check_header(header, SHAPE, 0.3) == []
+    (one,) = check_header(good(NAXIS1=np.float64(60)))
+    assert one.sentence == "NAXIS1 is 60.0; it must be a whole number."
+
+
+@pytest.mark.parametrize("keyword", ["CRVAL1", "CRPIX2", "CTYPE2", "CUNIT1", "CDELT1", "NAXIS1"])
+def test_what_is_unreadable_is_found_once(keyword):
+    value = 7 if keyword[:2] in ("CT", "CU") else "21h45m"
+    (one,) = check_header(good(**{keyword: value}), SHAPE, 0.3)
+    assert one.keyword == keyword and "must be" in one.sentence
+
+
+def test_a_cube_may_leave_out_its_third_axis():
+    header = good(CD1_1=-0.3 / 3600, CD2_2=0.3 / 3600, CDELT1=None, CDELT2=None)
+    header.update({"NAXIS": 3, "NAXIS3": 5, "CTYPE3": "VELO", "CDELT3": 1.0})
+    assert not [one for one in check_header(header) if one.level == "error"]
+
+
+@pytest.mark.parametrize("header", [b"SIMPLE", "SIMPLE", {"NAXIS": 0}, None])
+def test_what_is_no_header_is_refused_in_words(header):
+    with pytest.raises(CoganError, match=f"Header, not {type(header).__name__}\\.$"):
+        check_header(header)
+
+
+@pytest.mark.parametrize("shape", [40, np.zeros(SHAPE), (40.0, 60), "46", (True, 60), (-1, 60)])
+def test_what_is_no_shape_is_refused_in_words(shape):
+    with pytest.raises(CoganError, match="The shape must be a sequence of whole numbers"):
+        check_header(good(), shape)
+
+
 def test_the_documents_mars_was_elsewhere():
     found = check_header(
         read_cards(document.MARS).header,
@@ -132,7 +210,7 @@ def test_the_documents_mars_was_elsewhere():
     assert [(one.keyword, one.level) for one in found] == [
         ("CRVAL1", "error"), ("BUNIT", "warning"), ("RADESYS", "warning"),
     ]  # fmt: skip
-    assert "RA 326.31, Dec -14.74" in found[0].sentence and "163.8 degrees" in found[0].sentence
+    assert "RA 326.31, Dec -14.74" in found[0].sentence and "163.9 degrees" in found[0].sentence
     assert barycentric_error_deg("mars", TIME) == pytest.approx(21.9, abs=0.05)
     galaxy = read_cards(document.SAMPLE).header
     (one,) = check_header(galaxy, document.SAMPLE_SHAPE, document.SAMPLE_SCALE_ARCSEC)
