@@ -26,6 +26,8 @@ PIXEL_ARCMIN = 60.0
 BANDS, SMALL = 8, 16
 FEWEST_PIXELS = 8
 CHUNK = 64  # images in memory at a time
+#: Beyond this, sums over an image overflow in single precision, and powers of them in double.
+LARGEST = 1e30
 
 
 class Scale(NamedTuple):
@@ -184,6 +186,39 @@ def poses(images: np.ndarray) -> np.ndarray:
     return np.concatenate([np.rot90(both, turns, (2, 3)) for turns in range(4)])
 
 
+def as_numbers(what: str, values, kinds: str = "fiu") -> np.ndarray:
+    """Take real numbers of any shape, and refuse what is none in one sentence.
+
+    Parameters
+    ----------
+    what : str
+        What the sentence of the error calls them.
+    values : array_like
+    kinds : str
+        Kinds of numpy's types that are taken.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    CoganError
+        For rows of unequal lengths, masked values, text, None and objects.
+    """
+    parts = values if isinstance(values, list | tuple) else ()
+    if any(np.ma.is_masked(some) for some in (values, *parts)):
+        raise CoganError(f"{what} have masked values; fill them or leave them out.")
+    try:
+        found = np.asarray(values)
+    except (ValueError, TypeError, OverflowError):
+        raise CoganError(f"{what} are no array; give rows of equal lengths.") from None
+    if found.dtype.kind not in kinds:
+        wanted = "real numbers" if "f" in kinds else "whole numbers"
+        raise CoganError(f"{what} have shape {found.shape} and type {found.dtype}; give {wanted}.")
+    return found
+
+
 def check_stack(name: str, images: np.ndarray, fewest: int, side: int | None = None) -> np.ndarray:
     """Check a stack of images, and refuse all that no test can use.
 
@@ -204,11 +239,11 @@ def check_stack(name: str, images: np.ndarray, fewest: int, side: int | None = N
     Raises
     ------
     CoganError
-        If the shape is wrong, images are too few or too small, or a value is not finite; if an
-        image is constant.
+        If the shape is wrong, images are too few or too small, or a value is masked, not finite or
+        too large; if an image is constant.
     """
-    images = np.asarray(images)
-    if images.ndim != 3 or images.shape[1] != images.shape[2] or images.dtype.kind not in "fiu":
+    images = as_numbers(f"The {name} images", images)
+    if images.ndim != 3 or images.shape[1] != images.shape[2]:
         raise CoganError(
             f"The {name} images have shape {images.shape} and type {images.dtype}; give a stack "
             "(n, side, side) of real numbers."
@@ -226,6 +261,11 @@ def check_stack(name: str, images: np.ndarray, fewest: int, side: int | None = N
         raise CoganError(
             f"{bad.sum()} of the {len(bad)} {name} images hold NaN or infinite values (the first "
             f"is number {int(bad.argmax())}); fill them or leave them out."
+        )
+    if (rows.max() > LARGEST) or (rows.min() < -LARGEST):
+        raise CoganError(
+            f"The {name} images have values beyond {LARGEST:g}, whose powers overflow; choose "
+            "another unit."
         )
     constant = np.ptp(rows, axis=1) == 0
     if constant.all():

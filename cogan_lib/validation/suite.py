@@ -161,9 +161,10 @@ def validate_generated(
     real, generated, held_out : ndarray, shapes (n, side, side), (m, side, side), (l, side, side)
         Brightness in one unit, with the same beam and the same noise: a generated image without
         noise differs from a real one at once. The held-out images are real, were not trained on
-        and are none of `real`.
+        and are none of `real`. No image may be in two stacks, but in `generated` and in what was
+        trained on.
     training : ndarray, shape (t, side, side), optional
-        What the generator was trained on; if it isn't given, that was `real`.
+        What the generator was trained on, none of `real`; if it isn't given, that was `real`.
     labels : three arrays, shapes (n,) or (n, q), and likewise for the other stacks, optional
         What is known of the real, asked of the generated, and known of the held-out images;
         classes as 0 and 1. If there is a reader and no labels, these are what it measures.
@@ -184,8 +185,8 @@ def validate_generated(
     Raises
     ------
     CoganError
-        For stacks of unequal shapes, NaN, constant images, too few images or blocks, or labels that
-        don't fit.
+        For stacks of unequal shapes, NaN, masked or constant images, too few images or blocks,
+        stacks that share images, or labels that don't fit.
 
     Examples
     --------

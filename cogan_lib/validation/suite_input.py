@@ -11,6 +11,14 @@ from . import image_numbers as numbers
 FEWEST_IMAGES, FEWEST_BLOCKS = 20, 8
 #: A ratio of the medians beyond this is taken for another unit.
 OTHER_UNIT = 100.0
+#: Stacks that may share no image; what was trained on may come back, which is memorisation's task.
+APART = (
+    ("real", "held_out"),
+    ("real", "training"),
+    ("held_out", "training"),
+    ("generated", "real"),
+    ("generated", "held_out"),
+)
 
 
 def flat(images: np.ndarray) -> np.ndarray:
@@ -34,19 +42,20 @@ def checked_stacks(real, generated, held_out, training) -> tuple[dict[str, np.nd
     Raises
     ------
     CoganError
-        If one of them can't be used.
+        If one of them can't be used, or two share images.
     """
     stacks = {"real": numbers.check_stack("real", real, FEWEST_IMAGES)}
     side = stacks["real"].shape[-1]
     others = {"generated": generated, "held_out": held_out, "training": training}
     for name, images in others.items():
-        if images is not None:
+        if images is not None or name != "training":
             word = name.replace("_", "-")
             stacks[name] = numbers.check_stack(word, images, FEWEST_IMAGES, side)
     if len(np.unique(flat(stacks["real"]), axis=0)) == 1:
         raise CoganError(
             "All real images are the same one; there is no population to compare with."
         )
+    _check_apart(stacks)
     sizes = {name: float(np.median(np.abs(images))) for name, images in stacks.items()}
     hints = [
         f"The median brightness of the {name.replace('_', '-')} images is {size:.3g}, that of the "
@@ -55,6 +64,21 @@ def checked_stacks(real, generated, held_out, training) -> tuple[dict[str, np.nd
         if not 1 / OTHER_UNIT <= (size + 1e-300) / (sizes["real"] + 1e-300) <= OTHER_UNIT
     ]
     return stacks, hints
+
+
+def _check_apart(stacks: dict[str, np.ndarray]) -> None:
+    """Refuse stacks that share images: what is compared with itself proves nothing."""
+    # Adding 0 makes -0 and 0 the same bytes.
+    kept = {name: {(image + 0.0).tobytes() for image in some} for name, some in stacks.items()}
+    for one, other in APART:
+        if (one, other) == ("generated", "real") and "training" not in stacks:
+            continue  # the real images are what was trained on
+        if count := len(kept[one] & kept.get(other, set())):
+            words = (name.replace("_", "-") for name in (one, other))
+            raise CoganError(
+                f"The {' and the '.join(words)} images share {count} "
+                f"{'image' if count == 1 else 'images'}; none may serve twice, so take others."
+            )
 
 
 def checked_blocks(blocks, stacks) -> dict[str, np.ndarray]:
@@ -81,7 +105,9 @@ def checked_blocks(blocks, stacks) -> dict[str, np.ndarray]:
             name: np.arange(start, start + len(images))
             for (name, images), start in zip(stacks.items(), ends, strict=False)
         }
-    given = [np.asarray(some) for some in blocks]
+    if isinstance(blocks, str) or not np.iterable(blocks):
+        raise CoganError("Give three or four arrays of blocks, a number per image of each stack.")
+    given = [numbers.as_numbers("The blocks", some, "iu") for some in blocks]
     if len(given) == 3 and "training" in stacks:
         given.append(-1 - np.arange(len(stacks["training"])))
     if [some.shape for some in given] != [(len(images),) for images in stacks.values()]:
@@ -116,19 +142,20 @@ def checked_labels(labels, reader, stacks):
     Raises
     ------
     CoganError
-        If they don't fit, or hold NaN.
+        If they don't fit, are no numbers, or hold NaN.
     """
     names = ("real", "generated", "held_out")
     given = measured = None
     if labels is not None:
-        if len(labels) != 3:
+        if isinstance(labels, str) or not hasattr(labels, "__len__") or len(labels) != 3:
             raise CoganError("Give three arrays of labels: real, generated and held-out.")
         given = dict(zip(names, labels, strict=True))
     if reader is not None:
         measured = {name: reader(stacks[name]) for name in names}
     for kind in (given, measured):
         for name in kind or ():
-            values = np.asarray(kind[name], float)
+            what = f"The labels of the {name.replace('_', '-')} images"
+            values = numbers.as_numbers(what, kind[name], "fiub").astype(float)
             kind[name] = values = values.reshape(len(values), -1) if values.ndim else values
             if values.ndim != 2 or len(values) != len(stacks[name]) or not values.size:
                 raise CoganError(
@@ -136,7 +163,9 @@ def checked_labels(labels, reader, stacks):
                     f"labels, not {values.shape}."
                 )
             if not np.isfinite(values).all():
-                raise CoganError(f"The labels of the {name.replace('_', '-')} images hold NaN.")
+                raise CoganError(f"{what} hold NaN.")
+            if np.abs(values).max() > numbers.LARGEST:
+                raise CoganError(f"{what} go beyond {numbers.LARGEST:g}; choose another unit.")
     widths = {values.shape[1] for kind in (given, measured) for values in (kind or {}).values()}
     if len(widths) > 1:
         raise CoganError(f"There are {sorted(widths)} labels per image; give all images the same.")

@@ -196,6 +196,10 @@ BAD = {
     "constant": (some_constant, "are constant .the first is number 3"),
     "all equal": (np.ones_like, "All generated images are constant"),
     "words": (lambda x: x.astype(str), "real numbers"),
+    "ragged": (lambda x: [*x[:-1].tolist(), [[1.0]]], "rows of equal lengths"),
+    "none": (lambda x: None, "real numbers"),
+    "masked": (lambda x: np.ma.masked_greater(x, np.quantile(x, 0.99)), "have masked values"),
+    "huge": (lambda x: 1e200 * x, "powers overflow"),
 }
 
 
@@ -218,12 +222,42 @@ def test_what_does_not_fit_is_one_sentence(stacks):
         ({"labels": few[:2]}, "three arrays"),
         ({"labels": [few[0][:5], *few[1:]]}, "as many rows of labels"),
         ({"labels": [few[0] * np.nan, *few[1:]]}, "hold NaN"),
+        ({"labels": 3}, "three arrays"),
+        ({"labels": [few[0].astype(str), *few[1:]]}, "labels of the real images.*real numbers"),
+        ({"labels": [[[1.0], [1.0, 2.0]] * 30, *few[1:]]}, "rows of equal lengths"),
+        ({"labels": [few[0], None, few[2]]}, "labels of the generated images.*real numbers"),
+        ({"labels": [np.ma.masked_less(few[0], 1), *few[1:]]}, "have masked values"),
+        ({"labels": [1e200 * (few[0] + 1), *few[1:]]}, "go beyond"),
+        ({"blocks": [few[0].astype(str), *few[1:]]}, "whole numbers"),
+        ({"blocks": 3}, "arrays of blocks"),
+        ({"reader": lambda x: None}, "labels of the real images.*real numbers"),
         ({"labels": few, "reader": lambda x: np.ones((len(x), 2))}, "labels per image"),
     ):
         with pytest.raises(CoganError, match=sentence):
             validate_generated(*given, seed=1, **options)
     with pytest.raises(CoganError, match="All real images are the same"):
         validate_generated(np.repeat(real[:1], N, axis=0), *given[1:], seed=1)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(0, 2), (0, 3), (2, 3), (1, 0), (1, 2)],
+)
+def test_stacks_that_share_images_are_refused(stacks, one, other):
+    names = ("real", "generated", "held-out", "training")
+    given = [stacks[0].copy(), stacks[3][:N].copy(), stacks[1].copy(), stacks[2].copy()]
+    given[other][5:8] = given[one][20:23]
+    sentence = f"The {names[one]} and the {names[other]} images share 3 images; none may serve"
+    with pytest.raises(CoganError, match=sentence):
+        validate_generated(*given[:3], training=given[3], seed=1)
+
+
+def test_what_was_trained_on_may_come_back_and_is_then_found_out(stacks):
+    real, held_out, training, pool = stacks
+    for trained, options in ((training, {"training": training}), (real, {})):
+        made = np.concatenate([pool[: N // 2], trained[: N // 2]])
+        verdict = validate_generated(real, made, held_out, seed=1, draws=DRAWS, **options)
+        assert "memorisation" in verdict.fails
 
 
 def test_faults_of_no_strength_are_none_and_bad_ones_are_refused(stacks):

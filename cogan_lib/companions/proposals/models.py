@@ -7,11 +7,14 @@ and nothing of it is run. The packages of a live model are the optional extra ``
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Protocol
+from urllib.parse import quote
 
 from ...base.files import CoganError
 
@@ -140,11 +143,17 @@ class Endpoint(Model):
     def __init__(self, base_url: str, model: str, key: str, timeout_s: float) -> None:
         with optional():
             import openai
-        self.openai = openai
-        self.name, self.base_url, self.timeout_s = model, base_url, timeout_s
-        self.client = self.openai.OpenAI(
-            base_url=base_url, api_key=key, timeout=timeout_s, max_retries=0
-        )
+        self.name, self.timeout_s = model, timeout_s
+        self._key, self._where = key, f"{_hidden(model, key)} at {_hidden(base_url, key)}"
+        try:
+            self.client = openai.OpenAI(
+                base_url=base_url, api_key=key, timeout=timeout_s, max_retries=0
+            )
+        except Exception as error:  # what the packages below it raise differs by their versions
+            reason = _reason(error, key)
+        else:
+            return
+        raise CoganError(f"The model {self._where} can't be asked ({reason}); check the address.")
 
     def replies(self, prompts, seeds, *, schema=None, tokens=TOKENS, until=None) -> list[Reply]:
         """Answer one prompt after the other."""
@@ -160,37 +169,82 @@ class Endpoint(Model):
             shape = {"name": "answer", "schema": schema, "strict": True}
             asked["response_format"] = {"type": "json_schema", "json_schema": shape}
         started = time.perf_counter()
+        text, ended = self._read(asked, started + self.timeout_s, until)
+        seconds = time.perf_counter() - started
+        return Reply(text, prompt, way_of(schema), seed, self.name, "", seconds, ended)
+
+    def _read(self, asked: dict, deadline: float, until) -> tuple[str, str]:
+        # A server can keep a read waiting with empty comments, or in its headers, for ever: the
+        # clock is looked at here, while a thread that may be left behind does the waiting.
+        pieces, call = SimpleQueue(), _Call()
+        threading.Thread(target=self._listen, args=(asked, pieces, call), daemon=True).start()
+        text = ""
+        try:
+            while len(text.encode("utf-8", "replace")) <= MOST_BYTES:
+                if (left := deadline - time.perf_counter()) <= 0:
+                    break
+                try:
+                    piece = pieces.get(timeout=left)
+                except Empty:
+                    break
+                if isinstance(piece, str):
+                    raise CoganError(
+                        f"The endpoint gave no reply of {self._where} ({piece}); check that it is "
+                        f"up, its address, the model's name and the key in {KEY}."
+                    )
+                said, finished = piece
+                text += said
+                if until and until(text):
+                    return text, "settled"
+                if finished:
+                    return text, "limit" if finished == "length" else "model"
+        finally:
+            call.end()
+        raise CoganError(
+            f"The reply of {self._where} does not end (after {len(text):,} letters) and is not "
+            "used; ask for fewer tokens or another."
+        )
+
+    def _listen(self, asked: dict, pieces: SimpleQueue, call: _Call) -> None:
+        """Put what is said in the queue: pairs of text and why it ends, or what went wrong."""
         try:
             with self.client.chat.completions.create(stream=True, **asked) as stream:
-                text, ended = self._read(stream, started, until)
-        except (self.openai.OpenAIError, OSError, ValueError) as error:
-            if isinstance(error, CoganError):
-                raise
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise CoganError(
-                f"The endpoint {self.base_url} gave no reply of {self.name} ({reason}); check that "
-                f"it is up, its address, the model's name and the key in {KEY}."
-            ) from error
-        seconds = time.perf_counter() - started
-        way = way_of(schema)
-        return Reply(text, prompt, way, seed, self.name, "", seconds, ended)
+                call.stream = stream
+                for chunk in stream:
+                    if call.over:
+                        return
+                    for choice in chunk.choices[:1]:
+                        pieces.put(("" + (choice.delta.content or ""), choice.finish_reason))
+            pieces.put(("", "stop"))
+        except Exception as error:  # whatever a strange server makes the packages raise
+            pieces.put(_reason(error, self._key))
 
-    def _read(self, stream, started: float, until) -> tuple[str, str]:
-        text = ""
-        for chunk in stream:
-            said = chunk.choices[0].delta.content if chunk.choices else None
-            text += said or ""
-            late = time.perf_counter() - started > self.timeout_s
-            if late or len(text.encode("utf-8", "replace")) > MOST_BYTES:
-                raise CoganError(
-                    f"The reply of {self.name} at {self.base_url} does not end (after "
-                    f"{len(text):,} letters) and is not used; ask for fewer tokens or another."
-                )
-            if until and until(text):
-                return text, "settled"
-            if chunk.choices and chunk.choices[0].finish_reason:
-                return text, "limit" if chunk.choices[0].finish_reason == "length" else "model"
-        return text, "model"
+
+class _Call:
+    """One question to an endpoint, which can be given up while a thread waits for the answer."""
+
+    def __init__(self) -> None:
+        self.over, self.stream = False, None
+
+    def end(self) -> None:
+        """Wait no longer."""
+        self.over = True
+        if self.stream is not None:
+            with suppress(Exception):  # the thread may be closing it, too
+                self.stream.close()
+
+
+def _hidden(text: str, key: str) -> str:
+    """Put three stars in the place of the key, as it is and as an address spells it."""
+    for spelt in sorted({key, quote(key), quote(key, safe="")}, key=len, reverse=True):
+        text = text.replace(spelt, "***")
+    return text
+
+
+def _reason(error: Exception, key: str) -> str:
+    """Say what went wrong, in a line without the key."""
+    said = _hidden(str(error), key)  # before it is cut, which could leave half a key
+    return " ".join(said.split())[:200] or type(error).__name__
 
 
 def endpoint(base_url: str, model: str, timeout_s: float = TIMEOUT_S) -> Endpoint:
@@ -212,14 +266,22 @@ def endpoint(base_url: str, model: str, timeout_s: float = TIMEOUT_S) -> Endpoin
     Raises
     ------
     CoganError
-        If the key is not in the environment, the address is none, or ``openai`` is not installed.
+        If the key is not in the environment or can't be sent, the address is none or holds a
+        password, or ``openai`` is not installed.
     """
-    if not base_url.startswith(("http://", "https://")):
-        raise CoganError(f"The address {base_url!r} of an endpoint must start with http(s)://.")
+    if "@" in base_url:
+        raise CoganError(
+            f"The address of an endpoint must hold no user:password@; set {KEY} to the key instead."
+        )
     key = os.environ.get(KEY, "").strip()
+    if not base_url.startswith(("http://", "https://")):
+        shown = _hidden(base_url, key) if key else base_url
+        raise CoganError(f"The address {shown!r} of an endpoint must start with http(s)://.")
     if not key:
         raise CoganError(
             f"There is no key for {base_url}: set the environment variable {KEY} (to any word, if "
             "the endpoint asks for none)."
         )
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise CoganError(f"The key in {KEY} must be of ASCII letters, digits and signs, no spaces.")
     return Endpoint(base_url, model, key, timeout_s)

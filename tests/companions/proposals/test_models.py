@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -112,8 +113,11 @@ def test_an_endpoint_needs_an_address_and_a_key(monkeypatch):
 
 
 @contextmanager
-def serving(pieces, status=200):
-    """An address that answers with these pieces of text, endlessly if the last is None."""
+def serving(pieces, status=200, raw=None):
+    """An address that answers with these pieces of text, endlessly if the last is None.
+
+    `raw` is sent before, every 50 ms for 5 s.
+    """
     asked = []
 
     class Answer(BaseHTTPRequestHandler):
@@ -125,6 +129,9 @@ def serving(pieces, status=200):
             self.end_headers()
             try:
                 last = None
+                for _ in range(100 if raw else 0):
+                    self.wfile.write(raw)
+                    time.sleep(0.05)
                 for piece in pieces:
                     last = piece or last
                     for _ in range(1 if piece else 10**6):
@@ -179,6 +186,57 @@ def test_an_endless_reply_and_a_silent_endpoint_are_one_sentence(key):
     with serving([], status=401) as (address, _), pytest.raises(CoganError, match=KEY) as refused:
         endpoint(address, "toy").reply("Propose.", 1)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [b": still here\n\n", 500 * b'data: {"choices": [{"index": 0, "delta": {}}]}\n\n'],
+)
+def test_a_server_that_only_keeps_alive_is_given_up_in_time(key, nothing):
+    started = time.perf_counter()
+    with (
+        serving([], raw=nothing) as (address, _),
+        pytest.raises(CoganError, match="does not end"),
+    ):
+        endpoint(address, "toy", timeout_s=0.5).reply("Propose.", 1)
+    assert time.perf_counter() - started < 3
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'data: {"choices": [{"index": 0}]}\n\n',
+        b'data: {"choices": [{"index": 0, "delta": {"content": 3}}]}\n\n',
+        b'data: {"choices": 5}\n\n',
+        b"data: [1, 2]\n\n",
+        b"data: {broken\n\n",
+        b"data: \xff\n\n",
+        b'data: {"error": {"message": "Bearer secret-key-7 is wrong"}}\n\n',
+    ],
+)
+def test_odd_chunks_are_one_sentence_without_the_key(key, monkeypatch, odd):
+    monkeypatch.setenv(KEY, "secret-key-7")
+    with serving([], raw=odd) as (address, _), pytest.raises(CoganError) as refused:
+        endpoint(address, "toy", timeout_s=5).reply("Propose.", 1)
+    assert "gave no reply" in str(refused.value) and "secret-key-7" not in str(refused.value)
+    assert refused.value.__cause__ is None and refused.value.__context__ is None
+
+
+def test_no_message_shows_a_key_or_a_password(key, monkeypatch):
+    monkeypatch.setenv(KEY, "secret/key")
+    for address in (
+        "secret/key", "http://127.0.0.1:9/v1?key=secret/key", "http://[secret/key",
+        "http://127.0.0.1:9/secret%2Fkey", "http://me:word@127.0.0.1:9/v1", "me:word@host",
+    ):  # fmt: skip
+        with pytest.raises(CoganError) as refused:
+            endpoint(address, "toy", timeout_s=2).reply("Propose.", 1)
+        said = str(refused.value)
+        assert ("***" in said or "no user:password@" in said) and "word@1" not in said
+        assert not any(some in said for some in ("secret/key", "secret%2Fkey", "me:word"))
+        assert refused.value.__cause__ is None and refused.value.__context__ is None
+    monkeypatch.setenv(KEY, "two words")
+    with pytest.raises(CoganError, match="no spaces"):
+        endpoint("http://127.0.0.1:9/v1", "toy")
 
 
 @pytest.mark.slow
