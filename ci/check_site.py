@@ -24,10 +24,10 @@ MIN_TEXT = 200
 #: A page with its pictures; the one that holds all chapters to print may be larger.
 MAX_PAGE_MB = 2.5
 #: The library's page grows with each companion.
-MAX_LIBRARY_MB = 4.5
+MAX_LIBRARY_MB = 6.0
 #: All that is read: a megabyte and a half for each chapter beside what all share. What is taken
 #: along (downloads: the wheel with its weights) comes on top.
-MAX_SITE_MB = 32
+MAX_SITE_MB = 38
 WHOLE_BOOK, LIBRARY_PAGE, DOWNLOADS = "print.html", "api.html", "downloads"
 #: Signs of trouble, looked for in the running text (code and its output apart).
 RAW = {
