@@ -1,6 +1,5 @@
 """Figures of the chapter on compact sources: what is drawn is what was given, legibly."""
 
-import itertools
 from functools import partial
 
 import numpy as np
@@ -13,6 +12,7 @@ from cogan_lib.companions.compact_sources import figures, map_figures
 from cogan_lib.companions.compact_sources.masks import hole, ring
 from cogan_lib.plots import slider
 from cogan_lib.plots.style import BASE, GENERATED
+from tests.legible import check_legible
 
 RNG = np.random.default_rng(4)
 SIDE = 96
@@ -70,38 +70,13 @@ ALL = {
 }  # fmt: skip
 
 
-def texts(figure):
-    """All texts that are drawn: not the tick labels beyond an axis's ends."""
-    FigureCanvasAgg(figure).draw()
-    beyond = set()
-    for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            low, high = sorted(axis.get_view_interval())
-            for tick in axis.get_major_ticks() + axis.get_minor_ticks():
-                if not low * (1 - 1e-9) - 1e-9 <= tick.get_loc() <= high * (1 + 1e-9) + 1e-9:
-                    beyond |= {tick.label1, tick.label2}
-    drawn = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
-    return [text for text in drawn if text not in beyond]
-
-
 def lines_of(axes):
     return {line.get_label(): line for line in axes.lines}
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_texts_can_be_read_in_the_book_and_stand_apart(name):
-    figure = ALL[name]()
-    drawn = texts(figure)
-    assert drawn
-    shrunk = min(1.0, 700 / 96 / figure.get_figwidth())  # the book's column, in CSS pixels
-    for text in drawn:
-        assert text.get_fontsize() * shrunk >= 8, text.get_text()
-    inside = figure.bbox.padded(1)
-    boxes = [(text.get_text(), text.get_window_extent()) for text in drawn]
-    for text, box in boxes:
-        assert inside.contains(box.x0, box.y0) and inside.contains(box.x1, box.y1), text
-    for (one, a), (other, b) in itertools.combinations(boxes, 2):
-        assert not a.padded(-0.5).overlaps(b.padded(-0.5)), (one, other)
+    check_legible(ALL[name]())
 
 
 def test_axes_say_what_and_in_which_unit():

@@ -1,18 +1,17 @@
 """Figures of the chapter on extinction: what is drawn is what was given, with units, legibly."""
 
-import itertools
 from functools import partial
 
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.text import Text
 
 from cogan_lib.companions.extinction import figures, map_figures
 from cogan_lib.companions.extinction.evaluation import DISTANCES_KPC
 from cogan_lib.companions.extinction.physics import BINS, COLOUR, MAGNITUDE, SIDE, STEP_KPC
 from cogan_lib.plots import slider
 from cogan_lib.plots.style import GENERATED, REAL
+from tests.legible import check_legible
 
 LAW = (0.28, 0.11)
 EDGES = STEP_KPC * np.arange(1, BINS + 1)
@@ -78,33 +77,9 @@ ALL = {
 }  # fmt: skip
 
 
-def texts(figure):
-    """All texts that are drawn: not the tick labels beyond an axis's ends."""
-    FigureCanvasAgg(figure).draw()
-    beyond = set()
-    for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            low, high = sorted(axis.get_view_interval())
-            for tick in axis.get_major_ticks() + axis.get_minor_ticks():
-                if not (low - 1e-9 <= tick.get_loc() <= high + 1e-9 and axes.axison):
-                    beyond |= {tick.label1, tick.label2}
-    drawn = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
-    return [text for text in drawn if text not in beyond]
-
-
 @pytest.mark.parametrize("name", ALL)
 def test_texts_can_be_read_in_the_book_and_stand_apart(name):
-    figure = ALL[name]()
-    drawn = texts(figure)
-    shrunk = min(1.0, 700 / 96 / figure.get_figwidth())  # the book's column, in CSS pixels
-    for text in drawn:
-        assert text.get_fontsize() * shrunk >= 8, text.get_text()
-    inside = figure.bbox.padded(1)
-    boxes = [(text.get_text(), text.get_window_extent()) for text in drawn]
-    for text, box in boxes:
-        assert inside.contains(box.x0, box.y0) and inside.contains(box.x1, box.y1), text
-    for (one, a), (other, b) in itertools.combinations(boxes, 2):
-        assert not a.padded(-0.5).overlaps(b.padded(-0.5)), (one, other)
+    check_legible(ALL[name]())
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -1,17 +1,15 @@
 """Figures of HII regions: what is drawn is what was given, legibly."""
 
-import itertools
 from functools import partial
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.text import Text
 
 from cogan_lib.companions.hii_regions import figures
 from cogan_lib.companions.hii_regions.evaluation import K_EDGES, TESTS, corners
 from cogan_lib.companions.hii_regions.physics import RANGES, SHAPES, SIDE
 from cogan_lib.plots.style import GENERATED
+from tests.legible import check_legible
 
 RNG = np.random.default_rng(8)
 IMAGES = RNG.random((32, SIDE, SIDE))
@@ -39,26 +37,7 @@ ALL = {
 
 @pytest.mark.parametrize("name", ALL)
 def test_texts_can_be_read_in_the_book_and_stand_apart(name):
-    figure = ALL[name]()
-    FigureCanvasAgg(figure).draw()
-    drawn = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
-    beyond = set()
-    for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            low, high = sorted(axis.get_view_interval())
-            for tick in axis.get_major_ticks() + axis.get_minor_ticks():
-                if not (low - 1e-9 <= tick.get_loc() <= high + 1e-9 and axes.axison):
-                    beyond |= {tick.label1, tick.label2}
-    drawn = [text for text in drawn if text not in beyond]
-    shrunk = min(1.0, 700 / 96 / figure.get_figwidth())  # the book's column, in CSS pixels
-    for text in drawn:
-        assert text.get_fontsize() * shrunk >= 8, text.get_text()
-    boxes = [(text.get_text(), text.get_window_extent()) for text in drawn]
-    for text, box in boxes:
-        inside = figure.bbox.padded(1)
-        assert inside.contains(box.x0, box.y0) and inside.contains(box.x1, box.y1), text
-    for (one, a), (other, b) in itertools.combinations(boxes, 2):
-        assert not a.padded(-0.5).overlaps(b.padded(-0.5)), (one, other)
+    check_legible(ALL[name]())
 
 
 def test_images_are_those_given_on_one_scale():

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from cogan_lib.companions.proposals import object_figures as figures
 from cogan_lib.companions.proposals import physics, samplers
 from cogan_lib.companions.proposals.draws import BIASES
 from cogan_lib.companions.proposals.objects import KINDS, number_fields
 from cogan_lib.plots.style import GENERATED
+from tests.legible import check_legible
 
 RNG = np.random.default_rng(4)
 REFERENCE = {kind: draw(300, RNG) for kind, draw in samplers.SAMPLERS.items()}
@@ -22,13 +22,14 @@ ROWS = {
 
 
 def drawn(figure):
-    FigureCanvasAgg(figure).draw()
+    """A figure that was drawn, and can be read."""
+    check_legible(figure)
     return figure
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_marginals_have_a_panel_per_field_and_whole_shares(kind):
-    figure = figures.marginals(kind, REFERENCE[kind], {"model": FEW[kind]})
+    figure = drawn(figures.marginals(kind, REFERENCE[kind], {"model": FEW[kind]}))
     panels = [axes for axes in figure.axes if axes.axison]
     assert [axes.get_xlabel() for axes in panels] == [
         figures.LABELS[field][0] for field in number_fields(kind)

@@ -1,20 +1,18 @@
 """Figures of replies and headers: what is drawn is what was given, legibly."""
 
-import itertools
 from functools import partial
 
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.time import Time
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.text import Text
 
 from cogan_lib.companions.headers import figures as header_figures
 from cogan_lib.companions.headers.sky_checks import barycentric_position
 from cogan_lib.companions.proposals import figures
 from cogan_lib.companions.proposals.evaluation import acceptance
 from cogan_lib.companions.proposals.objects import KINDS
+from tests.legible import check_legible
 
 TIME = Time("2024-03-15T04:30:00")
 FIRST = acceptance(3, 32) | {"json": 0.75, "fields": 0.5}
@@ -37,26 +35,7 @@ ALL = {
 
 @pytest.mark.parametrize("name", ALL)
 def test_texts_can_be_read_in_the_book_and_stand_apart(name):
-    figure = ALL[name]()
-    FigureCanvasAgg(figure).draw()
-    drawn = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
-    beyond = set()
-    for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            low, high = sorted(axis.get_view_interval())
-            for tick in axis.get_major_ticks() + axis.get_minor_ticks():
-                if not low - 1e-9 <= tick.get_loc() <= high + 1e-9:
-                    beyond |= {tick.label1, tick.label2}
-    drawn = [text for text in drawn if text not in beyond]
-    shrunk = min(1.0, 700 / 96 / figure.get_figwidth())  # the book's column, in CSS pixels
-    for text in drawn:
-        assert text.get_fontsize() * shrunk >= 8, text.get_text()
-    boxes = [(text.get_text(), text.get_window_extent()) for text in drawn]
-    for text, box in boxes:
-        inside = figure.bbox.padded(1)
-        assert inside.contains(box.x0, box.y0) and inside.contains(box.x1, box.y1), text
-    for (one, a), (other, b) in itertools.combinations(boxes, 2):
-        assert not a.padded(-0.5).overlaps(b.padded(-0.5)), (one, other)
+    check_legible(ALL[name]())
 
 
 def test_rates_have_their_intervals():
