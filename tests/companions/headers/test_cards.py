@@ -33,7 +33,11 @@ def test_good_cards_are_kept(line, value):
         ("OBJECT  = Mars", "Mars", "quotes"),
         ('OBJECT  = "Mars"', "Mars", "quotes are single"),
         ("DATE-OBS= 2024-03-15T04:30:00", "2024-03-15T04:30:00", "quotes"),
-        ("EXPTIME = 30.0 seconds", "30.0 seconds", "quotes"),  # a text: of which a card knows nothing
+        (
+            "EXPTIME = 30.0 seconds",
+            "30.0 seconds",
+            "quotes",
+        ),  # a text: of which a card knows nothing
         ("MJD-OBS =         60384.187500 / " + 60 * "x", 60384.1875, "cut at column 80"),
         ("  HISTORY " + 90 * "x", 72 * "x", "column 1"),
     ],
