@@ -172,7 +172,7 @@ def rank_distances(numbers: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray,
     """Distances of the two cumulative distributions of each number, for each set of labels.
 
     With F_r and F_g of n real and m generated tiles, N = n + m, and H that of them all:
-    Kolmogorov and Smirnov's max |F_r - F_g|, and Anderson and Darling's
+    Kolmogorov and Smirnov's max ``|F_r - F_g|``, and Anderson and Darling's
     A^2 = n m / N sum_j (F_r - F_g)^2 / (H (1 - H)) / N over all tiles but the last (Pettitt 1976,
     Biometrika 63, 161), which weighs the tails as much as the middle.
 
