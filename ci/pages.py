@@ -200,6 +200,8 @@ def table(
     caption: str, header: str, kind: str = "narrow", *, caller: Callable[[], str], **options: str
 ) -> str:
     """A numbered list-table; what is called gives its rows, a line each, cells between bars."""
+    if "`" in caption:
+        raise CoganError(f"Table {caption!r}: a back tick would end the line that opens the table.")
     columns = _cells(header)
     rows = [_cells(line) for line in caller().splitlines() if line.strip()]
     text = [f"````{{list-table}} {caption}".rstrip()]

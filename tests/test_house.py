@@ -83,6 +83,17 @@ def test_the_map_of_the_house_is_that_of_the_folders():
                and path.stem != "__init__")  # fmt: skip
 
 
+@pytest.mark.parametrize("room", ROOMS)
+def test_docstrings_hold_no_bare_modulus(room):
+    """Sphinx takes |x| for a substitution, and the book's build stops after all chapters ran."""
+    for node in ast.walk(ast.parse(ROOMS[room].read_text("utf-8"))):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            text = re.sub(r"``.*?``", "", ast.get_docstring(node) or "", flags=re.DOTALL)
+            text = re.sub(r"(?m)^\s*>>>.*$", "", text)
+            text = re.sub(r"::\n\n(?:[ ]+.*\n|\n)+", "", f"{text}\n")  # a literal block
+            assert not re.search(r"\|\w[^|\n]*\|", text), getattr(node, "name", room)
+
+
 def test_no_test_imports_another():
     """What several need stands in rooms that are no tests: toys, books, forks, road."""
     found = re.compile(r"^(from|import) tests\b.*\btest_", re.MULTILINE)

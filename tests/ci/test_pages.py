@@ -455,6 +455,11 @@ def test_arithmetic_on_paper(stage):
     assert duration(1000 * 80.0) in text and "25 GB" in text
 
 
+def test_a_caption_with_a_back_tick_is_refused():
+    with pytest.raises(CoganError, match="back tick"):
+        pages.table("Taking `.icrs`", "A | B", caller=lambda: "1 | 2")
+
+
 def test_tables_take_the_run_that_is_built(stage):
     names = ("01-data-preparation", "03-training")
     chapters = {
