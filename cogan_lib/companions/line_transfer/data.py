@@ -123,22 +123,39 @@ class Statistics:
         }
 
 
-def pack(velocity: np.ndarray, temperature: np.ndarray, density: np.ndarray) -> np.ndarray:
+def pack(velocity: Tensor, temperature: Tensor, density: Tensor) -> Tensor:
     """Write cubes in SI units as the files have them.
 
     Parameters
     ----------
-    velocity, temperature, density : ndarray, shape (..., npix, npix, npix)
+    velocity, temperature, density : Tensor, shape (..., npix, npix, npix)
         v_z [m/s], T [K], n_CO [m^-3].
 
     Returns
     -------
-    ndarray, shape (..., 3, npix, npix, npix), float16
+    Tensor, shape (..., 3, npix, npix, npix), float16
         v_z [km/s], ln T, ln n_CO - ln 1e10 m^-3.
     """
-    with np.errstate(divide="ignore"):  # no molecules at all: as few as half precision can say
-        ln_density = np.maximum(np.log(density) - LN_DENSITY, -6e4)
-    return np.stack([velocity / 1e3, np.log(temperature), ln_density], -4).astype(np.float16)
+    # No molecules at all: as few as half precision can say.
+    ln_density = (torch.log(density) - LN_DENSITY).clamp_min(-6e4)
+    return torch.stack([velocity / 1e3, torch.log(temperature), ln_density], -4).half()
+
+
+def unpack(cubes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Read cubes of a file as an emulator of rays takes them.
+
+    Parameters
+    ----------
+    cubes : Tensor, shape (..., 3, npix, npix, npix)
+        As `pack` gives them.
+
+    Returns
+    -------
+    tuple of Tensor, shape (..., npix, npix, npix), float32
+        v_z [m/s], ln T, ln n_CO [m^-3].
+    """
+    velocity, ln_kelvin, ln_density = cubes.float().unbind(-4)
+    return velocity * 1e3, ln_kelvin, ln_density + LN_DENSITY
 
 
 def make_data(
@@ -216,9 +233,8 @@ def _fill(fresh, models, views, npix, seed, channels, face_on, device):
                 waiting.append(winds.seen_from(wind, npix, rotation))
             while len(waiting) >= SOLVED_AT_ONCE or (waiting and i == models - 1):
                 some, waiting = waiting[:SOLVED_AT_ONCE], waiting[SOLVED_AT_ONCE:]
-                packed = [np.stack(field) for field in zip(*some, strict=True)]
-                cubes.append(pack(*packed))
-                fields = [torch.from_numpy(field).to(device) for field in packed]
+                fields = [torch.stack(field).to(device) for field in zip(*some, strict=True)]
+                cubes.append(pack(*fields).cpu().numpy())
                 solved = line_images(*fields, v, winds.spacing_m(npix), LINE, winds.TURBULENCE)
                 images.append(ln_intensity(solved).cpu().numpy())
     written = [np.load(fresh / f"{name}.npy", mmap_mode="r") for name in ("cubes", "images")]
@@ -311,8 +327,8 @@ def scale_images(ln_images: Tensor, statistics: dict) -> Tensor:
     return (ln_images - low) / (high - low)
 
 
-def intensity_of(scaled: Tensor, statistics: dict) -> Tensor:
-    """Invert equations 15 and 16.
+def unscale_images(scaled: Tensor, statistics: dict) -> Tensor:
+    """Invert `scale_images`.
 
     Parameters
     ----------
@@ -323,8 +339,8 @@ def intensity_of(scaled: Tensor, statistics: dict) -> Tensor:
 
     Returns
     -------
-    Tensor, same shape, float64
-        I_nu [W m^-2 Hz^-1 sr^-1].
+    Tensor, same shape
+        ln I_nu.
     """
     low, high = statistics["intensity"]["min"], statistics["intensity"]["max"]
-    return torch.exp(scaled.double() * (high - low) + low)
+    return scaled * (high - low) + low

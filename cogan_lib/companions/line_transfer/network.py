@@ -7,32 +7,18 @@ Only the dense layers let one channel know of another.
 
 from __future__ import annotations
 
-import logging
 import math
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ...base.files import CoganError
 from ...learn.blocks import convolution, residual
-from ...learn.weights import packed, read_network, write_weights
-from .data import LineData, intensity_of, pack, scale_cubes
-from .physics import check_cubes
-from .winds import CHANNELS, TURBULENCE
-
-log = logging.getLogger(__name__)
-
-FORMAT = 1
-CARD = "emulator.json"
-#: Folders of weights that come with the package; README.md there is their card.
-WEIGHTS = Path(__file__).parent / "weights"
 
 
 @dataclass(frozen=True)
-class EmulatorSettings:
+class COEmuNetSettings:
     """Shape of the network.
 
     Attributes
@@ -45,30 +31,40 @@ class EmulatorSettings:
         Numbers between the two dense layers.
     features : int
         Channels of the decoder's first map, a multiple of 8.
+    halvings : int
+        How often the encoders halve a cube: 4, the paper's, make 4 points of 64 and 2 of 32; 3 make
+        4 of 32.
     """
 
     npix: int
     channels: int
     latent: int
     features: int
+    halvings: int = 4
 
 
 #: (latent, features): the paper's, and one with an eighth of its latent numbers.
 PRESETS = {"paper": (4096, 64), "small": (512, 64)}
 
 
-def encoder() -> nn.Sequential:
-    """Build the encoder of one field: 32 channels at a sixteenth of the cube's size.
+def encoder(halvings: int) -> nn.Sequential:
+    """Build the encoder of one field: 32 channels at a sixteenth or an eighth of the cube's size.
 
     Where the size is halved the skip is a 1x1x1 convolution of x, as in equation 23. (The released
     code convolves the block's own output there, F + g(F), which leaves no way around F.)
+
+    Parameters
+    ----------
+    halvings : int
+        4, or 3: without the pooling.
 
     Returns
     -------
     Sequential
         Takes shape (n, 1, npix, npix, npix).
     """
-    layers = [*convolution(1, 4, dimensions=3, padding=0), nn.MaxPool3d(2)]
+    layers = [*convolution(1, 4, dimensions=3, padding=0)]
+    layers += [nn.MaxPool3d(2)] if halvings == 4 else []
     for inputs, outputs in ((4, 8), (8, 16), (16, 32)):
         layers.append(residual(inputs, outputs, 2, dimensions=3))
         layers += [residual(outputs, outputs, dimensions=3) for _ in range(2)]
@@ -97,21 +93,22 @@ def decoder(features: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Conv3d(features, 1, (1, 3, 3), padding=(0, 1, 1)), nn.Tanh())
 
 
-class Emulator(nn.Module):
+class COEmuNet(nn.Module):
     """The network: scaled cubes in, scaled ln-intensity images out.
 
     Parameters
     ----------
-    settings : EmulatorSettings
+    settings : COEmuNetSettings
     """
 
-    def __init__(self, settings: EmulatorSettings) -> None:
+    def __init__(self, settings: COEmuNetSettings) -> None:
         super().__init__()
         self.settings = settings
         side = settings.npix // 8
         self.map_shape = (settings.features, settings.channels, side, side)
-        self.encoders = nn.ModuleList(encoder() for _ in range(3))
-        numbers = 3 * 32 * math.ceil(math.ceil((settings.npix // 2 - 1) / 2) / 4) ** 3
+        self.encoders = nn.ModuleList(encoder(settings.halvings) for _ in range(3))
+        first = settings.npix - 2 if settings.halvings == 3 else settings.npix // 2 - 1
+        numbers = 3 * 32 * math.ceil(first / 8) ** 3
         self.squeeze = nn.Linear(numbers, settings.latent)
         self.spread = nn.Linear(settings.latent, math.prod(self.map_shape))
         self.decoder = decoder(settings.features)
@@ -134,12 +131,12 @@ class Emulator(nn.Module):
         maps = torch.relu(self.spread(latent)).unflatten(1, self.map_shape)
         return self.decoder(maps)[:, 0]
 
-    def start_from(self, other: Emulator) -> None:
+    def start_from(self, other: COEmuNet) -> None:
         """Take over the weights of a network for one channel, repeated for each of ours.
 
         Parameters
         ----------
-        other : Emulator
+        other : COEmuNet
 
         Raises
         ------
@@ -147,7 +144,7 @@ class Emulator(nn.Module):
             If more than the channels differ.
         """
         ours, theirs = self.settings, other.settings
-        if (ours.npix, ours.latent, ours.features) != (theirs.npix, theirs.latent, theirs.features):
+        if replace(theirs, channels=ours.channels) != ours:
             raise CoganError(
                 f"Weights of {theirs} cannot start {ours}: only the channels may differ."
             )
@@ -158,152 +155,12 @@ class Emulator(nn.Module):
         self.load_state_dict(state)
 
 
-@torch.no_grad()
-def predict(
-    network: Emulator, data: LineData, rows: np.ndarray, statistics: dict, device: str = "cpu"
-) -> Tensor:
-    """Draw the scaled images of some rows of the data.
-
-    Parameters
-    ----------
-    network : Emulator
-        Is moved to `device`, in evaluation mode.
-    data : LineData
-    rows : ndarray of int, shape (n,)
-    statistics : dict
-        The scalings that the network was trained with.
-    device : str
-
-    Returns
-    -------
-    Tensor, shape (n, channels, npix, npix)
-        On the CPU.
-    """
-    network.eval().to(device)
-    parts = [
-        network(scale_cubes(torch.from_numpy(data.cubes[some]).to(device), statistics)).cpu()
-        for some in np.split(rows, range(64, len(rows), 64))
-    ]
-    return torch.cat(parts)
-
-
-def save_emulator(folder: str | Path, network: Emulator, content: dict) -> Path:
-    """Write weights, matrices in half precision, and all that explains them, whole or not at all.
-
-    Half precision changes the images by less than a thousandth of their range.
-
-    Parameters
-    ----------
-    folder : path
-        An older emulator in it is replaced.
-    network : Emulator
-    content : dict
-        For ``emulator.json``: statistics, channels, line, turbulence, training, provenance.
-
-    Returns
-    -------
-    Path
-        The folder.
-
-    Raises
-    ------
-    CoganError
-        If it cannot be written.
-    """
-    facts = {**content, "format": FORMAT, "network": asdict(network.settings)}
-    return write_weights(Path(folder) / CARD, facts, packed("emulator", network)).parent
-
-
-def load_emulator(folder: str | Path) -> tuple[Emulator, dict]:
-    """Read an emulator.
-
-    Parameters
-    ----------
-    folder : path
-        That `save_emulator` wrote.
-
-    Returns
-    -------
-    network : Emulator
-        On the CPU, in evaluation mode.
-    content : dict
-        Of its ``emulator.json``.
-
-    Raises
-    ------
-    CoganError
-        If a file is missing, damaged, or not the one that the JSON file describes.
-    """
-    return read_network(
-        Path(folder) / CARD,
-        FORMAT,
-        "emulator",
-        lambda content: Emulator(EmulatorSettings(**content["network"])),
-    )
-
-
-def fitting(settings: EmulatorSettings) -> Path | None:
-    """Find shipped weights for this network, the channels and the turbulence.
-
-    Parameters
-    ----------
-    settings : EmulatorSettings
-
-    Returns
-    -------
-    Path or None
-        Their folder; None if none fit.
-    """
-    for folder in sorted(WEIGHTS.glob("*/")):
-        network, content = load_emulator(folder)
-        same_line = (content["channels"], content["turbulence"]) == (CHANNELS.tolist(), TURBULENCE)
-        if network.settings == settings and same_line:
-            return folder
-    log.info(
-        "None of the weights that came with the package fit a network of %s: training.", settings
-    )
-    return None
-
-
-@torch.no_grad()
-def imitate(
-    network: Emulator, statistics: dict, velocity: Tensor, temperature: Tensor, density: Tensor
-) -> Tensor:
-    """Draw line images without a solver, in the channels that the network was trained for.
-
-    Parameters
-    ----------
-    network : Emulator
-    statistics : dict
-        The scalings, from its ``emulator.json``.
-    velocity, temperature, density : Tensor, shape (n, npix, npix, npix)
-        As `physics.line_images` takes them.
-
-    Returns
-    -------
-    Tensor, shape (n, channels, npix, npix)
-        I_nu [W m^-2 Hz^-1 sr^-1].
-
-    Raises
-    ------
-    CoganError
-        If the cubes are not usable, or of another grid than the network's.
-    """
-    check_cubes(velocity, temperature, density)
-    check_grid(network, tuple(velocity.shape[1:]))
-    packed = pack(velocity.cpu().numpy(), temperature.cpu().numpy(), density.cpu().numpy())
-    device = next(network.parameters()).device
-    return intensity_of(
-        network(scale_cubes(torch.from_numpy(packed).to(device), statistics)), statistics
-    )
-
-
-def check_grid(network: Emulator, grid: tuple[int, ...]) -> None:
+def check_grid(network: COEmuNet, grid: tuple[int, ...]) -> None:
     """Refuse cubes of another grid than the network's.
 
     Parameters
     ----------
-    network : Emulator
+    network : COEmuNet
     grid : tuple of int
         Shape of the cubes, (nz, ny, nx).
 

@@ -1,4 +1,8 @@
-"""How the emulator is trained: its loss, rotations as augmentation, and two stages."""
+"""How both emulators are trained.
+
+COEmuNet: its loss, rotations as augmentation, and two stages. The emulator of rays: some rays of
+some cubes at a time.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +18,21 @@ from torch.nn import functional
 from ...base.files import provenance
 from ...learn.dataset import Batches
 from ...learn.fit import Plan, fit, seeded
-from .data import LineData, scale_cubes, scale_images
-from .network import Emulator, EmulatorSettings, check_grid, predict, save_emulator
+from .data import LINE, LN_FLOOR, LineData, scale_cubes, scale_images, unpack
+from .evaluation import drawer
+from .network import COEmuNet, COEmuNetSettings, check_grid
+from .rays import RayEmulator, RaySettings, along_rays
+from .store import save_emulator
+from .winds import spacing_m
 
 #: Share of the budget that pre-training gets.
 PRETRAINING = 0.15
 #: Validation pictures that are looked at after each epoch.
 VALIDATED = 128
+#: Rays of a batch of cubes that a step of the emulator of rays sees.
+RAYS_A_STEP = 2048
+#: Errors of ln I below this count as squares, above it as moduli.
+SMALL_ERROR = 0.15
 
 
 def loss_terms(generated: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,13 +104,13 @@ def rotated(cubes: Tensor, images: Tensor, number: int) -> tuple[Tensor, Tensor]
 
 
 def train_stage(
-    network: Emulator, data: LineData, statistics: dict, plan: Plan, device: str = "cpu"
+    network: COEmuNet, data: LineData, statistics: dict, plan: Plan, device: str = "cpu"
 ) -> list[dict]:
     """Train on the data's training winds.
 
     Parameters
     ----------
-    network : Emulator
+    network : COEmuNet
     data : LineData
     statistics : dict
         The scalings.
@@ -116,7 +128,9 @@ def train_stage(
         If the loss is no longer finite.
     """
     held_out = data.rows("validation")[:VALIDATED]
+    cubes = data.cubes[held_out]
     real = scale_images(torch.from_numpy(data.images[held_out]), statistics)
+    content = {"channels": data.content["channels"], "statistics": statistics}
 
     def load(rows: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         cubes, images = (torch.from_numpy(x[rows]).to(device) for x in (data.cubes, data.images))
@@ -127,34 +141,34 @@ def train_stage(
         yield loss(network(pairs[0]), pairs[1])
 
     def validate() -> dict[str, float]:
-        generated = predict(network, data, held_out, statistics, device)
-        return {"validation": float(loss(generated, real))}
+        generated = torch.from_numpy(drawer(network, content, device)(cubes))
+        return {"validation": float(loss(scale_images(generated, statistics), real))}
 
     network.to(memory_format=torch.channels_last_3d)  # a sixth faster on a CPU
     batches = Batches(data.rows("train"), load, plan.batch, [plan.seed, 6])
     return fit(network, losses, batches, plan, device=device, validate=validate)
 
 
-def train_emulator(
+def train_coemunet(
     folder: str | Path,
     face_on: LineData,
     data: LineData,
-    settings: EmulatorSettings,
+    settings: COEmuNetSettings,
     plan: Plan,
     device: str = "cpu",
 ) -> Path:
     """Pre-train on one channel, fine-tune on all, save.
 
     The scalings are those of `data`. Pre-training gets `PRETRAINING` of the pictures' and minutes'
-    budget; its weights are repeated over the channels (`Emulator.start_from`).
+    budget; its weights are repeated over the channels (`COEmuNet.start_from`).
 
     Parameters
     ----------
     folder : path
-        Of the result, which `load_emulator` reads.
+        Of the result, which `store.load_emulator` reads.
     face_on, data : LineData
         Of the same winds.
-    settings : EmulatorSettings
+    settings : COEmuNetSettings
     plan : Plan
     device : str
         Where the networks are trained.
@@ -172,10 +186,10 @@ def train_emulator(
     """
     statistics = data.content["statistics"]
     with seeded(plan.seed):
-        network = Emulator(settings)
+        network = COEmuNet(settings)
         for pairs in (face_on, data):
             check_grid(network, pairs.cubes.shape[2:])
-        first = Emulator(replace(settings, channels=face_on.images.shape[1]))
+        first = COEmuNet(replace(settings, channels=face_on.images.shape[1]))
         early, late = (
             None if plan.minutes is None else share * plan.minutes
             for share in (PRETRAINING, 1 - PRETRAINING)
@@ -188,10 +202,89 @@ def train_emulator(
         network.to(device).start_from(first)
         rest = replace(plan, minutes=late)
         histories["fine-tuning"] = train_stage(network, data, statistics, rest, device)
-    kept = ("channels", "line", "turbulence", "statistics", "models", "views")
-    content = {key: data.content[key] for key in kept} | {
-        "history": histories,
+    return save_emulator(folder, network, _card(data, histories, plan))
+
+
+def _card(data: LineData, history: dict | list, plan: Plan) -> dict:
+    """Gather what a card says beside the network's shape."""
+    kept = ("npix", "channels", "line", "turbulence", "statistics", "models", "views")
+    return {key: data.content[key] for key in kept} | {
+        "history": history,
         "plan": vars(plan),
         "provenance": provenance(plan.seed, data_seed=data.content["provenance"]["seed"]),
     }
-    return save_emulator(folder, network, content)
+
+
+def ray_loss(generated: Tensor, real: Tensor) -> Tensor:
+    """Compute the smooth modulus of the error of ln I; below the floor all is as dark.
+
+    Parameters
+    ----------
+    generated, real : Tensor, same shape
+        ln I_nu; `real` not below `data.LN_FLOOR`.
+
+    Returns
+    -------
+    Tensor
+        A scalar.
+    """
+    generated = torch.where(real > LN_FLOOR, generated, generated.clamp_min(LN_FLOOR))
+    return functional.smooth_l1_loss(generated, real, beta=SMALL_ERROR)
+
+
+def train_rays(
+    folder: str | Path, data: LineData, settings: RaySettings, plan: Plan, device: str = "cpu"
+) -> Path:
+    """Train an emulator of rays on the data's training winds, and save it.
+
+    Parameters
+    ----------
+    folder : path
+        Of the result, which `store.load_emulator` reads.
+    data : LineData
+    settings : RaySettings
+    plan : Plan
+        Its batch counts cubes; a step sees `RAYS_A_STEP` of their rays.
+    device : str
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    CoganError
+        If the loss is no longer finite, or the folder cannot be written.
+    """
+    points = settings.points
+    npix = data.content["npix"]
+    channels = torch.tensor(data.content["channels"], dtype=torch.float32, device=device)
+    spacing = spacing_m(npix) * npix / points
+    options = (channels, spacing, LINE, data.content["turbulence"])
+
+    def rays_of(rows: np.ndarray) -> tuple[list[Tensor], Tensor]:
+        cubes = torch.from_numpy(data.cubes[rows])
+        columns = [along_rays(field, points) for field in unpack(cubes)]
+        return columns, torch.from_numpy(data.images[rows]).permute(0, 2, 3, 1).flatten(0, 2)
+
+    def load(rows: np.ndarray, rng: np.random.Generator) -> tuple[list[Tensor], Tensor]:
+        columns, real = rays_of(rows)
+        chosen = torch.from_numpy(rng.integers(len(real), size=RAYS_A_STEP))
+        return [column[chosen].to(device) for column in columns], real[chosen].to(device)
+
+    def losses(batch: tuple[list[Tensor], Tensor]) -> Iterator[Tensor]:
+        yield ray_loss(network.ln_intensity(*batch[0], *options), batch[1])
+
+    rows = data.rows("validation")[:VALIDATED]
+    cubes, real = data.cubes[rows], torch.from_numpy(data.images[rows])
+
+    def validate() -> dict[str, float]:
+        generated = drawer(network, data.content, device)(cubes)
+        return {"validation": float(ray_loss(torch.from_numpy(generated), real))}
+
+    with seeded(plan.seed):
+        network = RayEmulator(settings)
+        batches = Batches(data.rows("train"), load, plan.batch, [plan.seed, 7])
+        history = fit(network, losses, batches, plan, device=device, validate=validate)
+    return save_emulator(folder, network, _card(data, history, plan))

@@ -9,16 +9,20 @@ With r softened to r_s^2 = r^2 + r_0^2, so that the star's surroundings stay res
     S = sum_m exp(-[(r - b (phi + 2 pi m - phi_0))/sigma_r]^2/2 - [(theta - pi/2)/sigma_th]^2/2)
 
 As they are formulas, a rotated wind is had without interpolation: ask for the positions in the
-wind's own frame, and rotate the velocities back.
+wind's own frame, and rotate the velocities back. They are float64 in torch, so that an image has a
+gradient with respect to each number of the wind that it shows.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 import numpy as np
+import torch
 from scipy import constants
 from scipy.spatial.transform import Rotation
+from torch import Tensor
 
 AU = constants.au
 SOLAR_MASS_A_YEAR = 1.98841e30 / constants.Julian_year
@@ -37,7 +41,7 @@ WAVES = 16
 
 @dataclass(frozen=True)
 class Wind:
-    """Numbers of one wind.
+    """Numbers of one wind: floats, or tensors without a dimension where gradients are wanted.
 
     Attributes
     ----------
@@ -108,84 +112,133 @@ def draw_wind(rng: np.random.Generator) -> Wind:
     )
 
 
-def spiral(wind: Wind, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+def spiral(wind: Wind, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     """Compute S of the formula above: 1 in the middle of an arm, 0 far from any.
 
     Parameters
     ----------
     wind : Wind
-    x, y, z : ndarray, any shape
+    x, y, z : Tensor, any shape
         Position in the wind's frame [au]; the companion's orbit lies in z = 0.
 
     Returns
     -------
-    ndarray, same shape
+    Tensor, same shape
     """
-    radius = np.sqrt(x**2 + y**2 + z**2)
-    latitude = np.arctan2(z, np.hypot(x, y))
-    turns = (np.arctan2(y, x) - wind.phase) / (2 * np.pi)
+    radius = torch.sqrt(x**2 + y**2 + z**2)
+    latitude = torch.atan2(z, torch.hypot(x, y))
+    turns = (torch.atan2(y, x) - wind.phase) / (2 * np.pi)
     across = radius / wind.spacing_au - turns
-    across -= np.round(across)  # to the nearest arm, in arm spacings
+    across = across - torch.round(across.detach())  # to the nearest arm, in arm spacings
     near = sum(
-        np.exp(-0.5 * ((across + m) * wind.spacing_au / wind.width_au) ** 2) for m in (-1, 0, 1)
+        torch.exp(-0.5 * ((across + m) * (wind.spacing_au / wind.width_au)) ** 2)
+        for m in (-1, 0, 1)
     )
-    return near * np.exp(-0.5 * (np.degrees(latitude) / wind.width_deg) ** 2)
+    return near * torch.exp(-0.5 * (torch.rad2deg(latitude) / wind.width_deg) ** 2)
 
 
-def fields_at(wind: Wind, position_au: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def fields_at(wind: Wind, position_au: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Compute velocity, temperature and CO density at points of the wind's frame.
 
     Parameters
     ----------
     wind : Wind
-    position_au : ndarray, shape (3, ...)
+    position_au : Tensor, shape (3, ...)
         x, y, z [au].
 
     Returns
     -------
-    tuple of ndarray
+    tuple of Tensor
         Velocity [m/s], shape (3, ...); T [K]; n_CO [m^-3].
     """
     x, y, z = position_au
-    soft = np.sqrt(x**2 + y**2 + z**2 + SOFTENING_AU**2)
+    soft = torch.sqrt(x**2 + y**2 + z**2 + SOFTENING_AU**2)
     radial = wind.speed * (1 - LAUNCH_AU / soft) ** wind.beta
     around = wind.rotation * SOFTENING_AU / soft
-    velocity = np.stack([radial * x - around * y, radial * y + around * x, radial * z]) / soft
+    velocity = torch.stack([radial * x - around * y, radial * y + around * x, radial * z]) / soft
 
     arms = spiral(wind, x, y, z)
     temperature = wind.star_kelvin * (STAR_AU / soft) ** wind.cooling + SPIRAL_KELVIN * arms
     mass_loss = wind.mass_loss * SOLAR_MASS_A_YEAR
     density = mass_loss / (4 * np.pi * (soft * AU) ** 2 * radial) * (1 + wind.contrast * arms)
     if wind.clumps:
-        grain = np.zeros_like(soft)
+        grain = torch.zeros_like(soft)
         for wave, phase in zip(wind.waves_per_au, wind.phases, strict=True):
-            grain += np.cos(wave[0] * x + wave[1] * y + wave[2] * z + phase)
-        grain *= wind.clumps * np.sqrt(2 / WAVES)
-        density *= np.exp(grain - wind.clumps**2 / 2)
-    return velocity, np.maximum(temperature, FLOOR_KELVIN), CO_PER_H2 * density / H2_MASS
+            grain = grain + torch.cos(wave[0] * x + wave[1] * y + wave[2] * z + phase)
+        grain = grain * (wind.clumps * math.sqrt(2 / WAVES))
+        density = density * torch.exp(grain - wind.clumps**2 / 2)
+    return velocity, temperature.clamp_min(FLOOR_KELVIN), CO_PER_H2 * density / H2_MASS
 
 
-def grid_au(npix: int) -> np.ndarray:
+def grid_au(npix: int, points: int | None = None) -> Tensor:
     """Lay the grid points of the box as the observer sees it.
 
     Parameters
     ----------
     npix : int
-        Points along a side.
+        Points along a side of the images.
+    points : int, optional
+        Along the line of sight; by default as many.
 
     Returns
     -------
-    ndarray, shape (3, npix, npix, npix)
+    Tensor, shape (3, points, npix, npix)
         x, y, z [au]; the axes after the first are z (away from the observer), y, x.
     """
-    line = (np.arange(npix) + 0.5) / npix * 2 * HALF_BOX_AU - HALF_BOX_AU
-    z, y, x = np.meshgrid(line, line, line, indexing="ij")
-    return np.stack([x, y, z])
+    across, along = (
+        (torch.arange(n, dtype=torch.float64) + 0.5) / n * 2 * HALF_BOX_AU - HALF_BOX_AU
+        for n in (npix, points or npix)
+    )
+    z, y, x = torch.meshgrid(along, across, across, indexing="ij")
+    return torch.stack([x, y, z])
+
+
+def seen_at(wind: Wind, sky_au: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute what the solver takes at points of the sky's frame, of a wind that is rotated.
+
+    Positions are rotated, and velocities with them: a vector u of the wind's frame points to R u
+    on the sky, so that a point p on the sky shows what the wind has at R^-1 p.
+
+    Parameters
+    ----------
+    wind : Wind
+    sky_au : Tensor, shape (3, ...)
+        x, y, z [au], z away from the observer.
+    rotation : Rotation
+        R, from the wind's frame to that of the sky.
+
+    Returns
+    -------
+    tuple of Tensor, shape (...)
+        v_z [m/s], T [K], n_CO [m^-3].
+    """
+    matrix = torch.from_numpy(rotation.as_matrix())
+    velocity, temperature, density = fields_at(wind, torch.tensordot(matrix.T, sky_au, 1))
+    return torch.tensordot(matrix[2], velocity, 1), temperature, density
+
+
+def seen_from(wind: Wind, npix: int, rotation: Rotation) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute the cubes that the solver takes: `seen_at` on the points of `grid_au`.
+
+    Parameters
+    ----------
+    wind : Wind
+    npix : int
+        Side of the cubes.
+    rotation : Rotation
+        R, from the wind's frame to that of the sky.
+
+    Returns
+    -------
+    tuple of Tensor, shape (npix, npix, npix)
+        v_z [m/s], T [K], n_CO [m^-3], axes z, y, x.
+    """
+    return seen_at(wind, grid_au(npix), rotation)
 
 
 def through_star(
     wind: Wind, npix: int, rotation: Rotation, depth: bool = False
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Compute the fields in a plane through the star, between the planes of `seen_from`'s grid.
 
     Parameters
@@ -200,16 +253,15 @@ def through_star(
 
     Returns
     -------
-    tuple of ndarray, shape (npix, npix)
+    tuple of Tensor, shape (npix, npix)
         v_z [m/s], T [K], n_CO [m^-3]; axes z (or y), x.
     """
     line = grid_au(npix)[0, 0, 0]
-    first, second = np.meshgrid(line, line, indexing="ij")
-    zero = np.zeros_like(first)
-    position = np.stack([second, zero, first] if depth else [second, first, zero])
-    matrix = rotation.as_matrix()
-    velocity, temperature, density = fields_at(wind, np.tensordot(matrix.T, position, 1))
-    return np.tensordot(matrix[2], velocity, 1), temperature, density
+    first, second = torch.meshgrid(line, line, indexing="ij")
+    zero = torch.zeros_like(first)
+    return seen_at(
+        wind, torch.stack([second, zero, first] if depth else [second, first, zero]), rotation
+    )
 
 
 def spacing_m(npix: int) -> float:
@@ -226,33 +278,6 @@ def spacing_m(npix: int) -> float:
         Metres.
     """
     return 2 * HALF_BOX_AU / npix * AU
-
-
-def seen_from(
-    wind: Wind, npix: int, rotation: Rotation
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compute the cubes that the solver takes, of a wind rotated by `rotation`.
-
-    Positions are rotated, and velocities with them: a vector u of the wind's frame points to R u
-    on the sky, so that a point p on the sky shows what the wind has at R^-1 p.
-
-    Parameters
-    ----------
-    wind : Wind
-    npix : int
-        Side of the cubes.
-    rotation : Rotation
-        R, from the wind's frame to that of the sky.
-
-    Returns
-    -------
-    tuple of ndarray, shape (npix, npix, npix)
-        v_z [m/s], T [K], n_CO [m^-3], axes z, y, x.
-    """
-    matrix = rotation.as_matrix()
-    own = np.tensordot(matrix.T, grid_au(npix), 1)
-    velocity, temperature, density = fields_at(wind, own)
-    return np.tensordot(matrix[2], velocity, 1), temperature, density
 
 
 def views(rng: np.random.Generator, number: int, face_on: bool = False) -> list[Rotation]:

@@ -1,0 +1,252 @@
+"""What `line_transfer_run` measures beside its trainings: grids, strange gas, fits, speed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cogan_lib.companions.line_transfer import data as line_data
+from cogan_lib.companions.line_transfer import evaluation, physics, quick, rays, store, winds
+from cogan_lib.companions.line_transfer.recover import apart, recover
+from cogan_lib.learn.metrics import seconds_each
+
+#: Winds of a trial, of those kept for the test, and views of each.
+TRIED, VIEWS = 40, 2
+#: Winds that are recovered from their images, and what the telescope adds [K].
+RECOVERED, NOISE_KELVIN = 24, 0.3
+BATCHES = (1, 16)
+RESAMPLED = 1000
+
+
+def first_pictures(data: line_data.LineData, number: int) -> line_data.LineData:
+    """A data set of the first pictures of training winds, which is training and validation in one."""
+    rows = data.rows("train")[:number]
+    model = np.zeros(len(rows), int)
+    model[-1] = 8  # one picture for the validation
+    return line_data.LineData(data.cubes[rows], data.images[rows], model, data.content)
+
+
+def over_winds(found: dict[str, np.ndarray], model: np.ndarray) -> dict[str, list[float]]:
+    """95 % intervals of the medians: winds drawn with replacement, all views of each."""
+    rng, each = np.random.default_rng(0), [np.flatnonzero(model == i) for i in np.unique(model)]
+    draws = [
+        np.concatenate([each[i] for i in rng.integers(len(each), size=len(each))])
+        for _ in range(RESAMPLED)
+    ]
+    return {
+        f"{name}_interval": np.percentile(
+            [np.median(values[rows]) for rows in draws], (2.5, 97.5)
+        ).tolist()
+        for name, values in found.items()
+    }
+
+
+def resolution(*_) -> dict:
+    """Flux of whole pictures by both rules at 32, 64 and 128 points, over that of the finest.
+
+    Mean over winds of the summed absolute difference of the channels' fluxes.
+    """
+    at = torch.from_numpy(winds.CHANNELS)
+    found = {}
+    for turbulence in (winds.TURBULENCE, 150.0):
+        flux: dict[tuple[str, int], list] = {}
+        for i in range(3):
+            rng = np.random.default_rng([2, i])
+            wind, rotation = winds.draw_wind(rng), winds.views(rng, 1)[0]
+            for npix in (32, 64, 128):
+                cubes = [x[None] for x in winds.seen_from(wind, npix, rotation)]
+                step = winds.spacing_m(npix)
+                opacity, source, width = physics.line_coefficients(
+                    *cubes[1:], line_data.LINE, turbulence
+                )
+                for v in at:  # channel by channel: all at once would take gigabytes at 128^3
+                    b = physics.profile_arguments(cubes[0], width, v[None])
+                    chi = opacity[:, None] * torch.exp(-b * b) / math.sqrt(math.pi)
+                    rules = {
+                        "exact": physics.interval_depths(opacity, b, step),
+                        "trapezoid": (chi[:, :, 1:] + chi[:, :, :-1]) / 2 * step,
+                    }
+                    for rule, depths in rules.items():
+                        image = physics.emergent(depths, source)
+                        flux.setdefault((rule, npix), []).append(float(image.sum()) * step**2)
+        finest = np.array(flux["exact", 128])
+        found[f"{turbulence:g}"] = {
+            rule: {
+                str(npix): float(np.abs(np.array(flux[rule, npix]) - finest).sum() / finest.sum())
+                for npix in (32, 64, 128)
+            }
+            for rule in ("exact", "trapezoid")
+        }
+    return found
+
+
+def test_winds(number: int):
+    """Winds that no training saw, and the generator of each that draws its views."""
+    for i in range(number):
+        rng = np.random.default_rng([1, 10 * i + 9])  # seed and numbering of the data folder
+        yield winds.draw_wind(rng), rng
+
+
+def trial(
+    network: rays.RayEmulator,
+    *,
+    change: Callable[[winds.Wind, np.random.Generator], winds.Wind] = lambda wind, _: wind,
+    npix: int = 32,
+    upper: int = 2,
+    turbulence: float = winds.TURBULENCE,
+    channels: np.ndarray = winds.CHANNELS,
+    number: int = TRIED,
+) -> dict:
+    """Measures of the emulator beside the solver, on changed gas, lines or grids."""
+    options = (torch.from_numpy(channels), winds.spacing_m(npix), physics.Line(upper), turbulence)
+    ln_images: dict[str, list] = {"generated": [], "real": []}
+    for wind, rng in test_winds(number):
+        for rotation in winds.views(rng, VIEWS):
+            cubes = [x[None] for x in winds.seen_from(change(wind, rng), npix, rotation)]
+            with torch.inference_mode():
+                drawn = rays.imitate(network, *cubes, *options)
+                real = [physics.line_images(*cubes, v[None], *options[1:]) for v in options[0]]
+            ln_images["generated"].append(line_data.ln_intensity(drawn.double()))
+            ln_images["real"].append(line_data.ln_intensity(torch.cat(real, 1)))
+    pair = (torch.cat(ln_images[name]).numpy() for name in ("generated", "real"))
+    found = evaluation.measures(*pair)
+    model = np.repeat(np.arange(number), VIEWS)
+    return evaluation.middle(found) | over_winds(found, model) | {"pictures": len(model)}
+
+
+def changed(name: str, low: float, high: float) -> Callable:
+    """Set one number of each wind to a random one between two bounds."""
+    return lambda wind, rng: replace(wind, **{name: rng.uniform(low, high)})
+
+
+def elsewhere(network: rays.RayEmulator, *_) -> dict:
+    """The emulator where it was not trained: other grids, lines, gas, winds out of range."""
+    fine = np.linspace(-24e3, 24e3, 25)
+    trials = {
+        "as trained": {},
+        "grid of 16": {"npix": 16},
+        "grid of 64": {"npix": 64},
+        "grid of 128": {"npix": 128, "number": 8},
+        "25 channels to 24 km/s": {"channels": fine},
+        "CO J=1-0": {"upper": 1},
+        "turbulence 0.5 km/s": {"turbulence": 500.0},
+        "turbulence 3 km/s": {"turbulence": 3000.0},
+        "mass loss 1e-5 to 1e-4": {"change": changed("mass_loss", 1e-5, 1e-4)},
+        "mass loss 1e-8 to 1e-7": {"change": changed("mass_loss", 1e-8, 1e-7)},
+        "speed 20 to 30 km/s": {"change": changed("speed", 20e3, 30e3)},
+        "arms 50 to 100 au apart": {
+            "change": lambda wind, rng: replace(
+                wind, spacing_au=(apart := rng.uniform(50, 100)), width_au=apart * 0.16
+            )
+        },
+        "contrast 10 to 30": {"change": changed("contrast", 10, 30)},
+        "clumps 0.4 to 1": {"change": changed("clumps", 0.4, 1.0)},
+        "star of 3000 to 6000 K": {"change": changed("star_kelvin", 3000, 6000)},
+    }
+    return {name: trial(network, **options) for name, options in trials.items()}
+
+
+def recovered(network: rays.RayEmulator, *_) -> dict:
+    """Errors of winds fitted to their own images, through solver and emulator."""
+    options = (
+        torch.from_numpy(winds.CHANNELS),
+        winds.spacing_m(32),
+        line_data.LINE,
+        winds.TURBULENCE,
+    )
+    per_kelvin = 2 * physics.K * line_data.LINE.frequency**2 / physics.C**2
+    found: dict[str, list] = {}
+    for wind, rng in test_winds(RECOVERED):
+        rotation = winds.views(rng, 1)[0]
+        smooth = replace(wind, clumps=0.0)
+        for gas, made in (("smooth", smooth), ("clumps", wind)):
+            images = physics.line_images(
+                *(x[None] for x in winds.seen_from(made, 32, rotation)), *options
+            )
+            images = images[0] + NOISE_KELVIN * per_kelvin * torch.from_numpy(
+                rng.standard_normal(images.shape[1:])
+            )
+            ln_images = line_data.ln_intensity(images).numpy()
+            for name, draw in (
+                ("solver", physics.line_images),
+                ("emulator", partial(rays.imitate, network)),
+            ):
+                start = time.process_time()
+                fit = recover(ln_images, smooth, rotation, draw)
+                row = apart(fit.wind, wind) | {
+                    "misfit": fit.misfit, "images": fit.images,
+                    "core_seconds": time.process_time() - start,
+                }  # fmt: skip
+                found.setdefault(f"{name}, {gas}", []).append(row)
+    return {"winds": RECOVERED, "noise_kelvin": NOISE_KELVIN} | {
+        name: {
+            key: {
+                "median": float(np.median(np.abs([row[key] for row in rows]))),
+                "within_5_percent": float(np.mean(np.abs([row[key] for row in rows]) < 0.05)),
+                "each": [row[key] for row in rows],
+            }
+            for key in rows[0]
+        }
+        for name, rows in found.items()
+    }
+
+
+def speed(network: rays.RayEmulator, _: dict, folder: Path) -> dict:
+    """Milliseconds of one core for one wind's seven pictures, each way of drawing in turns."""
+    other, content = store.load_emulator(folder / "coemunet-1")
+    rng = np.random.default_rng(0)
+    cubes = [
+        torch.stack(field)
+        for field in zip(
+            *(winds.seen_from(winds.draw_wind(rng), 32, r) for r in winds.views(rng, max(BATCHES))),
+            strict=True,
+        )
+    ]
+    options = (
+        torch.from_numpy(winds.CHANNELS),
+        winds.spacing_m(32),
+        line_data.LINE,
+        winds.TURBULENCE,
+    )
+    draw = evaluation.drawer(other, content)
+    found: dict = {"npix": 32, "threads": torch.get_num_threads()}
+    for batch in BATCHES:
+        some = [field[:batch] for field in cubes]
+
+        def coemunet(some=some):
+            return np.exp(draw(line_data.pack(*some).numpy()))
+
+        tasks = {
+            "solver": lambda some=some: physics.line_images(*some, *options),
+            "quick solver": lambda some=some: quick.quick_images(*some, *options),
+            "trapezoid": lambda some=some: quick.quick_images(*some, *options, trapezoid=True),
+            "coemunet": coemunet,
+            "line": lambda some=some: rays.imitate(network, *some, *options),
+        }
+        with torch.inference_mode():
+            seconds = seconds_each(tasks, rounds=15, clock=time.process_time)
+        found[str(batch)] = {
+            name: 1e3 * float(np.min(values)) / batch for name, values in seconds.items()
+        }
+    best = min(found[str(batch)]["solver"] for batch in BATCHES)
+    found["ratios"] = {
+        name: best / min(found[str(batch)][name] for batch in BATCHES) for name in tasks
+    }
+    real = line_data.ln_intensity(physics.line_images(*cubes, *options)).numpy()
+    found["error"] = {
+        name: evaluation.middle(
+            evaluation.measures(
+                line_data.ln_intensity(torch.as_tensor(task()).double()).numpy(), real
+            )
+        )
+        for name, task in tasks.items()
+        if name != "solver"
+    }
+    return found
