@@ -26,7 +26,7 @@ RESAMPLED = 1000
 
 
 def first_pictures(data: line_data.LineData, number: int) -> line_data.LineData:
-    """A data set of the first pictures of training winds, which is training and validation in one."""
+    """Make a data set of the first pictures of training winds; the last one validates."""
     rows = data.rows("train")[:number]
     model = np.zeros(len(rows), int)
     model[-1] = 8  # one picture for the validation

@@ -33,7 +33,7 @@ LN_DENSITY = math.log(1e10)
 #: Of ten winds, the ninth is for validation and the tenth for the test.
 SPLITS = {"train": range(8), "validation": (8,), "test": (9,)}
 CHUNK = 64  # pictures between two updates of the statistics
-SOLVED_AT_ONCE = 4
+SOLVED_AT_ONCE = 4  # by a GPU
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ LEVELS = 41
 SMALL_STEP = 2e-3
 #: The same for the optical depth of an interval.
 SMALL_DEPTH = 1e-2
+#: Cells of a few rows of an image that a CPU works on: all that comes of them stays in its cache.
+CELLS_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
@@ -298,10 +300,21 @@ def line_images(
         field.to(velocity.device, torch.float64)
         for field in (velocity, temperature, density, channels)
     )
-    opacity, source, width = line_coefficients(temperature, density, line, turbulence)
-    check_channels(channels, velocity, width)
-    b = profile_arguments(velocity, width, channels)
-    return emergent(interval_depths(opacity, b, spacing), source, background)
+    fields = (velocity, *line_coefficients(temperature, density, line, turbulence))
+    check_channels(channels, velocity, fields[-1])
+
+    def solve(velocity: Tensor, opacity: Tensor, source: Tensor, width: Tensor) -> Tensor:
+        b = profile_arguments(velocity, width, channels)
+        return emergent(interval_depths(opacity, b, spacing), source, background)
+
+    if velocity.device.type != "cpu":
+        return solve(*fields)
+    n, nz, ny, nx = velocity.shape
+    rows = max(1, CELLS_AT_ONCE // (nz * nx))
+    return torch.cat([
+        torch.cat([solve(*(x[i : i + 1, :, y : y + rows] for x in fields)) for y in range(0, ny, rows)], 2)
+        for i in range(n)
+    ])  # fmt: skip
 
 
 def check_cubes(velocity: Tensor, temperature: Tensor, density: Tensor) -> None:
