@@ -199,54 +199,64 @@ def recovered(network: rays.RayEmulator, *_) -> dict:
 
 
 def speed(network: rays.RayEmulator, _: dict, folder: Path) -> dict:
-    """Milliseconds of one core for one wind's seven pictures, each way of drawing in turns."""
+    """Seconds and errors of each way to draw a wind's seven pictures, on one core."""
     other, content = store.load_emulator(folder / "coemunet-1")
+    ways = ways_to_draw(network, evaluation.drawer(other, content))
+    cubes, options = some_cubes(32, max(BATCHES)), options_of(32)
+    real = line_data.ln_intensity(physics.line_images(*cubes, *options)).numpy()
+    error = {}
+    for name, way in ways.items():
+        images = torch.as_tensor(way(*cubes, *options)).double()
+        found = evaluation.measures(line_data.ln_intensity(images).numpy(), real)
+        error[name] = evaluation.middle(found)
+    return timed(ways, 32, "cpu", time.process_time) | {"error": error}
+
+
+def options_of(npix: int) -> tuple:
+    """What the solver takes beside the cubes."""
+    channels = torch.from_numpy(winds.CHANNELS)
+    return channels, winds.spacing_m(npix), line_data.LINE, winds.TURBULENCE
+
+
+def some_cubes(npix: int, number: int) -> list[torch.Tensor]:
+    """Cubes of winds, each seen from one side."""
     rng = np.random.default_rng(0)
-    cubes = [
-        torch.stack(field)
-        for field in zip(
-            *(winds.seen_from(winds.draw_wind(rng), 32, r) for r in winds.views(rng, max(BATCHES))),
-            strict=True,
-        )
+    seen = [
+        winds.seen_from(winds.draw_wind(rng), npix, rotation)
+        for rotation in winds.views(rng, number)
     ]
-    options = (
-        torch.from_numpy(winds.CHANNELS),
-        winds.spacing_m(32),
-        line_data.LINE,
-        winds.TURBULENCE,
-    )
-    draw = evaluation.drawer(other, content)
-    found: dict = {"npix": 32, "threads": torch.get_num_threads()}
+    return [torch.stack(field) for field in zip(*seen, strict=True)]
+
+
+def ways_to_draw(network: rays.RayEmulator, draw: Callable) -> dict[str, Callable]:
+    """The solver, the same in single precision, and two networks; from cubes in SI units all."""
+    return {
+        "solver": physics.line_images,
+        "quick solver": quick.quick_images,
+        "trapezoid": partial(quick.quick_images, trapezoid=True),
+        "coemunet": lambda *fields: np.exp(draw(line_data.pack(*fields[:3]).cpu().numpy())),
+        "line": partial(rays.imitate, network),
+    }
+
+
+def timed(
+    ways: dict[str, Callable], npix: int, device: str, clock: Callable = time.perf_counter
+) -> dict:
+    """Milliseconds for one wind, each way in turns, in batches; and of each way's best batch."""
+    channels, *rest = options_of(npix)
+    options = (channels.to(device), *rest)
+    found: dict = {"npix": npix, "threads": torch.get_num_threads(), "batches": {}}
     for batch in BATCHES:
-        some = [field[:batch] for field in cubes]
+        cubes = [field.to(device) for field in some_cubes(npix, batch)]
 
-        def coemunet(some=some):
-            return np.exp(draw(line_data.pack(*some).numpy()))
+        def task(way, cubes=cubes):
+            return lambda: torch.as_tensor(way(*cubes, *options)).cpu()  # waits for a GPU
 
-        tasks = {
-            "solver": lambda some=some: physics.line_images(*some, *options),
-            "quick solver": lambda some=some: quick.quick_images(*some, *options),
-            "trapezoid": lambda some=some: quick.quick_images(*some, *options, trapezoid=True),
-            "coemunet": coemunet,
-            "line": lambda some=some: rays.imitate(network, *some, *options),
-        }
         with torch.inference_mode():
-            seconds = seconds_each(tasks, rounds=15, clock=time.process_time)
-        found[str(batch)] = {
+            seconds = seconds_each({k: task(way) for k, way in ways.items()}, 15, clock)
+        found["batches"][str(batch)] = {
             name: 1e3 * float(np.min(values)) / batch for name, values in seconds.items()
         }
-    best = min(found[str(batch)]["solver"] for batch in BATCHES)
-    found["ratios"] = {
-        name: best / min(found[str(batch)][name] for batch in BATCHES) for name in tasks
-    }
-    real = line_data.ln_intensity(physics.line_images(*cubes, *options)).numpy()
-    found["error"] = {
-        name: evaluation.middle(
-            evaluation.measures(
-                line_data.ln_intensity(torch.as_tensor(task()).double()).numpy(), real
-            )
-        )
-        for name, task in tasks.items()
-        if name != "solver"
-    }
+    found |= {name: min(row[name] for row in found["batches"].values()) for name in ways}
+    found["ratios"] = {name: found["solver"] / found[name] for name in ways}
     return found

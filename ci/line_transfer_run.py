@@ -44,7 +44,7 @@ RECIPES = {
 #: one seed each, as good as the same minutes of a CPU make them.
 ASIDE = {
     "coemunet-4": (replace(RECIPES["coemunet"][0], halvings=4), 20, 16, 2e-3),
-    "coemunet-64": (replace(RECIPES["coemunet"][0], npix=64, halvings=4), 4, 16, 2e-3),
+    "coemunet-64": (replace(RECIPES["coemunet"][0], npix=64, halvings=4), 10, 16, 2e-3),
 }
 MEMORY = ("memory", 64, 150)  # pictures to learn by heart, passes over them
 PARTS = {
@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--train", nargs=2, metavar=("NAME", "SEED"), help="one training, no report"
     )
-    parser.add_argument("--again", choices=[*PARTS, "trainings"], nargs="*", default=[])
+    parser.add_argument("--again", choices=[*PARTS, "trainings", "memory"], nargs="*", default=[])
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)  # its times are of one core
     if options.train:
@@ -83,11 +83,15 @@ def main(arguments: list[str] | None = None) -> int:
     }
     trainings = report.setdefault("trainings", {})
     wanted = [(name, seed) for name in RECIPES for seed in SEEDS] + [(name, 1) for name in ASIDE]
-    for name, seed in [*wanted, (MEMORY[0], 1)]:
+    for name, seed in wanted:
         if str(seed) not in trainings.setdefault(name, {}):
             trainings[name][str(seed)] = measured(options.folder, name, seed)
             write_json(options.report, report)
     report["summary"] = {name: summary(rows) for name, rows in trainings.items()}
+    commits = {row["git_commit"] for rows in trainings.values() for row in rows.values()}
+    report["code"] = sorted(commits)
+    if "memory" not in report:
+        report["memory"] = measured(options.folder, MEMORY[0], 1) | {"pictures": MEMORY[1]}
     network_, content = store.load_emulator(options.folder / "line-1")
     for part, measure in PARTS.items():
         if part not in report:
@@ -179,7 +183,7 @@ def show(report: dict) -> None:
                 for split in ("train", "validation", "test")
             )
             print(f"{name} {seed}: {found}; {row['core_minutes']:.1f} minutes of a core")
-    for name in ("summary", *PARTS):
+    for name in ("memory", "summary", *PARTS):
         print(name, report[name])
     print("mean picture", report["data"]["mean_picture"])
 

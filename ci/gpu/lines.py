@@ -1,4 +1,4 @@
-"""(f) Chapter 07's emulator at 32 and 64 cubed: trained, measured and timed beside the solver.
+"""(f) Chapter 07's two emulators at 32 and 64 cubed: trained, measured, timed beside the solver.
 
 python ci/gpu/lines.py WORK [--tiny]        # makes the data, on the CPUs
 """
@@ -10,22 +10,22 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
-from line_transfer_run import speed
+from line_transfer_parts import timed, ways_to_draw
 from parts import Run
 
 from cogan_lib.base.threads import default_threads
 from cogan_lib.companions.line_transfer import data as line_data
-from cogan_lib.companions.line_transfer import network as line_emulator
+from cogan_lib.companions.line_transfer import evaluation, network, rays, store
 from cogan_lib.companions.line_transfer import training as line_training
-from cogan_lib.companions.line_transfer.evaluation import judge
 from cogan_lib.learn.blocks import count_parameters
 from cogan_lib.learn.fit import Plan
 
-#: Side of the cubes: winds, views of each, preset of the network.
-SIZES = {32: (800, 4, "small"), 64: (200, 2, "paper")}
-TINY = {16: (20, 1, "small")}
+#: Side of the cubes: winds, views of each, COEmuNet's preset and how often it halves a cube.
+SIZES = {32: (800, 4, "small", 3), 64: (200, 2, "paper", 4)}
+TINY = {16: (20, 1, "small", 4)}
+#: COEmuNet's share of the time; the emulator of rays gets the rest.
+SHARE = 0.75
 
 
 def data(folder: Path, npix: int, face_on: bool) -> Path:
@@ -36,7 +36,7 @@ def data(folder: Path, npix: int, face_on: bool) -> Path:
 def make(folder: Path, tiny: bool) -> None:
     """Make what is not there yet."""
     torch.set_num_threads(max(1, default_threads() // 2))
-    for npix, (winds, views, _) in (TINY if tiny else SIZES).items():
+    for npix, (winds, views, *_) in (TINY if tiny else SIZES).items():
         for face_on in (True, False):
             path = data(folder, npix, face_on)
             if not path.exists():
@@ -44,33 +44,44 @@ def make(folder: Path, tiny: bool) -> None:
 
 
 def lines_part(run: Run, asked: float = 90.0) -> dict:
-    """Medians over held-out winds after so many seconds of training, and solver over network."""
+    """Medians over held-out winds after so many seconds of training, and solver over networks."""
     found, sizes = {}, TINY if run.tiny else SIZES
     budget = 0.5 if run.tiny else max(15.0, min(asked, run.left() - 40)) / len(sizes)
-    for npix, (_, _, preset) in sizes.items():
-        folder = data(run.work, npix, False)
+    for npix, (_, _, preset, halvings) in sizes.items():
         run.prepared(f"lines-{npix}/data/data.json", max(10.0, run.left() - 60))
-        face_on, pairs = (
-            line_data.read_data(data(run.work, npix, True)),
-            line_data.read_data(folder),
+        face_on, pairs = (line_data.read_data(data(run.work, npix, side)) for side in (True, False))
+        folder = data(run.work, npix, False).parent
+        shape = network.COEmuNetSettings(npix, 7, *network.PRESETS[preset], halvings)
+        long, short = (
+            Plan(100_000, share * budget / 60, rate, 8 if run.tiny else batch)
+            for share, rate, batch in ((SHARE, 2e-3, 64), (1 - SHARE, 4e-3, 16))
         )
-        settings = line_emulator.EmulatorSettings(npix, 7, *line_emulator.PRESETS[preset])
-        plan = Plan(epochs=100_000, minutes=budget / 60, batch=8 if run.tiny else 64)
-        start, target = time.monotonic(), folder.parent / "emulator-1"
-        line_training.train_emulator(target, face_on, pairs, settings, plan, run.device)
-        network, content = line_emulator.load_emulator(target)
-        row = {
-            "preset": preset,
-            "pictures": len(pairs.model),
-            "parameters": count_parameters(network),
-            "wall_seconds": time.monotonic() - start,
-            "epochs": {stage: len(rows) for stage, rows in content["history"].items()},
-        }
-        for split in ("validation", "test"):
-            measured = judge(network, pairs, pairs.rows(split), content["statistics"], run.device)
-            row[split] = {name: float(np.median(values)) for name, values in measured.items()}
-        options = argparse.Namespace(folder=folder.parent, npix=npix, seeds=[1])
-        found[str(npix)] = row | {"speed": speed(options)}
+        start = time.monotonic()
+        line_training.train_coemunet(folder / "coemunet", face_on, pairs, shape, long, run.device)
+        middle = time.monotonic()
+        rays_shape = rays.RaySettings()
+        line_training.train_rays(folder / "line", pairs, rays_shape, short, run.device)
+        seconds = {"coemunet": middle - start, "line": time.monotonic() - middle}
+        emulators = {name: store.load_emulator(folder / name) for name in seconds}
+        row: dict = {"preset": preset, "halvings": halvings, "pictures": len(pairs.model)}
+        for name, (emulator, content) in emulators.items():
+            draw = evaluation.drawer(emulator, content, run.device)
+            history = content["history"]
+            last = (history if name == "line" else history["fine-tuning"])[-1]
+            row[name] = {
+                "parameters": count_parameters(emulator),
+                "wall_seconds": seconds[name],
+                "steps": last["steps"],
+            }
+            for split in line_data.SPLITS:
+                chosen = pairs.rows(split)[:320]
+                measured = evaluation.measures(draw(pairs.cubes[chosen]), pairs.images[chosen])
+                row[name][split] = evaluation.middle(measured)
+        speed = {}
+        for device in dict.fromkeys(("cpu", run.device)):
+            draw = evaluation.drawer(*emulators["coemunet"], device)
+            speed[device] = timed(ways_to_draw(emulators["line"][0].to(device), draw), npix, device)
+        found[str(npix)] = row | {"speed": speed}
     return found
 
 

@@ -58,7 +58,11 @@ def test_every_part_gives_its_numbers(results):
     for sky in parts["synthesis"].values():
         assert sky["finite"] and sky["tiles"] == 12 * 16**2
         assert sky["generator_seconds"] < sky["seconds"]
-    assert parts["paper"]["paper"]["steps"] > 0 < parts["lines"]["16"]["speed"]["cpu"]["ratio"]
+    assert (
+        parts["paper"]["paper"]["steps"]
+        > 0
+        < parts["lines"]["16"]["speed"]["cpu"]["ratios"]["line"]
+    )
 
 
 def test_what_returns_is_small_and_plain(results):

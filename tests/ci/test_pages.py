@@ -118,7 +118,7 @@ def test_the_stored_results_of_the_book_make_its_pages(stage):
         ("beyond", toy.beyond(), "beyond"),
         ("beyond", toy.beyond(), "beyond.high_latitude.b_min_deg"),
         ("emulator", toy.emulator(), "speed"),
-        ("emulator", toy.emulator(), "summary.zncc.mean"),
+        ("emulator", toy.emulator(), "summary.line.zncc.mean"),
         ("bench", toy.bench(), "growth.analysis"),
         ("gpu", toy.gpu(), "provenance"),
     ],
@@ -234,15 +234,19 @@ def test_every_number_of_chapter_06_is_in_its_table(stage):
 def test_a_companion_brings_its_rows(stage):
     store(stage, "emulator", toy.emulator())
     text = written(stage, "companions")
-    assert "2 trainings" in text and "5 to 7 minutes" in text
-    first = rows(text, "tab-line-transfer")[1]
-    assert first == ["MaxRel", "6.9 %", "6.4 to 7.0 %", "12.3 ± 0.0 %", "57.0 %"]
+    networks = rows(text, "tab-line-transfer")
+    assert networks[3][4:] == ["57.0 %", "0.600", "0.500"]
+    assert networks[4][1:] == [
+        *("9,409", "1", "5.0 to 5.0", "12.3 %", "0.810", "0.700")
+    ]  # of one seed no scatter
+    assert networks[5][2:5] == ["2", "5.0 to 7.4", "12.3 ± 0.0 %"]
+    assert rows(text, "tab-line-elsewhere")[1][2] == "12.3 % (11.0 to 13.0)"
+    fits = rows(text, "tab-line-recovered")
+    assert fits[1] == ["solver, smooth", *["1.2 % (75 %)"] * 3, "8.0"] and len(fits) == 2
     assert rows(text, "tab-line-resolution")[1][2:] == ["10 %", "2 %", "–"]
-    assert text.count("not measured") == 4  # three cells, and across devices
-    gpu = {"solver": 1.0, "network": 0.1, "ratio": 10.0}
-    store(stage, "emulator", changed(toy.emulator(), "speed.cuda", gpu))
-    text = written(stage, "companions")
-    assert "not measured" not in text and "a CPU: 200 times" in text
+    speed = rows(text, "tab-line-speed")
+    assert [row[3] for row in speed[1:]] == ["1", "2.0", "4.0", "2.5", "5.0"]
+    assert "would be 10 microseconds for a wind" in " ".join(text.split())
 
 
 def test_errors_of_the_seeds_are_their_mean_and_scatter(stage):
@@ -489,7 +493,8 @@ def test_what_a_gpu_gives_and_what_it_did_not(stage):
     assert whole == ["cogan", "2048", "12,288", "2.91 minutes", "5%", "1.6", "6.0"]
     assert paper[3] == "not measured (no time left)"
     assert rows(text, "tab-gpu-trainings")[1][2:5] == ["100 s", "2,244", "0.489"]
-    assert rows(text, "tab-gpu-lines")[2] == ["64³", "NVIDIA H100 80GB", "1.26", "0.47", "2.5"]
+    card = rows(text, "tab-gpu-lines")[2]
+    assert card == ["64³", "NVIDIA H100 80GB", "1.26", "0.47", "0.25", "2.7", "5.0"]
     assert "beside two on the CPUs: the run failed (two: not done within 20 s.)." in text
     assert "`torch.compile`: not measured (no time was left)." in text
     assert "Trainings on the embedded sky at NSIDE 2048: not measured." in text

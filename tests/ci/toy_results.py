@@ -77,18 +77,31 @@ def beyond() -> dict:
 def emulator() -> dict:
     """Of chapter 07."""
     test = {"max_rel": 12.34, "zncc": 0.81, "ssim": 0.7, "below_10_percent": 0.4}
+    row = {"core_minutes": 5.0, "git_commit": "abc", "parameters": 9409, "test": test,
+           "train": test}  # fmt: skip
+    seeds = {"1": row, "2": row | {"core_minutes": 7.4}}
+    summary = {key: {"mean": test[key], "std": 0.01} for key in ("max_rel", "zncc", "ssim")}
+    once = {key: {"mean": test[key]} for key in summary}
+    ways = {"solver": 10.0, "quick solver": 5.0, "trapezoid": 2.5, "coemunet": 4.0, "line": 2.0}
     errors = {"32": 0.1, "64": 0.02, "128": 0.0}
+    error = {"median": 0.012, "within_5_percent": 0.75}
+    fitted = {key: error for key in ("mass_loss", "velocity", "spacing_au")}
     return {
         "data": {
             "npix": 32, "channels": [0.0] * 7, "pictures": {"train": 100, "test": 20},
             "mean_picture": {"max_rel": 57.0, "zncc": 0.6, "ssim": 0.5},
         },
-        "trainings": {"1": {"core_minutes": 5.0, "git_commit": "abc", "test": test},
-                      "2": {"core_minutes": 7.4, "git_commit": "abc", "test": test}},
-        "summary": {key: {"mean": test[key], "std": 0.01} for key in ("max_rel", "zncc", "ssim")},
+        "trainings": {"coemunet": {"1": row}, "line": seeds},
+        "summary": {"coemunet": once, "line": summary},
+        "memory": row | {"pictures": 64},
+        "elsewhere": {"grid of 64": test | {"pictures": 80, "max_rel_interval": [11.0, 13.0]}},
+        "recovered": {"winds": 24, "noise_kelvin": 0.3,
+                      "solver, smooth": fitted | {"core_seconds": {"median": 8.0}}},
         "resolution": {"150": {rule: errors for rule in ("exact", "trapezoid")}},
-        "speed": {"npix": 32, "batch": 16, "threads": 1,
-                  "cpu": {"solver": 20.0, "network": 8.0, "ratio": 2.5}},
+        "speed": {"npix": 32, "threads": 1, "batches": {"1": ways, "16": ways},
+                  "ratios": {name: 10 / ms for name, ms in ways.items()},
+                  "error": dict.fromkeys(ways, test)} | ways,
+        "code": ["abc"],
         "provenance": PROVENANCE,
     }  # fmt: skip
 
@@ -339,8 +352,8 @@ def gpu() -> dict:
     sky = {"nside": 2048, "tiles": 12288, "seconds": 174.3, "share_in_generator": 0.0546}
     sky |= {"gpu_peak_bytes": 1554125312, "host_peak_bytes": 5974765568}
     trained = {"best": {"score": 0.4887}, "seconds": 100.06, "steps": 2244, "epochs": 32}
-    speed = {"threads": 16, "cpu": {"solver": 123.289, "network": 14.78, "ratio": 8.8}}
-    speed |= {"cuda": {"solver": 1.26, "network": 0.475, "ratio": 2.55}}
+    speed = {"cpu": {"threads": 16, "solver": 123.289, "coemunet": 14.78}}
+    speed |= {"cuda": {"solver": 1.26, "coemunet": 0.475, "line": 0.252}}
     parts = {
         "machine": {"torch": "2.11"},
         "steps": {"rows": [row, ours, {"preset": "paper", "way": "compiled", "failed": "no"}]},

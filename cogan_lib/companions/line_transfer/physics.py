@@ -309,11 +309,10 @@ def line_images(
 
     if velocity.device.type != "cpu":
         return solve(*fields)
-    n, nz, ny, nx = velocity.shape
-    rows = max(1, CELLS_AT_ONCE // (nz * nx))
+    rows = max(1, CELLS_AT_ONCE // (velocity.shape[1] * velocity.shape[3]))
     return torch.cat([
-        torch.cat([solve(*(x[i : i + 1, :, y : y + rows] for x in fields)) for y in range(0, ny, rows)], 2)
-        for i in range(n)
+        torch.cat([solve(*some) for some in zip(*(x.split(rows, 2) for x in cube), strict=True)], 2)
+        for cube in zip(*(field.split(1) for field in fields), strict=True)
     ])  # fmt: skip
 
 

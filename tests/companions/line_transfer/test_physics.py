@@ -147,20 +147,25 @@ def test_energy_of_a_thin_moving_cloud():
     assert energy == pytest.approx(true, rel=1e-3)
 
 
+def test_a_few_rows_at_a_time_are_the_whole(monkeypatch):
+    rng = np.random.default_rng(4)
+    pair = [winds.seen_from(winds.draw_wind(rng), 16, winds.views(rng, 1)[0]) for _ in range(2)]
+    fields = [torch.stack(field) for field in zip(*pair, strict=True)]
+    options = (torch.from_numpy(winds.CHANNELS), winds.spacing_m(16), LINE, winds.TURBULENCE)
+    whole = lt.line_images(*fields, *options)
+    for cells in (1, 3 * 256, 10**9):
+        monkeypatch.setattr(lt, "CELLS_AT_ONCE", cells)
+        torch.testing.assert_close(lt.line_images(*fields, *options), whole, rtol=1e-13, atol=0)
+
+
 def test_the_closed_form_converges_where_the_trapezoid_is_lost():
     """A steep wind: at 32 points to the side of the box, against 128."""
     wind = winds.draw_wind(np.random.default_rng(5))
     turn = winds.views(np.random.default_rng(5), 1)[0]
     found = {}
     for npix in (32, 64, 128):
-        own = np.tensordot(turn.as_matrix().T, winds.grid_au(32)[:, :1, ::4, ::4], 1)
-        line = (np.arange(npix) + 0.5) / npix * 400 - 200
-        sky = np.broadcast_to(winds.grid_au(32)[:, :1, ::4, ::4], (3, npix, 8, 8)).copy()
-        sky[2] = line[:, None, None]  # the same rays, sampled finer along their way
-        own = np.tensordot(turn.as_matrix().T, sky, 1)
-        velocity, kelvin, density = winds.fields_at(wind, own)
-        v_z = np.tensordot(turn.as_matrix()[2], velocity, 1)
-        fields = [torch.from_numpy(field.copy())[None] for field in (v_z, kelvin, density)]
+        rays = winds.grid_au(32, npix)[:, :, ::4, ::4]  # the same, sampled finer along their way
+        fields = [field[None] for field in winds.seen_at(wind, rays, turn)]
         at = torch.from_numpy(winds.CHANNELS)
         opacity, _, width = lt.line_coefficients(*fields[1:], LINE, 150.0)
         b = lt.profile_arguments(fields[0], width, at)
@@ -226,7 +231,7 @@ def test_channels_in_hertz_and_other_lines_are_refused():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
 def test_a_gpu_agrees():
-    fields = [torch.from_numpy(x)[None] for x in winds.seen_from(
+    fields = [x[None] for x in winds.seen_from(
         winds.draw_wind(np.random.default_rng(1)), 16, winds.views(np.random.default_rng(1), 1)[0]
     )]  # fmt: skip
     at = torch.from_numpy(winds.CHANNELS)
@@ -256,7 +261,7 @@ def test_agrees_with_pomme(tmp_path):
 
     rng = np.random.default_rng(11)
     wind, npix = winds.draw_wind(rng), 32
-    fields = [torch.from_numpy(x) for x in winds.seen_from(wind, npix, winds.views(rng, 1)[0])]
+    fields = winds.seen_from(wind, npix, winds.views(rng, 1)[0])
     at, spacing = torch.from_numpy(winds.CHANNELS), winds.spacing_m(npix)
     ours = lt.line_images(*(x[None] for x in fields), at, spacing, LINE, winds.TURBULENCE)[0]
     velocity, kelvin, density = (x.permute(1, 2, 0) for x in fields)  # its rays run along the last

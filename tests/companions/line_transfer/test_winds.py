@@ -1,5 +1,7 @@
 """Winds seen from all sides, and their pictures on disk."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -24,9 +26,10 @@ def test_a_smooth_wind_keeps_its_mass():
     """4 pi r^2 rho v is Mdot in each shell, away from the softened centre."""
     plain = winds.Wind(**{**vars(WIND), "contrast": 0.0, "clumps": 0.0})
     radius = np.array([60.0, 120.0, 190.0])
-    velocity, _, density = winds.fields_at(plain, np.stack([radius, 0 * radius, 0 * radius]))
-    gas = density * winds.H2_MASS / winds.CO_PER_H2
-    speed = velocity[0] * np.hypot(radius, winds.SOFTENING_AU) / radius
+    along = torch.from_numpy(np.stack([radius, 0 * radius, 0 * radius]))
+    velocity, _, density = winds.fields_at(plain, along)
+    gas = density.numpy() * winds.H2_MASS / winds.CO_PER_H2
+    speed = velocity[0].numpy() * np.hypot(radius, winds.SOFTENING_AU) / radius
     shell = 4 * np.pi * (np.hypot(radius, winds.SOFTENING_AU) * winds.AU) ** 2
     np.testing.assert_allclose(
         gas * speed * shell, WIND.mass_loss * winds.SOLAR_MASS_A_YEAR, rtol=1e-12
@@ -36,17 +39,31 @@ def test_a_smooth_wind_keeps_its_mass():
 def test_the_spiral_winds_outward_once_a_turn():
     phi = WIND.phase + np.linspace(0, 2 * np.pi, 9)
     radius = WIND.spacing_au * (1 + np.linspace(0, 1, 9))
-    on_arm = winds.spiral(WIND, radius * np.cos(phi), radius * np.sin(phi), 0 * phi)
+    places = np.stack([radius * np.cos(phi), radius * np.sin(phi), 0 * phi])
+    on_arm = winds.spiral(WIND, *torch.from_numpy(places))
     np.testing.assert_allclose(on_arm, 1, atol=0.05)
-    between = winds.spiral(
-        WIND, *(1.5 * WIND.spacing_au * np.array([np.cos(phi[0]), np.sin(phi[0])])), 0.0
-    )
-    assert between < 0.2
+    between = 1.5 * WIND.spacing_au * np.array([np.cos(phi[0]), np.sin(phi[0]), 0.0])
+    assert winds.spiral(WIND, *torch.from_numpy(between)) < 0.2
+
+
+def test_images_have_a_gradient_with_respect_to_the_wind():
+    """Forward derivatives of the density against differences, for each number that is fitted."""
+    place = torch.tensor([[40.0, 90.0, -70.0], [30.0, -50.0, 20.0], [5.0, -10.0, 8.0]]).double()
+    for name in ("mass_loss", "speed", "beta", "spacing_au", "contrast", "phase"):
+        value = torch.tensor(getattr(WIND, name), dtype=torch.float64)
+
+        def density(x, name=name):
+            return torch.log(winds.fields_at(replace(WIND, **{name: x}), place)[2])
+
+        _, slope = torch.autograd.functional.jvp(density, value, torch.ones_like(value))
+        step = 1e-5 * value
+        differences = (density(value + step) - density(value - step)) / (2 * step)
+        torch.testing.assert_close(slope, differences, rtol=1e-5, atol=1e-7 / float(value))
 
 
 def test_floor_of_the_temperature():
     cold = winds.Wind(**{**vars(WIND), "star_kelvin": 1.0, "contrast": 0.0})
-    _, kelvin, _ = winds.fields_at(cold, np.array([[200.0], [0.0], [200.0]]))
+    _, kelvin, _ = winds.fields_at(cold, torch.tensor([[200.0], [0.0], [200.0]]))
     assert kelvin >= winds.FLOOR_KELVIN
 
 
@@ -74,7 +91,7 @@ def test_velocities_are_rotated_with_the_wind():
     quarter = Rotation.from_euler("x", 90, degrees=True)
     v_z, kelvin, density = winds.seen_from(WIND, 16, quarter)
     x, y, z = winds.grid_au(16)
-    own = np.stack([x, z, -y])  # R^-1 (x, y, z)
+    own = torch.stack([x, z, -y])  # R^-1 (x, y, z)
     velocity, same_kelvin, same_density = winds.fields_at(WIND, own)
     np.testing.assert_allclose(v_z, velocity[1], rtol=1e-9, atol=1e-6)
     np.testing.assert_allclose(kelvin, same_kelvin)
@@ -85,8 +102,9 @@ def test_any_rotation_keeps_what_does_not_depend_on_the_side():
     """The whole velocity vector is rotated: its component along the sky position is the same."""
     rotation = Rotation.random(rng=3)
     sky = winds.grid_au(16)
-    velocity, _, _ = winds.fields_at(WIND, np.tensordot(rotation.as_matrix().T, sky, 1))
-    rotated = np.tensordot(rotation.as_matrix(), velocity, 1)
+    own = np.tensordot(rotation.as_matrix().T, sky.numpy(), 1)
+    velocity, _, _ = winds.fields_at(WIND, torch.from_numpy(own))
+    rotated, sky = np.tensordot(rotation.as_matrix(), velocity.numpy(), 1), sky.numpy()
     np.testing.assert_allclose(winds.seen_from(WIND, 16, rotation)[0], rotated[2], atol=1e-6)
     radial = (rotated * sky).sum(0) / np.sqrt((sky**2).sum(0))
     soft = np.sqrt((sky**2).sum(0) + winds.SOFTENING_AU**2)
@@ -108,7 +126,7 @@ def test_data_hold_what_the_solver_says(data):
     assert data.content["winds"][4] == winds.plain_numbers(wind)
     second = winds.seen_from(wind, 16, winds.views(rng, 2)[1])
     np.testing.assert_array_equal(data.cubes[9], line_data.pack(*second))
-    fields = [torch.from_numpy(field)[None] for field in second]
+    fields = [field[None] for field in second]
     options = (winds.spacing_m(16), line_data.LINE, winds.TURBULENCE)
     image = line_images(*fields, torch.from_numpy(winds.CHANNELS), *options)
     np.testing.assert_allclose(data.images[9], line_data.ln_intensity(image)[0], rtol=1e-6)
@@ -138,8 +156,8 @@ def test_scaling_there_and_back(data):
     images = torch.from_numpy(data.images)
     scaled = line_data.scale_images(images, statistics)
     assert scaled[data.rows("train")].min() == 0 and scaled[data.rows("train")].max() == 1
-    back = line_data.intensity_of(scaled, statistics)
-    torch.testing.assert_close(back.log().float(), images, rtol=1e-5, atol=1e-4)
+    back = line_data.unscale_images(scaled, statistics)
+    torch.testing.assert_close(back, images, rtol=1e-5, atol=1e-4)
     cubes = line_data.scale_cubes(torch.from_numpy(data.cubes[data.rows("train")]), statistics)
     assert cubes.dtype == torch.float32
     assert float(cubes[:, 0].mean()) == pytest.approx(0, abs=1e-4)
@@ -194,9 +212,11 @@ def test_the_plane_through_the_star_lies_between_two_of_the_grid():
     """v of a point is minus that of the opposite one, and the grid's next planes stand around."""
     rotation = Rotation.from_euler("xyz", [0.4, -0.8, 1.9])
     smooth = winds.Wind(**{**vars(WIND), "contrast": 0.0, "clumps": 0.0})
-    cubes = winds.seen_from(smooth, 16, rotation)
+    cubes = [cube.numpy() for cube in winds.seen_from(smooth, 16, rotation)]
     for depth in (False, True):
-        v_z, kelvin, density = winds.through_star(smooth, 16, rotation, depth)
+        v_z, kelvin, density = (
+            field.numpy() for field in winds.through_star(smooth, 16, rotation, depth)
+        )
         np.testing.assert_allclose(v_z, -v_z[::-1, ::-1], atol=1e-6)
         axis = 1 if depth else 0
         near = [np.take(cubes[0], i, axis) for i in (7, 8)]
@@ -206,6 +226,6 @@ def test_the_plane_through_the_star_lies_between_two_of_the_grid():
             between = np.mean([np.take(cube, i, axis) for i in (7, 8)], axis=0)
             np.testing.assert_allclose(field[far], between[far], rtol=0.15)
     v_z = winds.through_star(smooth, 16, rotation)[0]
-    assert np.abs(v_z).max() <= smooth.rotation, "nothing but the rotation has a part towards us"
+    assert v_z.abs().max() <= smooth.rotation, "nothing but the rotation has a part towards us"
     v_z = winds.through_star(smooth, 16, rotation, depth=True)[0]
     assert v_z[0].max() < 0 < v_z[-1].min(), "it comes in front and goes behind"
