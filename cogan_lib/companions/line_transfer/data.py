@@ -72,55 +72,45 @@ class LineData:
         return np.flatnonzero(np.isin(self.model % 10, list(SPLITS[split])))
 
 
-class Statistics:
-    """Numbers of equations 12-16, gathered chunk by chunk from training winds alone.
+def statistics_of(cubes: np.ndarray, images: np.ndarray, rows: np.ndarray) -> dict[str, dict]:
+    """Compute the numbers of equations 12-16, chunk by chunk, from training winds alone.
 
     Mean, variance and extremes are exact. The median is the median of the chunks' own medians, as
     in the paper: an approximation, good to a few per cent, and it only sets a scale.
+
+    Parameters
+    ----------
+    cubes : ndarray, shape (n, 3, npix, npix, npix), float16
+        As `pack` gives them.
+    images : ndarray, shape (n, n_channels, npix, npix)
+        ln I_nu.
+    rows : ndarray of int
+        Of the training pictures.
+
+    Returns
+    -------
+    dict of str to dict
+        Of velocity [km/s], temperature [ln K], density and intensity, for `scale_cubes` and
+        `scale_images`.
     """
-
-    def __init__(self) -> None:
-        self.velocity = Moments()
-        self.lowest = {"temperature": math.inf, "density": math.inf}
-        self.medians: dict[str, list[float]] = {"temperature": [], "density": []}
-        self.ln_images = [math.inf, -math.inf]
-
-    def add(self, cubes: np.ndarray, images: np.ndarray) -> None:
-        """Take in a chunk of training pictures.
-
-        Parameters
-        ----------
-        cubes : ndarray, shape (n, 3, npix, npix, npix), float16
-            As `pack` gives them.
-        images : ndarray, shape (n, n_channels, npix, npix)
-            ln I_nu.
-        """
-        cubes = cubes.astype(np.float32)  # as read back: rounded to half precision
-        self.velocity.add(cubes[:, 0])
-        for channel, name in ((1, "temperature"), (2, "density")):
-            self.lowest[name] = min(self.lowest[name], float(cubes[:, channel].min()))
-            self.medians[name].append(float(np.median(cubes[:, channel])))
-        low, high = self.ln_images
-        self.ln_images = [min(low, float(images.min())), max(high, float(images.max()))]
-
-    def summary(self) -> dict[str, dict[str, float]]:
-        """Put the numbers together.
-
-        Returns
-        -------
-        dict of str to dict
-            Of velocity [km/s], temperature [ln K], density and intensity, for `scale_cubes` and
-            `scale_images`.
-        """
-        spread = {
-            name: {"min": low, "median": float(np.median(self.medians[name])) - low}
-            for name, low in self.lowest.items()
-        }
-        return {
-            "velocity": {"mean": self.velocity.mean, "std": self.velocity.std},
-            **spread,
-            "intensity": {"min": self.ln_images[0], "max": self.ln_images[1]},
-        }
+    velocity, lowest, medians, ln_images = Moments(), [], [], []
+    for some in np.split(rows, range(CHUNK, len(rows), CHUNK)):
+        chunk = cubes[some].astype(np.float32)  # as read back: rounded to half precision
+        velocity.add(chunk[:, 0])
+        lowest.append(chunk[:, 1:].min((0, 2, 3, 4)))
+        medians.append(np.median(chunk[:, 1:], (0, 2, 3, 4)))
+        ln_images += [images[some].min(), images[some].max()]
+    low = np.min(lowest, 0)
+    spread = np.median(medians, 0) - low
+    logs = {
+        name: {"min": float(low[i]), "median": float(spread[i])}
+        for i, name in enumerate(("temperature", "density"))
+    }
+    return {
+        "velocity": {"mean": velocity.mean, "std": velocity.std},
+        **logs,
+        "intensity": {"min": float(min(ln_images)), "max": float(max(ln_images))},
+    }
 
 
 def pack(velocity: Tensor, temperature: Tensor, density: Tensor) -> Tensor:
@@ -238,12 +228,8 @@ def _fill(fresh, models, views, npix, seed, channels, face_on, device):
                 solved = line_images(*fields, v, winds.spacing_m(npix), LINE, winds.TURBULENCE)
                 images.append(ln_intensity(solved).cpu().numpy())
     written = [np.load(fresh / f"{name}.npy", mmap_mode="r") for name in ("cubes", "images")]
-    training, statistics = np.isin(model % 10, list(SPLITS["train"])), Statistics()
-    for first in range(0, n, CHUNK):
-        rows = np.flatnonzero(training[first : first + CHUNK]) + first
-        if rows.size:
-            statistics.add(*(values[rows] for values in written))
-    return statistics.summary(), numbers
+    training = np.flatnonzero(np.isin(model % 10, list(SPLITS["train"])))
+    return statistics_of(*written, training), numbers
 
 
 def read_data(folder: str | Path) -> LineData:

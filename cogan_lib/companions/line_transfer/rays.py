@@ -34,8 +34,8 @@ STEP = 4.0
 MIDDLE = -32.0
 #: ln of the optical depth between two points that is taken for none.
 DARK = -12.0
-#: Rays that are worked on at once: on a CPU their numbers then stay in its cache.
-RAYS = {"cpu": 1024, "cuda": 1 << 17}
+#: Rays that are worked on at once: by a CPU, where their numbers then stay in its cache, and a GPU.
+CPU_RAYS, GPU_RAYS = 1024, 1 << 17
 
 
 @dataclass(frozen=True)
@@ -255,7 +255,7 @@ def ln_images(
     columns = [along_rays(field, points) for field in (velocity, ln_kelvin, ln_density)]
     channels = channels.to(velocity.device, torch.float32)
     options = (channels, spacing * nz / points, line, turbulence)
-    at_once = RAYS[velocity.device.type]
+    at_once = CPU_RAYS if velocity.device.type == "cpu" else GPU_RAYS
     parts = [
         network.ln_intensity(*some, *options)
         for some in zip(*(column.split(at_once) for column in columns), strict=True)
