@@ -102,14 +102,16 @@ def trial(
     upper: int = 2,
     turbulence: float = winds.TURBULENCE,
     channels: np.ndarray = winds.CHANNELS,
+    sign: int = 1,
     number: int = TRIED,
 ) -> dict:
-    """Measures of the emulator beside the solver, on changed gas, lines or grids."""
+    """Measures of the emulator beside the solver, on changed gas, lines or grids; -1 falls in."""
     options = (torch.from_numpy(channels), winds.spacing_m(npix), physics.Line(upper), turbulence)
     ln_images: dict[str, list] = {"generated": [], "real": []}
     for wind, rng in test_winds(number):
         for rotation in winds.views(rng, VIEWS):
-            cubes = [x[None] for x in winds.seen_from(change(wind, rng), npix, rotation)]
+            v_z, *rest = winds.seen_from(change(wind, rng), npix, rotation)
+            cubes = [x[None] for x in (sign * v_z, *rest)]
             with torch.inference_mode():
                 drawn = rays.imitate(network, *cubes, *options)
                 real = [physics.line_images(*cubes, v[None], *options[1:]) for v in options[0]]
@@ -136,6 +138,7 @@ def elsewhere(network: rays.RayEmulator, *_) -> dict:
         "grid of 128": {"npix": 128, "number": 8},
         "25 channels to 24 km/s": {"channels": fine},
         "CO J=1-0": {"upper": 1},
+        "turbulence 0.15 km/s": {"turbulence": 150.0},
         "turbulence 0.5 km/s": {"turbulence": 500.0},
         "turbulence 3 km/s": {"turbulence": 3000.0},
         "mass loss 1e-5 to 1e-4": {"change": changed("mass_loss", 1e-5, 1e-4)},
@@ -148,6 +151,7 @@ def elsewhere(network: rays.RayEmulator, *_) -> dict:
         },
         "contrast 10 to 30": {"change": changed("contrast", 10, 30)},
         "clumps 0.4 to 1": {"change": changed("clumps", 0.4, 1.0)},
+        "gas that falls in": {"sign": -1},
         "star of 3000 to 6000 K": {"change": changed("star_kelvin", 3000, 6000)},
     }
     return {name: trial(network, **options) for name, options in trials.items()}
