@@ -22,6 +22,9 @@ from ipykernel.kernelspec import get_kernel_dict
 from cogan_lib.base.files import git_commit, sha256, write_json
 from cogan_lib.base.session import BOOK_RUN
 
+#: Until what has been asked to end is killed.
+PATIENCE_SECONDS = 3.0
+
 
 @dataclass(frozen=True)
 class Chapter:
@@ -80,7 +83,7 @@ class Running:
         for process in family:
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
-        for process in psutil.wait_procs(family, timeout=3)[1]:
+        for process in psutil.wait_procs(family, timeout=PATIENCE_SECONDS)[1]:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(family, timeout=10)

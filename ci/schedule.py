@@ -138,7 +138,7 @@ def pick(
     One that takes more memory than there is runs alone.
     """
     free = limits.room_mb - sum(limits.peak(name) for name in running)
-    for name in sorted(ready, key=lambda name: -chains[name]):  # equal ones as in the book
+    for name in sorted(ready, key=lambda name: (-chains[name], order.names.index(name))):
         if not running:
             return name
         fits = len(running) < limits.jobs and limits.peak(name) <= free

@@ -1,11 +1,11 @@
-"""A CO sky in two minutes: the embedded sky, translated by weights that came along, and three figures.
+"""A CO sky in two minutes, from weights that came along, and three figures of it.
 
     python ci/try_it.py
     python ci/try_it.py --run-dir runs/mine -p seed 2
 
-These are the road's own steps, from chapter 01 to 05, with the laptop's parameters and no training.
+The embedded sky takes the road of chapters 01 to 05, with the laptop's parameters and no training.
 In the run folder are then ``co.fits``, what it was made from, and ``skies.png``, ``spectrum.png``
-and ``tile.png``; what is there already and fits is taken as it is.
+and ``tiles.png``; what is there already and fits is taken as it is.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def try_it(settings: Settings) -> list[Path]:
     style.use()
     figures = {
         "skies.png": _skies(sky, co),
-        "spectrum.png": spectra_bands(sections),
-        "tile.png": _tile(patches, co, settings.thread_count),
+        "spectrum.png": spectra_bands({sky.targets[0]: sections[sky.targets[0]]}),
+        "tiles.png": _tiles(patches, co, settings.thread_count),
     }
     for name, figure in figures.items():
         with atomic_path(run / name) as temporary:
@@ -94,10 +94,10 @@ def try_it(settings: Settings) -> list[Path]:
 
 
 def _skies(sky: Sky, co: Sky):
-    """The inputs, and real beside generated CO on one scale."""
+    """Two inputs, and real beside generated CO on one scale."""
     target = sky.targets[0]
     real, generated = (f"{kind} {style.column_title(target)}" for kind in ("real", "generated"))
-    inputs = {style.COLUMNS.get(name, ("", name))[1]: name for name in sky.inputs}
+    inputs = {style.COLUMNS.get(name, ("", name))[1]: name for name in sky.inputs[:2]}
     maps = {title: sky.maps[name] for title, name in inputs.items()}
     units = {title: sky.units[name] for title, name in inputs.items()}
     norm = style.column_norm(target, sky.maps[target])
@@ -109,19 +109,18 @@ def _skies(sky: Sky, co: Sky):
     )
 
 
-def _tile(patches: Patches, co: Sky, nthreads: int):
-    """Of a bright test tile: the inputs, real CO, and the generated sky cut at the same place."""
+def _tiles(patches: Patches, co: Sky, nthreads: int):
+    """Of four test tiles, from faint to bright: dust, real CO, and the generated sky there."""
     test, target = patches.select("test"), patches.meta["target_columns"][0]
-    geometry, brightness = Geometry(**test.meta["geometry"]), test.targets[:, 0].mean(axis=(1, 2))
-    at = np.argsort(brightness)[int(0.7 * len(brightness))]
-    place = test.lonlat[at : at + 1]
-    real = f"real {style.column_title(target)}"
-    rows = {name: test.inputs[at, i][None] for i, name in enumerate(patches.meta["input_columns"])}
-    rows[real] = test.targets[at, 0][None]
-    rows["generated sky"] = cut_tiles(map_to_alm(co.maps[target]), geometry, place, nthreads)
+    order = np.argsort(test.targets[:, 0].mean(axis=(1, 2)))
+    shown = order[(np.array([0.15, 0.4, 0.7, 0.95]) * len(order)).astype(int)]
+    geometry, places = Geometry(**test.meta["geometry"]), test.lonlat[shown]
+    first, real = patches.meta["input_columns"][0], f"real {style.column_title(target)}"
+    rows = {first: test.inputs[shown, 0], real: test.targets[shown, 0]}
+    rows["generated sky"] = cut_tiles(map_to_alm(co.maps[target]), geometry, places, nthreads)
     return tile_panels(
         rows,
-        titles=["l, b = {:.0f}°, {:.0f}°".format(*place[0])],
+        titles=["l, b = {:.0f}°, {:.0f}°".format(*place) for place in places],
         column_of={real: target, "generated sky": target},
         units={name: patches.meta["units"].get(name, "K km/s") for name in rows},
         shared=(real, "generated sky"),
