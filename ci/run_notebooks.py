@@ -19,6 +19,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -285,10 +286,10 @@ class Driver:
         number = list(self.chapters).index(name) + 1
         source = self.chapters[name].source
         line = f"chapter {number} of {len(self.chapters)}: {title(source)}"
-        line += f" - {said}" if (said := promise(source)) else ""
+        does = textwrap.indent(textwrap.fill(promise(source), 96), "    ")
         todo = [name, *self.running, *(n for n in self.pending if n.startswith(self.only or ""))]
         if not all(other in self.seconds for other in todo):
-            return line
+            return f"{line}\n{does}"
         now = time.monotonic()
         still = {
             other: max(0.0, self.seconds[other] - (now - running.started))
@@ -297,8 +298,8 @@ class Driver:
         ordered = [other for other in self.chapters if other in todo]
         rows = plan(ordered, self.seconds, self.order, self.limits, still)
         return (
-            f"{line} About {minutes(self.seconds[name])}, and about {minutes(makespan(rows))} left "
-            "for all (from the last run)."
+            f"{line} (about {minutes(self.seconds[name])}; about {minutes(makespan(rows))} left for "
+            f"all, from the last run)\n{does}"
         )
 
     def _ended(self) -> dict[str, dict]:
