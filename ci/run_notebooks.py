@@ -298,8 +298,8 @@ class Driver:
         ordered = [other for other in self.chapters if other in todo]
         rows = plan(ordered, self.seconds, self.order, self.limits, still)
         return (
-            f"{line} (about {minutes(self.seconds[name])}; about {minutes(makespan(rows))} left for "
-            f"all, from the last run)\n{does}"
+            f"{line} (about {minutes(self.seconds[name])}; about {minutes(makespan(rows))} left "
+            f"for all, from the last run)\n{does}"
         )
 
     def _ended(self) -> dict[str, dict]:
