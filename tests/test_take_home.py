@@ -40,7 +40,7 @@ def tracers():
     """Dust and HI that are brightest in the plane."""
     steep = steep_sky(NSIDE, FWHM)
     b = hp.pix2ang(NSIDE, np.arange(12 * NSIDE**2), lonlat=True)[1]
-    shape = 0.03 + np.exp(-((b / 15) ** 2))
+    shape = 0.12 + np.exp(-((b / 15) ** 2))
     return Sky({name: v * shape for name, v in steep.maps.items()}, steep.units, FWHM)
 
 
