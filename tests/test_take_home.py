@@ -1,6 +1,7 @@
 """A CO sky to take home: chapter 06's numbers, kept, cut out, in PySM; strangers get a sentence."""
 
 import logging
+from pathlib import Path
 
 import healpy as hp
 import numpy as np
@@ -14,10 +15,11 @@ from pysm3 import units as u
 from scipy import constants
 
 from cogan_lib import take_home
-from cogan_lib.base.files import CoganError
+from cogan_lib.base.files import CoganError, read_json
 from cogan_lib.beyond.extrapolation import (
     REGION,
     extrapolation,
+    latitude,
     load_region,
     save_region,
     training_region,
@@ -25,7 +27,7 @@ from cogan_lib.beyond.extrapolation import (
 from cogan_lib.beyond.members import synthesise_members
 from cogan_lib.gan import pretrained
 from cogan_lib.gan.checkpoint import load_checkpoint
-from cogan_lib.sky.cutout import cutout, write_cutout
+from cogan_lib.sky import cutout, write_cutout
 from cogan_lib.sky.skyfile import Sky, read_sky, write_sky
 from cogan_lib.synthesis import synthesise
 from cogan_lib.take_home import co_component, co_members, co_sky
@@ -203,13 +205,34 @@ def test_pysm_sees_the_whole_line_of_the_member_that_was_asked_for(tracers, chap
     assert np.abs(shown[0] - shown[1]).max() > 1e-3
 
 
+SHIPPED = Path(pretrained.__file__).parent / "weights"
+STORED = read_json(Path(__file__).parents[1] / "book" / "results" / "beyond" / "report.json")
+
+
 def test_the_package_has_a_region_for_all_weights_of_the_road():
-    top = pretrained.Path(pretrained.__file__).parent / "weights"
-    folders = [*top.glob("*/fold-1"), *top.glob("*/cycle-gan")]
+    """Those of the real sky are of the very tiles that the stored results are of."""
+    folders = [*SHIPPED.glob("*/fold-1"), *SHIPPED.glob("*/cycle-gan")]
     assert len(folders) == 5
     for folder in folders:
         low, region = load_region(folder / REGION)
         assert low.shape == (2,) and region.any() and region.ndim == 2
+        real = folder.parent.name.startswith("planck")
+        tiles = read_json(folder / REGION)["patches_sha256"]
+        assert (tiles == STORED["provenance"]["patches_sha256"]) == real
+
+
+@pytest.mark.slow
+def test_the_real_sky_is_that_of_the_stored_chapter_06(real_data, tmp_path, monkeypatch):
+    """Eight members from seed 1: mean, spread and flags in each band of latitude."""
+    monkeypatch.setattr(pretrained, "WEIGHTS", SHIPPED)
+    co, b = co_members(256, 8, real_data / "sky-nside256.fits", folder=tmp_path), latitude(256)
+    for row in STORED["beyond"]["high_latitude"]["by_latitude"]:
+        here = (b >= row["b_deg"][0]) & (b < row["b_deg"][1])
+        shares = [np.mean(co.maps["OUTSIDE"][here] == flag) for flag in range(3)]
+        assert shares == pytest.approx(row["flag_shares"], abs=1e-6)
+        for column, name in (("W_CO21_MEAN", "mock"), ("W_CO21_STD", "spread")):
+            mean = co.maps[column][here].mean(dtype=np.float64)
+            assert mean == pytest.approx(row["mean"][name], rel=1e-2)
 
 
 CO = Sky({"W_CO21": np.ones(48)}, {"W_CO21": "K km/s"}, 2000.0)
