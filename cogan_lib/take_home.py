@@ -85,8 +85,8 @@ def co_sky(
         NSIDE or member is impossible; no weights take these tracers; or the tracers are not what
         the weights know: another unit than it says, another frame.
     """
-    kind = "cycle-gan" if member is None else f"member-{_check_seed('member', member)}"
-    return _kept(nside, tracers, folder, kind, [] if member is None else [member])
+    seeds = [] if member is None else [_check_seed("member", member)]
+    return _kept(nside, tracers, folder, f"member-{seeds[0]}" if seeds else "cycle-gan", seeds)
 
 
 def co_members(
@@ -124,7 +124,7 @@ def co_members(
     """
     if not isinstance(members, int | np.integer) or not 2 <= members <= 10_000:
         raise CoganError(f"members is {members!r}; mean and spread take 2 to 10,000 of them.")
-    seeds = list(range(_check_seed("seed", seed), seed + int(members)))
+    seeds = [_check_seed("seed", seed) + i for i in range(int(members))]
     return _kept(nside, tracers, folder, f"members-{seeds[0]}-to-{seeds[-1]}", seeds)
 
 
@@ -183,10 +183,10 @@ def _kept(
         }
         path = Path(folder) / f"co-nside{nside}-{kind}.fits"
         if path.exists():
-            record = read_record(path)
-            misfit = differences(record, asked) if record else "it does not say of what"
-            if record and not misfit:
+            record = read_record(path) or {"settings": {}}
+            if record["settings"] == asked:
                 return read_sky(path)
+            misfit = differences(record, asked) or "it does not say of what"
             log.info("NOTE: %s was made otherwise (%s); making it again.", path, misfit)
         region = load_region(weights / REGION)
         _check_tracers(known, region)

@@ -100,7 +100,7 @@ def test_members_are_those_of_chapter_06_and_the_one_sky_that_of_04(
     trained = load_checkpoint(weights / "toy" / "cycle-gan")
     wanted = chapter_06[1][1], synthesise(tracers, trained, progress=False)
     for member, sky in zip((2, None), wanted, strict=True):
-        found = co_sky(NSIDE, member, tracers, folder=folder)
+        found = co_sky(NSIDE, member and np.int64(member), tracers, folder=folder)
         np.testing.assert_array_equal(found.maps["W_CO21"], sky.maps["W_CO21"])
 
 
@@ -246,6 +246,7 @@ CO = Sky({"W_CO21": np.ones(48)}, {"W_CO21": "K km/s"}, 2000.0)
         ({"member": -1}, "whole numbers from 0"),
         ({"member": 2**31}, "whole numbers from 0"),
         ({"member": 1.5}, "whole numbers from 0"),
+        ({"member": True}, "whole numbers from 0"),
         ({"tracers": "nowhere.fits"}, "nowhere.fits"),
         ({"tracers": {"DUST": np.ones(48)}}, "give the path of a sky file, or arrays as"),
         ({"tracers": CO}, "for no tracers at 2000 arcmin; there are some for DUST"),
