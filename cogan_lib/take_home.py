@@ -25,7 +25,7 @@ from .base.made_from import alone, differences, read_record, read_with_sum, to_h
 from .base.session import device
 from .beyond.extrapolation import REGION, latitude, load_region, outside_region
 from .beyond.members import summarise
-from .gan.checkpoint import Checkpoint, load_checkpoint
+from .gan.checkpoint import load_checkpoint
 from .gan.pretrained import for_tracers
 from .sky.embedded import LARGEST_NSIDE
 from .sky.maps import check_beam, check_nside, to_nside
@@ -57,7 +57,8 @@ def co_sky(
     """Give a CO sky: a member, or the Cycle-GAN's.
 
     It is made at the NSIDE of the tracers, brought to the one asked for (`maps.to_nside`), and
-    kept in `folder`; asked again with the same tracers and weights, it is read.
+    kept in `folder`; asked again with the same tracers and weights, it is read. If the making is
+    killed, the next call goes on from there.
 
     Parameters
     ----------
@@ -201,24 +202,22 @@ def _kept(
         }
         if "fwhmeff" in known.meta:
             facts["fwhmeff"] = known.effective_fwhm_arcmin
-        co = _make(known, trained, seeds, nside, settings.thread_count, facts)
+        part = path.with_suffix(".part.npz")
+        turns = [(trained, one) for one in seeds or [0]]
+        made = skies(known, turns, nthreads=settings.thread_count, part=part, **facts)
+        gridded = (_on_grid(co, nside) for co in made)
+        co = summarise(gridded) if len(turns) > 1 else next(gridded)
         flag, distance = outside_region(known.maps, *region)
         outside = {"OUTSIDE": _most(flag, nside), "OUTSIDE_DEX": _most(distance, nside)}
         units = co.units | {"OUTSIDE": "1", "OUTSIDE_DEX": "dex"}
         write_sky(path, replace(co, maps=co.maps | outside, units=units))
+        part.unlink(missing_ok=True)
         return read_sky(path)
 
 
-def _make(
-    known: Sky, trained: Checkpoint, seeds: list[int], nside: int, nthreads: int, facts: dict
-) -> Sky:
-    """Make the one sky, or first, mean and spread of several."""
-    made = skies(known, [(trained, seed) for seed in seeds or [0]], nthreads=nthreads, **facts)
-    gridded = (
-        replace(co, maps={n: to_nside(v, nside, co.fwhm_arcmin) for n, v in co.maps.items()})
-        for co in made
-    )
-    return summarise(gridded) if len(seeds) > 1 else next(gridded)
+def _on_grid(co: Sky, nside: int) -> Sky:
+    maps = {name: to_nside(values, nside, co.fwhm_arcmin) for name, values in co.maps.items()}
+    return replace(co, maps=maps)
 
 
 def _read(tracers: Sky | str | Path | None, settings: Settings) -> tuple[Sky, str]:

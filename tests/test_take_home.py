@@ -109,7 +109,7 @@ def test_what_was_made_is_kept_until_something_else_is_asked(
 ):
     made, line = [], "W_CO21"
 
-    def skies(known, turns, nthreads, **facts):
+    def skies(known, turns, nthreads, part, **facts):
         made.append(turns)
         yield Sky({line: np.ones(12 * NSIDE**2)}, {line: "K km/s"}, FWHM, facts)
 
@@ -310,6 +310,7 @@ def test_places_that_are_none_get_a_sentence(given, words):
 
 
 def test_few_members_and_a_full_disk_get_a_sentence(folder, ensemble, tmp_path):
+    assert not list(folder.glob("*.part.npz"))
     with pytest.raises(CoganError, match="2 to 10,000"):
         co_members(NSIDE, 1, folder=folder)
     part = cutout(ensemble, 10, 0, 20)
