@@ -3,21 +3,27 @@
 The one definition of "outside the training" is `extrapolation`: a pair of dust and N_HI is outside
 if it is not in the `training_region`. (`Scaling.bound` says nothing of that: it cuts each column
 off, a little beyond its own extremes, so that no network runs away with a guess.)
+
+Weights that come with the package have their region beside them, so that one need not have the
+maps that they were trained on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import healpy as hp
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..base.files import CoganError
+from ..base.files import CoganError, read_json, reading, write_json
 from ..tiles.patches import Patches
 
 BIN_DEX, INSIDE_SHARE = 0.1, 0.998  # of the training region
 PAIR = ("DUST", "N_HI")
+#: In a folder of weights.
+REGION = "training_region.json"
 LATITUDE_BANDS = ((0, 5), (5, 10), (10, 20), (20, 30), (30, 45), (45, 60), (60, 90))
 
 
@@ -143,11 +149,34 @@ def extrapolation(
     CoganError
         If a map is missing, or no training pixel is positive.
     """
-    if not set(PAIR) <= set(maps):
-        raise CoganError(
-            f"The maps DUST and N_HI are needed; there are {', '.join(maps) or 'none'}."
-        )
-    low, region = training_region(train_inputs)
+    _check_pair(maps)
+    return outside_region(maps, *training_region(train_inputs))
+
+
+def outside_region(
+    maps: Mapping[str, np.ndarray], low: np.ndarray, region: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute what `extrapolation` does, of a training region that is known already.
+
+    Parameters
+    ----------
+    maps : dict with DUST and N_HI, shape (12 * nside**2,)
+        Values that are not positive count as the smallest positive one.
+    low : ndarray, shape (2,)
+    region : ndarray of bool, shape (n_dust, n_hi)
+        From `training_region`.
+
+    Returns
+    -------
+    flag : ndarray, shape (12 * nside**2,), int16
+    distance : ndarray, shape (12 * nside**2,), float32
+
+    Raises
+    ------
+    CoganError
+        If a map is missing.
+    """
+    _check_pair(maps)
     place = (log10([maps[name] for name in PAIR]).T - low) / BIN_DEX
     cells, occupied = np.floor(place).astype(int), np.argwhere(region)
     clipped = np.clip(cells, 0, np.array(region.shape) - 1)
@@ -158,6 +187,59 @@ def extrapolation(
     gap = np.abs(place - occupied[nearest] - 0.5) - 0.5  # to the sides of the nearest cell
     distance = np.where(inside, 0, BIN_DEX * np.hypot(*gap.clip(0).T))
     return flag.astype(np.int16), distance.astype(np.float32)
+
+
+def save_region(path: str | Path, low: np.ndarray, region: np.ndarray, **facts: object) -> Path:
+    """Write a training region as JSON, a line of 0 and 1 for each step of dust.
+
+    Parameters
+    ----------
+    path : path
+    low : ndarray, shape (2,)
+    region : ndarray of bool, shape (n_dust, n_hi)
+        From `training_region`.
+    **facts : object
+        What it was made from.
+
+    Returns
+    -------
+    Path
+        `path`.
+    """
+    rows = ["".join("01"[cell] for cell in row) for row in region.astype(int)]
+    content = {"columns": PAIR, "bin_dex": BIN_DEX, "low": np.round(low, 6).tolist()}
+    return write_json(path, {**content, "region": rows, **facts})
+
+
+def load_region(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read what `save_region` wrote.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    low : ndarray, shape (2,)
+    region : ndarray of bool, shape (n_dust, n_hi)
+
+    Raises
+    ------
+    CoganError
+        If the file is missing, damaged, or of cells of another size.
+    """
+    content = read_json(path, "install the package again")
+    with reading(path, "training region", "install the package again"):
+        if content["columns"] != list(PAIR) or content["bin_dex"] != BIN_DEX:
+            raise ValueError("it is of other columns or cells")
+        return np.array(content["low"]), np.array([list(row) for row in content["region"]]) == "1"
+
+
+def _check_pair(maps: Mapping[str, np.ndarray]) -> None:
+    if not set(PAIR) <= set(maps):
+        raise CoganError(
+            f"The maps DUST and N_HI are needed; there are {', '.join(maps) or 'none'}."
+        )
 
 
 def by_latitude(flag: np.ndarray, distance: np.ndarray, maps: Mapping[str, np.ndarray]) -> list:

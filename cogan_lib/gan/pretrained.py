@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import logging
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..base.files import CoganError, read_json, write_bytes
@@ -60,6 +61,50 @@ def fitting(meta: dict, network: NetworkSettings, paired: bool = True) -> list[P
     for misfit in () if found else misfits:
         log.info(misfit)
     return found
+
+
+def for_tracers(units: Mapping[str, str], fwhm_arcmin: float, name: str) -> Path:
+    """Find the weights that take these tracers, whatever sky they are of.
+
+    Of several, those that take most of them. `fitting` also compares scalings, which cannot be
+    known without CO.
+
+    Parameters
+    ----------
+    units : mapping of str to str
+        The unit of each tracer.
+    fwhm_arcmin : float
+        Their beam.
+    name : {'cycle-gan', 'fold-1'}
+        A generator of one map, or of members.
+
+    Returns
+    -------
+    Path
+        Folder of weights.
+
+    Raises
+    ------
+    CoganError
+        If there are none; it says what those that are there take.
+    """
+    found, taken = [], []
+    for folder in sorted(WEIGHTS.glob(f"*/{name}")):
+        card = read_json(folder / "checkpoint.json")
+        needs = {column: card["units"][column] for column in card["input_columns"]}
+        taken.append(", ".join(f"{column} [{unit}]" for column, unit in needs.items()))
+        taken[-1] += f" at {card['fwhm_arcmin']:g} arcmin"
+        same_beam = math.isclose(card["fwhm_arcmin"], fwhm_arcmin, rel_tol=1e-3)
+        if same_beam and needs.items() <= units.items():
+            found.append((len(needs), folder))
+    if not found:
+        there = ", ".join(f"{column} [{unit}]" for column, unit in units.items()) or "no tracers"
+        raise CoganError(
+            f"No weights `{name}` came along for {there} at {fwhm_arcmin:g} arcmin; there are some "
+            f"for {'; for '.join(taken)}. Convert units (sky.read_map), smooth (sky.to_grid), or "
+            "train on your own sky (chapters 03 and 06)."
+        )
+    return max(found, key=lambda one: one[0])[1]
 
 
 def take_fitting(

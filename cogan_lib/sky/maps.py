@@ -350,3 +350,31 @@ def to_grid(values: np.ndarray, nside: int, fwhm_in: float, fwhm_out: float) -> 
     if fwhm_out > fwhm_in or nside < own:  # else it is the same map between its pixels
         check_ring_free(alm, coarser, fwhm_out, float(filled.min()))
     return alm2map(alm, nside)
+
+
+def to_nside(values: np.ndarray, nside: int, fwhm_arcmin: float) -> np.ndarray:
+    """Bring a map to another NSIDE and leave its beam alone, as PySM does.
+
+    Coarser pixels are the means of the finer ones (`healpy.ud_grade`); finer ones come from the
+    a_lm, and show nothing that was not there.
+
+    Parameters
+    ----------
+    values : ndarray, shape (12 * nside_in**2,)
+        RING, without holes.
+    nside : int
+    fwhm_arcmin : float
+        Beam of the map.
+
+    Returns
+    -------
+    ndarray, shape (12 * nside**2,)
+
+    Examples
+    --------
+    >>> to_nside(np.arange(48.0), 1, fwhm_arcmin=6000.0).size
+    12
+    """
+    if nside > hp.npix2nside(values.size):
+        return to_grid(values, nside, fwhm_arcmin, fwhm_arcmin)
+    return hp.ud_grade(values, nside)

@@ -20,7 +20,7 @@ from .. import __version__
 from ..base.checks import nan_where_missing
 from ..base.files import CoganError
 from .lines import LINES, Line
-from .maps import check_nside, to_grid
+from .maps import check_nside, to_nside
 from .skyfile import Sky, write_sky
 
 C_KM_S = 299792.458
@@ -59,7 +59,7 @@ class COSky(Model):
         lines = _co_columns(sky)
         nside = sky.nside if nside is None else check_nside(nside)
         super().__init__(nside=nside, max_nside=max(nside, sky.nside))
-        self.maps = {line: _resample(values, sky, nside) for line, values in lines.items()}
+        self.maps = {n: to_nside(values, nside, sky.fwhm_arcmin) for n, values in lines.items()}
 
     def get_emission(self, freqs: u.Quantity, weights: np.ndarray | None = None) -> u.Quantity:
         """Compute the band's signal: each line's W times its `band_factor`, summed.
@@ -265,12 +265,6 @@ def _co_columns(sky: Sky) -> dict[str, np.ndarray]:
         if not np.isfinite(nan_where_missing(sky.maps[line])).all():
             raise CoganError(f"{line} has missing pixels; fill them first (sky.fill_missing).")
     return {line: np.asarray(sky.maps[line], dtype=np.float64) for line in found}
-
-
-def _resample(values: np.ndarray, sky: Sky, nside: int) -> np.ndarray:
-    if nside > sky.nside:
-        return to_grid(values, nside, sky.fwhm_arcmin, sky.fwhm_arcmin)
-    return hp.ud_grade(values, nside)
 
 
 def _line(name: str) -> Line:
