@@ -74,7 +74,10 @@ def report(found: machine.Machine, gpu: str = "none", why: str = "") -> list[str
         Lines.
     """
     pins, here = machine.pinned(), machine.versions()
-    lines = [f"{'':12s} {'here':14s} {'the book':14s}", f"{'python':12s} {platform.python_version()}"]
+    lines = [
+        f"{'':12s} {'here':14s} {'the book':14s}",
+        f"{'python':12s} {platform.python_version()}",
+    ]
     for name, version in here.items():
         pin = pins.get(name, "")
         word = "" if version else "pip install it"

@@ -100,7 +100,7 @@ class Machine:
         fields += [SYSTEMS.index(self.system), self.cores, self.memory, self.disk, self.gpu or 0]
         flags = _WRITABLE * self.writable + _GPU * (self.gpu is not None)
         packed = struct.pack(_FORMAT, *(min(n, 255) for n in fields), speed, flags)
-            letters = base64.b32encode(packed + _checksum(packed)).decode().rstrip("=")
+        letters = base64.b32encode(packed + _checksum(packed)).decode().rstrip("=")
         return "-".join(re.findall(f".{{1,{_LETTERS}}}", letters))
 
     @property
