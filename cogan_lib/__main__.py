@@ -7,10 +7,10 @@
     python -m cogan_lib report --profile gpu
     python -m cogan_lib check
 
-`check` says whether this machine is ready for a workshop (`check --help`). Each other makes its artefact anew, and first those that it needs and that are missing or do not fit the
-settings: `sky` makes ``sky.fits``, `patches` ``patches.npz``, `train` ``checkpoint/``, `synthesise`
-``co.fits``, `members` ``co_members.fits``, `report` ``report.json``. The chapters do the same, and
-show it.
+`check` says whether this machine is ready for a workshop (`check --help`). The others make their
+artefact anew, and first those that it needs and that are missing or do not fit the settings: `sky`
+makes ``sky.fits``, `patches` ``patches.npz``, `train` ``checkpoint/``, `synthesise` ``co.fits``,
+`members` ``co_members.fits``, `report` ``report.json``. The chapters do the same, and show it.
 """
 
 from __future__ import annotations
@@ -66,8 +66,11 @@ def main(arguments: list[str] | None = None) -> int:
         If a parameter is not usable, `--resume` is given to another step than `train`, several
         processes are started for a step of one, or the step itself fails.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["check"]:
+        return check.main(arguments[1:])
     parser = argparse.ArgumentParser(prog="cogan_lib", description=__doc__.split("\n")[0])
-    parser.add_argument("step", choices=STEPS)
+    parser.add_argument("step", choices=STEPS, help="or `check`, which has options of its own")
     parser.add_argument(
         "--profile", default="laptop", help="a name in ci/profiles, or a .yaml file"
     )

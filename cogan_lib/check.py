@@ -146,6 +146,8 @@ def _named(words: list[str]) -> list[tuple[str, str]]:
             if not lines:
                 raise CoganError(f"{word} is empty; write one code a line.")
             entries += lines
+        elif "." in word.rpartition("=")[2] or "/" in word:
+            raise CoganError(f"There is no file {word}; give codes, or a file with one a line.")
         else:
             entries.append(word)
     pairs = [entry.rpartition("=") for entry in entries]

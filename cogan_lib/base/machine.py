@@ -1,4 +1,4 @@
-"""This machine in a few facts, and those facts in a code that is short enough to be read aloud.
+"""A machine in a few facts, and those facts in a code that is short enough to be read aloud.
 
 Stands on nothing but Python: it has to work where something is missing.
 """
@@ -308,6 +308,6 @@ def _checksum(packed: bytes) -> bytes:
 
 
 def _numbers(version: str, count: int) -> tuple[int, ...]:
-    """The first numbers of a version, 0 for those that it lacks."""
+    """Take the first numbers of a version, 0 for those that it lacks."""
     found = [int(number) for number in re.findall(r"\d+", version.partition("+")[0])]
     return tuple((found + [0] * count)[:count])
