@@ -15,8 +15,10 @@ folder holds all that its pages load.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
+from html import escape
 from importlib.metadata import PackageNotFoundError, files
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,7 +42,7 @@ LEFT_OUT = ("References", "Works cited", "For the record", "Into the report", "W
 LEFT_OUT += ("What goes into the report",)
 HIDDEN = {"setup", "parameters", "remove-input"}
 RECORD = "application/papermill.record/text/plain"
-PICTURES = ("image/png", "image/svg+xml", "image/jpeg")
+PICTURE = "image/png"
 TEMPLATE = """
 {%- extends 'reveal/index.html.j2' -%}
 {%- block html_head_js -%}{%- endblock -%}
@@ -145,12 +147,12 @@ def make_slides(book: Book, executed: Path, out: Path) -> tuple[Path, int]:
     notebook = read_json(executed, "run `make book` again")
     numbers = glued(notebook["cells"])
     plain = Chapter(book, executed.stem, notebook["cells"], "", "student").notebook(notebook)
-    alts = {cell["id"]: alt_of(cell) for cell in notebook["cells"]}
-    cells = lay_out(plain["cells"], numbers, alts)
-    made = nbformat.from_dict(
+    figures = {cell["id"]: alt_of(cell) for cell in notebook["cells"] if figure_of(cell)}
+    cells = lay_out(plain["cells"], numbers, figures)
+    made = nbformat.reads(json.dumps(
         {"nbformat": 4, "nbformat_minor": 5, "cells": cells,
          "metadata": {"title": title_of(cells), "language_info": {"name": "python"}}}
-    )  # fmt: skip
+    ), as_version=4)  # fmt: skip
     exporter = SlidesExporter(raw_template=TEMPLATE, reveal_url_prefix="reveal",
                               reveal_theme="white", exclude_input_prompt=True,
                               exclude_output_prompt=True)  # fmt: skip
@@ -188,7 +190,7 @@ def title_of(cells: list[dict]) -> str:
     return next(match.group(1) for match in headings if match)
 
 
-def lay_out(cells: list[dict], numbers: dict[str, str], alts: dict[str, str]) -> list[dict]:
+def lay_out(cells: list[dict], numbers: dict[str, str], figures: dict[str, str]) -> list[dict]:
     """The slides' cells: the rule at this file's head.
 
     Parameters
@@ -197,8 +199,8 @@ def lay_out(cells: list[dict], numbers: dict[str, str], alts: dict[str, str]) ->
         Of a plain notebook, with outputs.
     numbers : dict of str to str
         By label.
-    alts : dict of str to str
-        Texts for the figures, by the cell's id.
+    figures : dict of str to str
+        By the cell's id, what each figure shows.
     """
     made, shown = [], True
     for cell in cells:
@@ -215,7 +217,7 @@ def lay_out(cells: list[dict], numbers: dict[str, str], alts: dict[str, str]) ->
                 if shown:
                     made += slide(level, text, caption)
         elif shown:
-            made += of_code(cell, source, alts.get(cell["id"], ""))
+            made += of_code(cell, source, figures.get(cell["id"]))
     return [{**cell, "id": f"slide-{number}"} for number, cell in enumerate(made)]
 
 
@@ -250,16 +252,15 @@ def slide(level: int, text: str, caption: bool = False) -> list[dict]:
     return cells + ([_markdown("\n\n".join(said), "notes")] if said else [])
 
 
-def of_code(cell: dict, source: str, alt: str) -> list[dict]:
+def of_code(cell: dict, source: str, figure: str | None) -> list[dict]:
     """Cells of one cell of code: its figure, or short code with what it prints."""
     marks = set(tags(cell))
     if HIDDEN & marks or cell["id"].endswith(("-answer", "-check")):
         return []
-    outputs = [output for old in cell.get("outputs", []) if (output := _output(old, alt))]
-    picture = any(set(PICTURES) & set(output.get("data", {})) for output in outputs)
+    outputs = [output for old in cell.get("outputs", []) if (output := _output(old, figure))]
     pages = any("text/html" in output.get("data", {}) for output in outputs)
-    short = source.count("\n") < LINES and "hide-input" not in marks and not figure_of(cell)
-    if not (picture or pages or short):
+    short = source.count("\n") < LINES and "hide-input" not in marks and figure is None
+    if not (pages or short):
         return []
     made = {"cell_type": "code", "execution_count": None, "outputs": outputs,
             "source": source if short else "",
@@ -270,18 +271,20 @@ def of_code(cell: dict, source: str, alt: str) -> list[dict]:
     return [made]
 
 
-def _output(output: dict, alt: str) -> dict | None:
+def _output(output: dict, alt: str | None) -> dict | None:
     """An output as the slides show it; None if they don't."""
     if output["output_type"] == "stream":
         text = "".join(output["text"])
         return output if output["name"] == "stdout" and text.count("\n") <= LINES else None
     data = {kind: value for kind, value in output.get("data", {}).items()
             if "widget" not in kind and not kind.startswith("application/papermill")}  # fmt: skip
-    kinds = [kind for kind in PICTURES if kind in data]
     if not data:
         return None
-    metadata = {kinds[0]: {"alt": alt}} if kinds and alt else {}
-    return {**output, "data": data, "metadata": metadata}
+    if PICTURE in data:
+        code = "".join(data[PICTURE]).replace("\n", "")
+        words = escape(alt or "A figure of the cell above")
+        data = {"text/html": f'<img alt="{words}" src="data:{PICTURE};base64,{code}">'}
+    return {**output, "data": data, "metadata": {}}
 
 
 def _markdown(text: str, kind: str) -> dict:
