@@ -153,10 +153,7 @@ def make_slides(book: Book, executed: Path, out: Path) -> tuple[Path, int]:
         {"nbformat": 4, "nbformat_minor": 5, "cells": cells,
          "metadata": {"title": title_of(cells), "language_info": {"name": "python"}}}
     ), as_version=4)  # fmt: skip
-    exporter = SlidesExporter(raw_template=TEMPLATE, reveal_url_prefix="reveal",
-                              reveal_theme="white", exclude_input_prompt=True,
-                              exclude_output_prompt=True)  # fmt: skip
-    html, _ = exporter.from_notebook_node(made)
+    html = to_html(made)
     problems = foreign(html)
     if problems:
         raise CoganError(f"The slides of {executed.stem} would load {', '.join(problems)}.")
@@ -164,6 +161,18 @@ def make_slides(book: Book, executed: Path, out: Path) -> tuple[Path, int]:
     write_bytes(target, html.encode())
     kinds = [cell["metadata"]["slideshow"]["slide_type"] for cell in cells]
     return target, sum(kind in ("slide", "subslide") for kind in kinds)
+
+
+def to_html(notebook: nbformat.NotebookNode) -> str:
+    """The page of a notebook whose cells are laid out."""
+    exporter = SlidesExporter(
+        raw_template=TEMPLATE,
+        reveal_url_prefix="reveal",
+        reveal_theme="white",
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+    )
+    return exporter.from_notebook_node(notebook)[0]
 
 
 def glued(cells: list[dict]) -> dict[str, str]:
