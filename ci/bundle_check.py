@@ -50,8 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
         close_network()
         with tempfile.TemporaryDirectory() as folder:
             rows = prove(options.bundle, Path(folder), options.only, options.profile)
-        if options.log:
-            write_json(options.log, {"provenance": provenance(0), "steps": rows})
+            if options.log:
+                write_json(options.log, {"provenance": provenance(0), "steps": rows})
     except CoganError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
