@@ -27,7 +27,8 @@ ARTICLE = r'<article class="bd-article"[^>]*>(.*?)</article>'
 def finish(site: Path, title: str) -> None:
     """Change the pages of a site in place, and add the one to print, with the book's title."""
     names = make_webp(site / "_images")
-    for page in sorted(site.glob("*.html")):
+    pages = (path for path in site.rglob("*.html") if path.relative_to(site).parts[0][0] != "_")
+    for page in sorted(pages):
         text = page.read_text("utf-8")
         for change in CHANGES:
             text = change(text)

@@ -5,11 +5,12 @@
     torchrun --nproc-per-node 2 -m cogan_lib train --profile gpu
     torchrun --nproc-per-node 2 -m cogan_lib synthesise --profile gpu
     python -m cogan_lib report --profile gpu
+    python -m cogan_lib check
 
-Each makes its artefact anew, and first those that it needs and that are missing or do not fit the
-settings: `sky` makes ``sky.fits``, `patches` ``patches.npz``, `train` ``checkpoint/``, `synthesise`
-``co.fits``, `members` ``co_members.fits``, `report` ``report.json``. The chapters do the same, and
-show it.
+`check` says whether this machine is ready for a workshop (`check --help`). The others make their
+artefact anew, and first those that it needs and that are missing or do not fit the settings: `sky`
+makes ``sky.fits``, `patches` ``patches.npz``, `train` ``checkpoint/``, `synthesise` ``co.fits``,
+`members` ``co_members.fits``, `report` ``report.json``. The chapters do the same, and show it.
 """
 
 from __future__ import annotations
@@ -19,11 +20,19 @@ import logging
 import os
 import sys
 
-from . import road
-from .base import session
-from .base.config import from_command_line, load_profile
+from . import check
 from .base.files import CoganError
-from .base.processes import open_fabric
+
+if __name__ == "__main__" and sys.argv[1:2] == ["check"]:
+    try:  # before all other imports: it says which package is missing
+        sys.exit(check.main(sys.argv[2:]))
+    except CoganError as problem:
+        sys.exit(f"Error: {problem}")
+
+from . import road  # noqa: E402
+from .base import session  # noqa: E402
+from .base.config import from_command_line, load_profile  # noqa: E402
+from .base.processes import open_fabric  # noqa: E402
 
 log = logging.getLogger("cogan_lib")  # run as a module, __name__ is another
 
@@ -57,8 +66,11 @@ def main(arguments: list[str] | None = None) -> int:
         If a parameter is not usable, `--resume` is given to another step than `train`, several
         processes are started for a step of one, or the step itself fails.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["check"]:
+        return check.main(arguments[1:])
     parser = argparse.ArgumentParser(prog="cogan_lib", description=__doc__.split("\n")[0])
-    parser.add_argument("step", choices=STEPS)
+    parser.add_argument("step", choices=STEPS, help="or `check`, which has options of its own")
     parser.add_argument(
         "--profile", default="laptop", help="a name in ci/profiles, or a .yaml file"
     )

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "cogan_lib"
 #: From the roof down; a room imports from its own floor and from those below it.
 FLOORS = (
-    {"__main__", "ablation", "road", "take_home"},
+    {"__main__", "ablation", "check", "road", "take_home"},
     {"companions"},
     {"plots"},
     {"beyond"},

@@ -97,3 +97,15 @@ def test_a_site_without_chapters_has_nothing_to_print(tmp_path):
     (tmp_path / "index.html").write_text(page("x"), "utf-8")
     finish_site.finish(tmp_path, "A < B")
     assert not (tmp_path / "print.html").exists()
+
+
+def test_pages_in_folders_are_finished_and_the_themes_own_are_not(tmp_path):
+    for name in ("index.html", "teach/index.html", "_static/x.html"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(page("<h1>T</h1>"), "utf-8")
+    finish_site.finish(tmp_path, "cogan")
+    thebe = {
+        name: "THEBE_JS_URL" in (tmp_path / name).read_text("utf-8")
+        for name in ("index.html", "teach/index.html", "_static/x.html")
+    }
+    assert thebe == {"index.html": False, "teach/index.html": False, "_static/x.html": True}
