@@ -1,4 +1,4 @@
-"""Live figures of chapters 01 and 04: beam, projection, split, scaling, joining.
+"""Live figures of chapter 01: beam, projection, split, scaling.
 
 Each takes a sky, computes what is to be seen at every choice, and gives a `slider.LiveFigure`. A
 small embedded sky will do (`small_sky`); the others are in `live_training` and `live_skies`.
@@ -10,17 +10,14 @@ from functools import cache
 
 import healpy as hp
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 
 from ..base.units import CO_SOFTENING
-from ..gan.noise import flat_noise
 from ..sky.embedded import make_sky
 from ..sky.harmonics import alm2map
 from ..sky.skyfile import Sky
-from ..tiles import handover, leak
+from ..tiles import leak
 from ..tiles.geometry import Geometry, tile_centres, tile_lonlat, tile_vectors
-from ..tiles.joining import BLEND
 from ..tiles.scaling import PatchMinMax, Scaling
 from ..tiles.split import TEST_BLOCKS, distance_to_block
 from ..tiles.tiling import cut_tiles, map_to_alm
@@ -32,8 +29,6 @@ from .style import BASE, COLUMNS, GENERATED, SPLIT_COLOURS, colour_bar, column_n
 NSIDE, FWHM_ARCMIN = 64, 110.0
 #: A stretch of the plane where there is much to see, in Galactic degrees.
 PLACE = np.array([[80.0, 0.0]])
-#: Of each joined tile, in asinh(W / 0.3 K km/s).
-ERROR = 0.6
 
 
 @cache
@@ -88,7 +83,7 @@ def picture(axes, values: np.ndarray, **options):
     """
     axes.set(xticks=[], yticks=[])
     axes.grid(False)
-    return axes.imshow(values, **options)
+    return axes.imshow(values, origin="lower", interpolation="nearest", **options)
 
 
 def beam(sky: Sky) -> LiveFigure:
@@ -325,66 +320,4 @@ def scaling(sky: Sky) -> LiveFigure:
         "A bright and a faint tile of CO in network units, on one scale of colours, and how often "
         "each value occurs.",
         describe, start=(list(scalings)[1],),
-    )  # fmt: skip
-
-
-def joining(sky: Sky, seed: int = 1) -> LiveFigure:
-    """Join tiles that disagree, with zones of hand-over from narrow to wide.
-
-    Parameters
-    ----------
-    sky : Sky
-    seed : int
-        Of what the tiles disagree on.
-
-    Returns
-    -------
-    LiveFigure
-        Of the width b of the zone, in spacings D of the centres.
-    """
-    line, piece = sky.targets[0], Geometry(96, 15.0)
-    spacing, centres = hp.nside2resol(8), tile_centres(8)
-    vectors, places = tile_vectors(piece, PLACE)[0], hp.ang2vec(*centres.T, lonlat=True)
-    places = places[places @ vectors[48, 48] > np.cos(np.radians(28))]
-    truth = np.arcsinh(cut_tiles(map_to_alm(sky.maps[line]), piece, PLACE)[0] / CO_SOFTENING)
-    random = torch.Generator().manual_seed(seed)
-    own = flat_noise(len(places), piece.npix, (6.0,), random).numpy()[:, 0]
-    widths = [0.005, BLEND, 0.2, 0.5, 1.0]
-    found = {}
-    for width in widths:
-        w = handover.weights(vectors, places, spacing, width)
-        found[width] = w.max(axis=0), (w * own).sum(axis=0), handover.power_kept(w)
-    nearest = handover.weights(vectors, places, spacing, 1e-4).argmax(axis=0)
-    limits = {"vmin": -1.0, "vmax": float(truth.max()) + ERROR}
-    across = nearest[:, 1:] != nearest[:, :-1]
-
-    def step(joined: np.ndarray) -> float:
-        """Rms difference of neighbours across borders, over that elsewhere."""
-        jumps = np.diff(joined, axis=1) ** 2
-        return float(np.sqrt(jumps[across].mean() / jumps[~across].mean()))
-
-    def draw(width: float) -> Figure:
-        share, joined, _ = found[width]
-        figure, (left, right) = panels(3.0, 1, 1)
-        image = picture(left, share, cmap="magma", vmin=0.0, vmax=1.0)
-        figure.colorbar(image, ax=left, label="share of the strongest tile", shrink=0.85)
-        shown = picture(right, truth + ERROR * joined, cmap="inferno", **limits)
-        figure.colorbar(shown, ax=right, label="joined CO, asinh(W / 0.3)", shrink=0.85)
-        scale_bar(right, piece.npix, piece.pixel_arcmin)
-        return figure
-
-    def describe(width: float) -> str:
-        share, joined, kept = found[width]
-        return (
-            f"b = {width:g} D: in {(share > 0.9).mean():.0%} of the sky one tile speaks nearly "
-            f"alone, {kept.mean():.0%} of the power on which tiles disagree is left "
-            f"({joined.var() / own.var():.0%} in this draw), and a step across a border is "
-            f"{step(joined):.1f} times one elsewhere."
-        )
-
-    return LiveFigure(
-        draw, {"width b of the hand-over [D]": widths},
-        "Left the cells of the tiles on a piece of sky, right the joined CO of tiles that each "
-        "have an error of their own.",
-        describe, start=(BLEND,),
     )  # fmt: skip

@@ -1,27 +1,36 @@
-"""Live figures of chapters 05 and 06: which one is real, and what more members give."""
+"""Live figures of chapters 04 to 06: joining, which one is real, and what more members give."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import healpy as hp
 import numpy as np
+import torch
 
+from ..base.units import CO_SOFTENING
 from ..beyond.member_training import context_of, surroundings
 from ..beyond.members import member_tiles
 from ..gan.checkpoint import Checkpoint
+from ..gan.noise import flat_noise
 from ..sky.skyfile import Sky
-from ..tiles.geometry import Geometry
+from ..tiles import handover
+from ..tiles.geometry import Geometry, tile_centres, tile_vectors
+from ..tiles.joining import BLEND
 from ..tiles.patches import interior
 from ..tiles.tiling import cut_tiles, map_to_alm
 from ..validation.amplitude import asinh_scale, middle_of
 from ..validation.quiz import impostors
 from ..validation.spectra import bin_edges, power_spectra
-from .live import panels, picture, small_sky
+from .live import PLACE, panels, picture, small_sky
+from .panels import scale_bar
 from .slider import LiveFigure
 from .style import BASE, GENERATED, column_norm, column_title
 
 #: Places whose members are drawn; tiles on either side of a question.
-PLACES, SHOWN = 4, 3
+PLACES, SHOWN = 3, 3
+#: Of each tile that is joined, in asinh(W / 0.3 K km/s).
+ERROR = 0.6
 #: What the tests of the sharp verdict look at.
 TESTS = {
     "spectrum": "the power on each scale",
@@ -30,6 +39,68 @@ TESTS = {
     "classifier": "a classifier",
     "paired_spectrum": "the power of each tile over that of the real tile of its place",
 }
+
+
+def joining(sky: Sky, seed: int = 1) -> LiveFigure:
+    """Join tiles that disagree, with zones of hand-over from narrow to wide.
+
+    Parameters
+    ----------
+    sky : Sky
+    seed : int
+        Of what the tiles disagree on.
+
+    Returns
+    -------
+    LiveFigure
+        Of the width b of the zone, in spacings D of the centres.
+    """
+    line, piece = sky.targets[0], Geometry(96, 15.0)
+    spacing, centres = hp.nside2resol(8), tile_centres(8)
+    vectors, places = tile_vectors(piece, PLACE)[0], hp.ang2vec(*centres.T, lonlat=True)
+    places = places[places @ vectors[48, 48] > np.cos(np.radians(28))]
+    truth = np.arcsinh(cut_tiles(map_to_alm(sky.maps[line]), piece, PLACE)[0] / CO_SOFTENING)
+    random = torch.Generator().manual_seed(seed)
+    own = flat_noise(len(places), piece.npix, (6.0,), random).numpy()[:, 0]
+    widths = [0.005, BLEND, 0.2, 0.5, 1.0]
+    found = {}
+    for width in widths:
+        w = handover.weights(vectors, places, spacing, width)
+        found[width] = w.max(axis=0), (w * own).sum(axis=0), handover.power_kept(w)
+    nearest = handover.weights(vectors, places, spacing, 1e-4).argmax(axis=0)
+    limits = {"vmin": -1.0, "vmax": float(truth.max()) + ERROR}
+    across = nearest[:, 1:] != nearest[:, :-1]
+
+    def step(joined: np.ndarray) -> float:
+        """Rms difference of neighbours across borders, over that elsewhere."""
+        jumps = np.diff(joined, axis=1) ** 2
+        return float(np.sqrt(jumps[across].mean() / jumps[~across].mean()))
+
+    def draw(width: float):
+        share, joined, _ = found[width]
+        figure, (left, right) = panels(3.0, 1, 1)
+        image = picture(left, share, cmap="magma", vmin=0.0, vmax=1.0)
+        figure.colorbar(image, ax=left, label="share of the strongest tile", shrink=0.85)
+        shown = picture(right, truth + ERROR * joined, cmap="inferno", **limits)
+        figure.colorbar(shown, ax=right, label="joined CO, asinh(W / 0.3)", shrink=0.85)
+        scale_bar(right, piece.npix, piece.pixel_arcmin)
+        return figure
+
+    def describe(width: float) -> str:
+        share, joined, kept = found[width]
+        return (
+            f"b = {width:g} D: in {(share > 0.9).mean():.0%} of the sky one tile speaks nearly "
+            f"alone, {kept.mean():.0%} of the power on which tiles disagree is left "
+            f"({joined.var() / own.var():.0%} in this draw), and a step across a border is "
+            f"{step(joined):.1f} times one elsewhere."
+        )
+
+    return LiveFigure(
+        draw, {"width b of the hand-over [D]": widths},
+        "Left the cells of the tiles on a piece of sky, right the joined CO of tiles that each "
+        "have an error of their own.",
+        describe, start=(BLEND,),
+    )  # fmt: skip
 
 
 def members(sky: Sky, trainings: Sequence[Checkpoint], lonlat: np.ndarray, seed: int) -> LiveFigure:
@@ -42,7 +113,7 @@ def members(sky: Sky, trainings: Sequence[Checkpoint], lonlat: np.ndarray, seed:
     trainings : sequence of Checkpoint
         Generators of members (`road.load_members`).
     lonlat : ndarray, shape (n, 2)
-        Held-out places, of which up to four are taken, and the brightest is shown [deg].
+        Held-out places, of which up to three are taken, and the brightest is shown [deg].
     seed : int
         Of the members' noise.
 
@@ -88,7 +159,7 @@ def members(sky: Sky, trainings: Sequence[Checkpoint], lonlat: np.ndarray, seed:
                      label="error")  # fmt: skip
         axes[3].plot(counts, [kept[n][-1] for n in counts], "s--", color=GENERATED, label="power")
         axes[3].axvline(m, color="0.6", lw=0.8)
-        axes[3].set(xscale="log", xlabel="members", ylim=(0, None), title="of one / of real")
+        axes[3].set(xscale="log", xlabel="members", ylim=(0, None), title="of the mean")
         axes[3].set_xticks(counts, [f"{n}" for n in counts])
         axes[3].minorticks_off()
         axes[3].legend()

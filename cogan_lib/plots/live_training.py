@@ -23,7 +23,7 @@ from .slider import LiveFigure
 from .style import BASE, GENERATED
 
 #: Walks down the landscape, and values of either number at which it is drawn.
-WALKS, GRID = 24, np.linspace(-1.7, 1.7, 121)
+WALKS, GRID = 24, np.linspace(-1.7, 1.7, 101)
 #: Of the small training, and where its error counts: the last fifth.
 STEPS = 250
 
@@ -108,7 +108,8 @@ def mirror(seed: int = 1) -> LiveFigure:
     LiveFigure
         Of the loss term that is added, and of its weight.
     """
-    terms, added = {"identity loss": "identity", "pair loss": "pair"}, [0, 0.5, 2, 5, 10]
+    terms = {"identity loss": "identity", "pair loss": "pair"}
+    added = [0, 1, 4, 10]
     axis = torch.tensor(GRID, dtype=torch.float32)
     v, w = torch.meshgrid(axis, axis, indexing="ij")
     start = 0.3 * torch.randn(WALKS, 2, generator=torch.Generator().manual_seed(seed))
@@ -118,7 +119,7 @@ def mirror(seed: int = 1) -> LiveFigure:
         for short in terms.values()
     }
     starts = start.expand(len(cases), WALKS, 2)
-    paths = two_numbers.descend(starts, rate=0.01, steps=200, **weights).numpy()
+    paths = two_numbers.descend(starts, rate=0.015, steps=130, **weights).numpy()
     heights = [two_numbers.loss(w, v, **{terms[name]: x}).numpy() for name, x in cases]
     levels = np.geomspace(max(min(h.min() for h in heights), 0.2), max(map(np.max, heights)), 18)
 
