@@ -203,7 +203,7 @@ def _images(page) -> list[str]:
 
 
 def _widgets(page) -> list[str]:
-    """Press keys on each slider: what it shows must change, and come back."""
+    """Press keys on each slider: what it shows must change, and come back; buttons must answer."""
     problems = []
     for slider in page.locator("input[type=range]").all():
         label = slider.get_attribute("aria-label") or "a slider without a name"
@@ -218,6 +218,11 @@ def _widgets(page) -> list[str]:
         page.keyboard.press(back)
         if slider.evaluate(SEEN) != before:
             problems.append(f"{label}: {back} does not come back")
+    for box in page.locator(".cogan-slider:has(button)").all():
+        for button in box.locator("button").all():
+            button.click()
+            if not box.locator(".cogan-answer").inner_text().strip():
+                problems.append(f"{button.inner_text()}: the button gets no answer")
     for number in range(page.evaluate(KERNEL)):
         problems.append(f"widget {number + 1} shows nothing without a kernel or another host")
     return problems

@@ -21,13 +21,17 @@ SLIDER = """<div class="cogan-slider"><img src="{dot}" alt="one" hidden><img src
 MOVE = """const box = this.closest('.cogan-slider');
     box.querySelectorAll('img').forEach((img, i) => { img.hidden = i !== +this.value; });
     box.querySelector('output').value = +this.value + 1;"""
+QUESTION = """<div class="cogan-slider"><button onclick="{act}">left</button>
+<p class="cogan-answer" role="status"></p></div>"""
+ANSWER = "this.nextElementSibling.textContent = 'Right.'"
 SEARCH = """<ul id="search-results"></ul><script>addEventListener('load', () => setTimeout(() => {
     const word = new URLSearchParams(location.search).get('q'), list = document.all[
         'search-results'], found = {Minkowski: 'good.html', Hilbert: 'hosts.html'}[word];
     if (found) list.innerHTML = `<li><a href="${found}">${word}</a></li>`; }, 50))</script>"""
 GOOD = f"""<p>Minkowski</p><pre>{"x" * 30}</pre>
 <details><summary>More</summary><pre>short</pre></details>
-<img src="{DOT}" alt="a dot">{SLIDER.format(dot=DOT, move=MOVE)}"""
+<img src="{DOT}" alt="a dot">{SLIDER.format(dot=DOT, move=MOVE)}
+{QUESTION.format(act=ANSWER)}"""
 ELSEWHERE = "https://elsewhere.example/a.js"
 MISS = "if (+this.value) return; box.querySelector('output')"
 #: For each page the body, and what the checks say of it; all other checks are content.
@@ -64,6 +68,7 @@ FAULTS = {
     "mute": (SLIDER.format(dot=DOT, move=""), {"widgets": "number: ArrowLeft changes nothing"}),
     "stuck": (SLIDER.format(dot=DOT, move=MOVE.replace("box.querySelector('output')", MISS)), {
         "widgets": "number: ArrowRight does not come back"}),
+    "unanswered": (QUESTION.format(act=""), {"widgets": "left: the button gets no answer"}),
     "kernel": ('<script type="application/vnd.jupyter.widget-view+json">{}</script>', {
         "widgets": "widget 1 shows nothing without a kernel"}),
 }  # fmt: skip

@@ -16,6 +16,7 @@ from cogan_lib.base.files import CoganError
 from cogan_lib.plots import morphology as figures
 from cogan_lib.plots import slider
 from cogan_lib.validation import morphology
+from tests.plots.reading import images
 from tests.toy_reports import PIXEL, sky
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,11 +29,6 @@ def draw(value):
     axes = figure.add_axes((0, 0, 1, 1))
     axes.imshow([[value]], vmin=-1.5, vmax=2.25, cmap="gray", aspect="auto")
     return figure
-
-
-def images(page: str) -> list[dict[str, str]]:
-    """Attributes of each ``<img>``."""
-    return [dict(re.findall(r'([\w-]+)="([^"]*)"', tag)) for tag in re.findall("<img[^>]*>", page)]
 
 
 def pixels(image: dict[str, str]) -> np.ndarray:
