@@ -22,7 +22,7 @@ $(error Start make in the folder of its Makefile, or name that folder: make -C F
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help try book test browser notebooks bench lab lint licences address clean
+.PHONY: help try book test browser notebooks bundle slides bench lab lint licences address clean
 
 help:  ## show this list
 	@echo "cogan: one of"
@@ -48,6 +48,13 @@ browser: $(INSTALLED)  ## open the built site's pages in Chromium and check what
 
 notebooks: $(INSTALLED)  ## make the notebooks for Colab, students and solutions, and run each alone
 	$(BIN)/python ci/flavours.py _build/flavours --check --run "$(PROFILE)"
+
+bundle: $(INSTALLED)  ## make one zip for a workshop without a network [INDEX=address of PyTorch's CPU wheels]
+	$(BIN)/python ci/bundle.py _build/bundle $(if $(INDEX),--index "$(INDEX)")
+
+slides: $(INSTALLED)  ## make slides of chapters 1 to 6 from the last run
+	$(BIN)/python -c "import sphinx_revealjs" 2>/dev/null || $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[slides]"
+	$(BIN)/python ci/slides.py
 
 bench: $(INSTALLED)  ## measure speed and memory beside other libraries [BENCH=small]
 	$(BIN)/python -c "import pynkowski, pytest_benchmark" 2>/dev/null || { \
