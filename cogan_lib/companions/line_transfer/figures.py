@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib import colors
+from matplotlib import colors, ticker
 from matplotlib.figure import Figure
 
 from ...plots.style import BASE, GENERATED, REAL, RIM, few_ticks, tick_label
@@ -224,8 +224,9 @@ def race(found: Mapping[str, Mapping[str, np.ndarray]], rival: str) -> Figure:
         axes.set(xlabel=label)
         if key == "max_rel":
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            axes.xaxis.set_minor_formatter(lambda *_: "")
+            axes.xaxis.set_minor_locator(ticker.NullLocator())
     panels[0].set_yticks(places, labels=runners)
     panels[0].set_ylim(len(runners) - 0.5, -0.5)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", fontsize=9)
@@ -261,7 +262,11 @@ def fits(
     figure = Figure(figsize=(9.6, 4.0), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.2, 1))
     box = {"extent": (-half_au, half_au, -half_au, half_au), "origin": "lower"}
-    right.imshow(density, cmap="Greys", norm=colors.LogNorm(), alpha=0.6, **box)
+    right.imshow(density, cmap="Greys", norm=colors.LogNorm(), alpha=0.85, **box)
+    truth = next(iter(laws_kms.values()))
+    left.fill_between(
+        radius_au, 0.95 * truth, 1.05 * truth, color=REAL, alpha=0.1, lw=0, label="5 %"
+    )
     looks = ((REAL, "-", 3.0), (BASE, "--", 1.6), (GENERATED, ":", 2.2))
     for name, (colour, style, width) in zip(laws_kms, looks, strict=False):
         look = {"color": colour, "ls": style, "lw": width, "label": name}
