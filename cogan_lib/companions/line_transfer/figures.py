@@ -224,7 +224,8 @@ def race(found: Mapping[str, Mapping[str, np.ndarray]], rival: str) -> Figure:
         axes.set(xlabel=label)
         if key == "max_rel":
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+            few = np.divide(*axes.get_xlim()[::-1]) < 40
+            axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if few else (1,)))
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.xaxis.set_minor_locator(ticker.NullLocator())
     panels[0].set_yticks(places, labels=runners)
