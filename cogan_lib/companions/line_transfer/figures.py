@@ -274,7 +274,7 @@ def fits(
         left.plot(radius_au, laws_kms[name], **look)
         right.plot(*arms_au[name], **look)
     left.set(xlabel="distance from the star [au]", ylabel=r"$v_r$ [km/s]")
-    left.legend(fontsize=9, loc="lower right")
+    left.legend(fontsize=9)
     ticks = [-half_au, 0, half_au]
     ends = (-half_au, half_au)
     right.set(xlabel="x [au]", ylabel="y [au]", xticks=ticks, yticks=ticks, xlim=ends, ylim=ends)
