@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib import colors
+from matplotlib import colors, ticker
 from matplotlib.figure import Figure
 
 from ...plots.style import BASE, GENERATED, REAL, RIM, few_ticks, tick_label
@@ -154,6 +154,134 @@ def position_velocity(
     return figure
 
 
+def cuts_compared(
+    cuts: Mapping[str, np.ndarray], velocities_kms: np.ndarray, half_au: float
+) -> Figure:
+    """Draw two cuts as `position_velocity` does, on one colour scale, and their difference.
+
+    Parameters
+    ----------
+    cuts : dict of title to ndarray, shape (n_channels, npix)
+        Two of them, brightness temperature [K]; the first is the truth.
+    velocities_kms : ndarray, shape (n_channels,)
+        Evenly spaced.
+    half_au : float
+        Half the length of the line.
+
+    Returns
+    -------
+    Figure
+    """
+    figure = Figure(figsize=(9.6, 3.4), layout="constrained")
+    panels = figure.subplots(1, 3, sharey=True)
+    step = (velocities_kms[1] - velocities_kms[0]) / 2
+    ends = velocities_kms[0] - step, velocities_kms[-1] + step
+    box = {"origin": "lower", "aspect": "auto", "extent": (*ends, -half_au, half_au)}
+    (_, real), (_, generated) = cuts.items()
+    norm = brightness_norm(real)
+    for axes, (title, cut) in zip(panels, cuts.items(), strict=False):
+        cut = np.maximum(cut, norm.vmin).T
+        shown = axes.imshow(cut, cmap="inferno", norm=norm, **box)
+        axes.set_title(title)
+    _kelvin_bar(figure, shown, list(panels[:2]))
+    shown = panels[2].imshow((generated - real).T, cmap="RdBu_r", norm=colors.CenteredNorm(), **box)
+    panels[2].set_title("difference")
+    figure.colorbar(shown, ax=panels[2], label="brightness [K]", pad=0.01)
+    for axes in panels:
+        axes.set(xlabel="velocity [km/s]", xlim=ends)
+        axes.grid(False)
+    panels[0].set_ylabel("x [au]")
+    return figure
+
+
+def race(found: Mapping[str, Mapping[str, np.ndarray]], rival: str) -> Figure:
+    """Draw medians of MaxRel, ZNCC and SSIM, each with the middle two thirds of the pictures.
+
+    Parameters
+    ----------
+    found : dict of name to dict of str to ndarray
+        Each of `evaluation.measures`.
+    rival : str
+        The one of them that is drawn as a line which the others have to pass.
+
+    Returns
+    -------
+    Figure
+    """
+    runners = [name for name in found if name != rival]
+    figure = Figure(figsize=(9.6, 0.45 * len(runners) + 1.3), layout="constrained")
+    panels = figure.subplots(1, 3, sharey=True)
+    labels = {"max_rel": "MaxRel [%]", "zncc": "ZNCC", "ssim": "SSIM"}
+    places = np.arange(len(runners))
+    for axes, (key, label) in zip(panels, labels.items(), strict=True):
+        low, middle, high = np.transpose(
+            [np.percentile(found[name][key], (16, 50, 84)) for name in runners]
+        )
+        spread = {"fmt": "o", "color": GENERATED, "ms": 6, "lw": 1.5}
+        axes.errorbar(middle, places, xerr=(middle - low, high - middle), **spread)
+        line = {"color": BASE, "ls": "--", "lw": 1.2}
+        axes.axvline(np.median(found[rival][key]), **line, label=rival)
+        axes.set(xlabel=label)
+        if key == "max_rel":
+            axes.set_xscale("log")
+            few = np.divide(*axes.get_xlim()[::-1]) < 40
+            axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if few else (1,)))
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.xaxis.set_minor_locator(ticker.NullLocator())
+    panels[0].set_yticks(places, labels=runners)
+    panels[0].set_ylim(len(runners) - 0.5, -0.5)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", fontsize=9)
+    return figure
+
+
+def fits(
+    radius_au: np.ndarray,
+    laws_kms: Mapping[str, np.ndarray],
+    density: np.ndarray,
+    arms_au: Mapping[str, np.ndarray],
+    half_au: float,
+) -> Figure:
+    """Draw fitted winds over the true one. Left: velocity laws. Right: arms in the orbit's plane.
+
+    Parameters
+    ----------
+    radius_au : ndarray, shape (n,)
+        Distances from the star.
+    laws_kms : dict of name to ndarray, shape (n,)
+        v_r there; the first is the truth.
+    density : ndarray, shape (npix, npix)
+        Of the true wind in the plane z = 0 of its own frame, as a background.
+    arms_au : dict of name to ndarray, shape (2, m)
+        x and y of the middle of the arms; the same names.
+    half_au : float
+        Half the side of the plane.
+
+    Returns
+    -------
+    Figure
+    """
+    figure = Figure(figsize=(9.6, 4.0), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.2, 1))
+    box = {"extent": (-half_au, half_au, -half_au, half_au), "origin": "lower"}
+    right.imshow(density, cmap="Greys", norm=colors.LogNorm(), alpha=0.85, **box)
+    truth = next(iter(laws_kms.values()))
+    left.fill_between(
+        radius_au, 0.95 * truth, 1.05 * truth, color=REAL, alpha=0.1, lw=0, label="5 %"
+    )
+    looks = ((REAL, "-", 3.0), (BASE, "--", 1.6), (GENERATED, ":", 2.2))
+    for name, (colour, style, width) in zip(laws_kms, looks, strict=False):
+        look = {"color": colour, "ls": style, "lw": width, "label": name}
+        left.plot(radius_au, laws_kms[name], **look)
+        right.plot(*arms_au[name], **look)
+    left.set(xlabel="distance from the star [au]", ylabel=r"$v_r$ [km/s]")
+    left.legend(fontsize=9)
+    ticks = [-half_au, 0, half_au]
+    ends = (-half_au, half_au)
+    right.set(xlabel="x [au]", ylabel="y [au]", xticks=ticks, yticks=ticks, xlim=ends, ylim=ends)
+    right.grid(False)
+    return figure
+
+
 def brightness_norm(images: np.ndarray) -> colors.Normalize:
     """Choose a logarithmic scale over two and a half decades below the brightest pixel.
 
@@ -198,7 +326,7 @@ def cases(
         part.suptitle(title, fontsize=10)
         grid = part.subplots(2, n, squeeze=False)
         norm = brightness_norm(pair[0])
-        for row, images, label in zip(grid, pair, ("solver", "network"), strict=True):
+        for row, images, label in zip(grid, pair, ("solver", "emulator"), strict=True):
             for axes, picture in zip(row, images, strict=True):
                 picture = np.maximum(picture, norm.vmin)
                 shown = axes.imshow(picture, cmap="inferno", norm=norm, **box)

@@ -15,16 +15,16 @@ class LineTransferSettings(Checked):
     models : int
         Stellar winds to learn from and test on.
     minutes : float
-        Budget of the emulator's training.
+        Budget of the training of each of the four networks.
     """
 
     npix: int = Field(
         32, ge=16, le=256, description="side of the cubes and images, a multiple of 8"
     )
     models: int = Field(
-        400, ge=10, le=100_000, description="stellar winds to learn from and test on"
+        200, ge=10, le=100_000, description="stellar winds to learn from and test on"
     )
-    minutes: float = Field(6.0, gt=0, le=10_000, description="budget of the emulator's training")
+    minutes: float = Field(0.2, gt=0, le=10_000, description="budget of each network's training")
 
     @field_validator("npix")
     @classmethod

@@ -24,6 +24,12 @@ def stand_apart(axis):
     return apart, [label.get_text() for label in labels]
 
 
+def of_the_ticks(axis):
+    apart, texts = stand_apart(axis)
+    assert apart and len(texts) >= 2, texts
+    return texts
+
+
 @pytest.mark.parametrize("ends", [(90.0, 700.0), (20.0, 2400.0), (110.0, 250.0), (130.0, 190.0)])
 def test_a_wind_has_axes_in_au_and_ticks_that_stand_apart(ends):
     images = np.geomspace(0.1, 40.0, 7 * 64).reshape(7, 8, 8)
@@ -93,3 +99,58 @@ def test_the_legend_of_the_rules_covers_no_curve():
         pairs = zip(points, points[1:], strict=False)
         way = np.concatenate([np.linspace(a, b, 50) for a, b in pairs])
         assert not box.count_contains(way), line.get_label()
+
+
+def test_compared_cuts_share_a_scale_and_show_the_emulator_minus_the_solver():
+    v = np.linspace(-24.0, 24.0, 25)
+    real = np.full((25, 8), 0.3)
+    real[4, 6], brighter = 30.0, real.copy()
+    brighter[4, 6] = 34.0
+    figure = figures.cuts_compared({"solver": real, "emulator": brighter}, v, 200.0)
+    FigureCanvasAgg(figure).draw()
+    solver, emulator, apart = (axes.images[0] for axes in figure.axes[:3])
+    assert solver.norm.vmax == emulator.norm.vmax == 30.0
+    found = apart.get_array()
+    assert found.shape == (8, 25) and found[6, 4] == pytest.approx(4.0)
+    assert np.count_nonzero(found) == 1
+    assert apart.norm.vmin == -apart.norm.vmax
+    assert [axes.get_title() for axes in figure.axes[:3]] == ["solver", "emulator", "difference"]
+
+
+@pytest.mark.parametrize(("best", "worst"), [(1.2, 4), (4.0, 4), (30.0, 4), (8.0, 300)])
+def test_a_race_marks_medians_and_a_rival_and_its_ticks_stand_apart(best, worst):
+    rng = np.random.default_rng(0)
+    names = ("cubes", "rays", "the mean picture")
+    found = {
+        name: {
+            "max_rel": best * factor * np.exp(0.3 * rng.standard_normal(101)),
+            "zncc": 1 - 0.1 * min(factor, 8) * rng.random(101),
+            "ssim": 1 - 0.1 * min(factor, 8) * rng.random(101),
+        }
+        for name, factor in zip(names, (worst, 1, 8), strict=True)
+    }
+    figure = figures.race(found, "the mean picture")
+    FigureCanvasAgg(figure).draw()
+    first = figure.axes[0]
+    assert [label.get_text() for label in first.get_yticklabels()] == ["cubes", "rays"]
+    for axes, key in zip(figure.axes, ("max_rel", "zncc", "ssim"), strict=True):
+        of_the_ticks(axes.xaxis)
+        points, rival = axes.lines[0], axes.lines[-1]
+        np.testing.assert_allclose(
+            points.get_xdata(), [np.median(found[n][key]) for n in names[:2]]
+        )
+        assert rival.get_xdata()[0] == np.median(found[names[2]][key])
+    assert first.get_ylim()[0] > first.get_ylim()[1], "the first network stands above"
+
+
+def test_fits_are_drawn_over_the_truth_in_the_plane_of_the_orbit():
+    radius, turn = np.linspace(16, 200, 20), np.linspace(0, 6, 50)
+    laws = {name: 10 + k * np.sqrt(radius) for k, name in enumerate(("truth", "a", "b"))}
+    arms = {name: 30 * turn * np.array([np.cos(turn), np.sin(turn)]) for name in laws}
+    figure = figures.fits(radius, laws, np.geomspace(1e7, 1e9, 64).reshape(8, 8), arms, 200.0)
+    FigureCanvasAgg(figure).draw()
+    left, right = figure.axes
+    assert [line.get_label() for line in left.lines] == list(laws)
+    assert right.get_xlim() == right.get_ylim() == (-200.0, 200.0)
+    assert right.images[0].origin == "lower" and len(right.lines) == 3
+    of_the_ticks(left.xaxis)

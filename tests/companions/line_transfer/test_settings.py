@@ -73,5 +73,5 @@ def test_the_books_tables_have_them():
     ]
     assert row.split("|")[2].strip() == "`32`" and row.split("|")[-2].strip() == "7"
     assert (
-        "| `line_transfer.models` | `20` | `400` | `400` | `3000` |" in book_tables.profile_table()
+        "| `line_transfer.models` | `20` | `200` | `200` | `3000` |" in book_tables.profile_table()
     )
