@@ -129,7 +129,8 @@ class RayEmulator(nn.Module):
         Returns
         -------
         Tensor, shape (n_rays, n_channels), float32
-            ln I_nu; no brighter than the ray's largest source function, where that is known.
+            ln I_nu; in use no brighter than the ray's largest source function, where that is known.
+            (In training without this limit, at which a gradient would end.)
         """
         knows = self.settings.knows
         if knows == "rays":
@@ -154,7 +155,8 @@ class RayEmulator(nn.Module):
         else:
             top = torch.full_like(velocity[:, :1], MIDDLE)
             still = torch.cat([ln_kelvin - 5, (ln_density - LN_DENSITY + 3) / 3], 1)
-        return torch.minimum(top + STEP * self(moving, still), top)
+        found = top + STEP * self(moving, still)
+        return torch.minimum(found, top) if knows == "line" and not self.training else found
 
 
 def along_rays(field: Tensor, points: int) -> Tensor:

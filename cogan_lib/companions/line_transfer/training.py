@@ -237,6 +237,9 @@ def train_rays(
 ) -> Path:
     """Train an emulator of rays on the data's training winds, and save it.
 
+    Every other ray is reversed: gas that falls in has the same images with the channels in reverse,
+    as the line's profile is even, and the channels lie evenly about zero.
+
     Parameters
     ----------
     folder : path
@@ -263,15 +266,15 @@ def train_rays(
     spacing = spacing_m(npix) * npix / points
     options = (channels, spacing, LINE, data.content["turbulence"])
 
-    def rays_of(rows: np.ndarray) -> tuple[list[Tensor], Tensor]:
-        cubes = torch.from_numpy(data.cubes[rows])
-        columns = [along_rays(field, points) for field in unpack(cubes)]
-        return columns, torch.from_numpy(data.images[rows]).permute(0, 2, 3, 1).flatten(0, 2)
-
     def load(rows: np.ndarray, rng: np.random.Generator) -> tuple[list[Tensor], Tensor]:
-        columns, real = rays_of(rows)
+        columns = [along_rays(x, points) for x in unpack(torch.from_numpy(data.cubes[rows]))]
+        real = torch.from_numpy(data.images[rows]).permute(0, 2, 3, 1).flatten(0, 2)
         chosen = torch.from_numpy(rng.integers(len(real), size=RAYS_A_STEP))
-        return [column[chosen].to(device) for column in columns], real[chosen].to(device)
+        velocity, *rest = (column[chosen] for column in columns)
+        fall = torch.from_numpy(rng.random((RAYS_A_STEP, 1)) < 0.5)
+        pairs = torch.where(fall, -velocity, velocity), *rest
+        real = torch.where(fall, real[chosen].flip(1), real[chosen])
+        return [column.to(device) for column in pairs], real.to(device)
 
     def losses(batch: tuple[list[Tensor], Tensor]) -> Iterator[Tensor]:
         yield ray_loss(network.ln_intensity(*batch[0], *options), batch[1])

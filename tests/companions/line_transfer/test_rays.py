@@ -149,6 +149,29 @@ def test_training_learns_repeats_itself_and_is_read_back(tmp_path, knows):
     assert last["validation"] < 0.7 * first["validation"]
 
 
+def test_training_knows_gas_that_falls_in():
+    """Its pictures are those of the reversed wind, channels in reverse: the profile is even."""
+    cubes, options = gas(), (CHANNELS, winds.spacing_m(16), LINE, winds.TURBULENCE)
+    falls = physics.line_images(-cubes[0], *cubes[1:], *options)
+    reverse = physics.line_images(*cubes, *options).flip(1)
+    torch.testing.assert_close(falls, reverse, rtol=5e-3, atol=0)  # but for v v_z/c
+    drawn = [draw(shipped()[0], [sign * cubes[0], *cubes[1:]]) for sign in (1, -1)]
+    real = line_data.ln_intensity(falls).numpy()
+    found = [evaluation.measures(line_data.ln_intensity(x.double()).numpy(), y)["max_rel"][0]
+             for x, y in zip(drawn, (real[:, ::-1], real), strict=True)]  # fmt: skip
+    assert found[1] < 2 * found[0] + 1, found
+
+
+def test_no_gradient_ends_at_the_limit_in_training():
+    network = random_network("rays").train()
+    torch.nn.init.constant_(network.last.bias, 3.0)
+    columns = [rays.along_rays(x, 16)[:4] for x in (gas()[0], gas()[1].log(), gas()[2].log())]
+    seen = network.ln_intensity(*columns, CHANNELS.float(), 1e12, LINE, 1500.0)
+    assert float(seen.detach().min()) > rays.MIDDLE
+    seen.sum().backward()
+    assert network.last.bias.grad.abs().min() > 0
+
+
 def test_what_is_below_the_floor_costs_nothing():
     real = torch.tensor([line_data.LN_FLOOR, line_data.LN_FLOOR, -35.0])
     assert line_training.ray_loss(torch.tensor([-60.0, -40.0, -35.0]), real) == 0
