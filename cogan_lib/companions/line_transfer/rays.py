@@ -214,12 +214,9 @@ def imitate(
         If the cubes are not usable.
     """
     check_cubes(velocity, temperature, density)
-    return torch.exp(
-        ln_images(
-            network, velocity, torch.log(temperature), torch.log(density.clamp_min(1e-30)),
-            channels, spacing, line, turbulence,
-        )
-    )  # fmt: skip
+    kelvin, number = (field.to(torch.float32) for field in (temperature, density))
+    logs = torch.log(kelvin), torch.log(number.clamp_min(1e-30))
+    return torch.exp(ln_images(network, velocity, *logs, channels, spacing, line, turbulence))
 
 
 def ln_images(

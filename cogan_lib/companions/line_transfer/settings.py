@@ -24,7 +24,7 @@ class LineTransferSettings(Checked):
     models: int = Field(
         200, ge=10, le=100_000, description="stellar winds to learn from and test on"
     )
-    minutes: float = Field(0.2, gt=0, le=10_000, description="budget of each network's training")
+    minutes: float = Field(0.15, gt=0, le=10_000, description="budget of each network's training")
 
     @field_validator("npix")
     @classmethod
