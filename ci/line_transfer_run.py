@@ -36,9 +36,9 @@ RECIPES = {
         16,
         2e-3,
     ),
-    "rays": (rays.RaySettings("rays", width=192), 50, 16, 4e-3),
-    "shift": (rays.RaySettings("shift"), 50, 16, 4e-3),
-    "line": (rays.RaySettings("line"), 50, 16, 4e-3),
+    "rays": (rays.RaySettings("rays", width=192), 70, 16, 4e-3),
+    "shift": (rays.RaySettings("shift"), 70, 16, 4e-3),
+    "line": (rays.RaySettings("line"), 70, 16, 4e-3),
 }
 #: COEmuNet at 64^3, where its bottleneck is the paper's: one seed, as good as the same minutes of a
 #: CPU make it.

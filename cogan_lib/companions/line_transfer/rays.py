@@ -56,7 +56,7 @@ class RaySettings:
     """
 
     knows: str = "line"
-    width: int = 48
+    width: int = 32
     points: int = 32
     channels: int = 7
 
