@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from ..base.files import CoganError
-from .style import BASE, COLOURS, GENERATED, LINES, REAL, VIOLET
+from .style import BASE, COLOURS, GENERATED, LINES, REAL, few_ticks, tick_label
 
-CONTOURS = 12
-MARKS = "osD^vP"
+MARKS = "osD^"
+Points = tuple[np.ndarray, np.ndarray]  # x and y
+Labels = tuple[str, str]  # of their axes
 
 
 @dataclass(frozen=True)
@@ -37,37 +39,23 @@ class Landscape:
     def __post_init__(self) -> None:
         shape = (len(self.b), len(self.a))
         if np.shape(self.loss) != shape or min(shape) < 2:
-            raise CoganError(
-                f"A landscape over {shape[1]} intercepts and {shape[0]} slopes has a loss of shape "
-                f"{shape}, at least (2, 2), not {np.shape(self.loss)}."
-            )
+            need = f"of shape {shape}, at least (2, 2), not {np.shape(self.loss)}."
+            raise CoganError(f"A landscape of {shape[1]} a and {shape[0]} b has a loss {need}")
         if not (np.isfinite(self.loss).all() and np.min(self.loss) > 0):
             raise CoganError("A landscape's losses must be finite and above zero.")
 
-    @property
-    def lowest(self) -> tuple[float, float]:
-        """Intercept and slope of the lowest crossing."""
-        row, column = np.unravel_index(np.argmin(self.loss), np.shape(self.loss))
-        return float(self.a[column]), float(self.b[row])
-
 
 def landscape_and_data(
-    landscape: Landscape,
-    lines: Mapping[str, tuple[float, float]],
-    x: np.ndarray,
-    y: np.ndarray,
-    labels: tuple[str, str],
+    landscape: Landscape, lines: Mapping[str, Sequence[float]], points: Points, labels: Labels
 ) -> Figure:
-    """Draw a few lines twice: as points of the landscape and among the data.
+    """Draw a few lines twice: as places of the landscape and among the data.
 
     Parameters
     ----------
     landscape : Landscape
-    lines : dict of name to (float, float)
-        Intercept and slope; six at most.
-    x, y : ndarray, shape (n,)
+    lines : dict of name to (intercept, slope)
+    points : two ndarrays, shape (n,)
     labels : (str, str)
-        Of the data's axes.
 
     Returns
     -------
@@ -75,20 +63,17 @@ def landscape_and_data(
     """
     figure, (left, right) = _pair()
     _contours(left, landscape)
-    _data(right, x, y, labels)
-    ends = np.array([x.min(), x.max()])
-    for number, (name, (a, b)) in enumerate(lines.items()):
-        colour = COLOURS[number % len(COLOURS)]
-        left.plot(a, b, MARKS[number], color=colour, mec="white", ms=9, ls="none")
-        style = LINES[number % len(LINES)]
-        right.plot(ends, a + b * ends, style, color=colour, lw=2, label=name,
-                   marker=MARKS[number], mec="white", ms=8)  # fmt: skip
+    _data(right, points, labels)
+    for number, (name, line) in enumerate(lines.items()):
+        look = {"marker": MARKS[number % 4], "color": COLOURS[number % 4], "mec": "white"}
+        left.plot(*line, ms=9, ls="none", **look)
+        _line(right, points, line, label=name, ms=8, ls=LINES[number % 4], **look)
     right.legend(loc="upper left", fontsize=9)
     return figure
 
 
 def paths(landscape: Landscape, walks: Mapping[str, np.ndarray]) -> Figure:
-    """Draw walks on one landscape, a panel each; what leaves it is cut off at its rim.
+    """Draw walks on one landscape, a panel each.
 
     Parameters
     ----------
@@ -111,12 +96,7 @@ def paths(landscape: Landscape, walks: Mapping[str, np.ndarray]) -> Figure:
 
 
 def descent(
-    landscape: Landscape,
-    walk: np.ndarray,
-    step: int,
-    x: np.ndarray,
-    y: np.ndarray,
-    labels: tuple[str, str],
+    landscape: Landscape, walk: np.ndarray, step: int, points: Points, labels: Labels
 ) -> Figure:
     """Draw a walk as far as a step, and the line that it has then reached among the data.
 
@@ -124,98 +104,82 @@ def descent(
     ----------
     landscape : Landscape
     walk : ndarray, shape (steps + 1, 2)
-    step : int
-        From 0 to the walk's last.
-    x, y : ndarray, shape (n,)
+    step : int, from 0 to the walk's last
+    points : two ndarrays, shape (n,)
     labels : (str, str)
-        Of the data's axes.
 
     Returns
     -------
     Figure
-
-    Raises
-    ------
-    CoganError
-        If the walk has no such step.
     """
     if not 0 <= step < len(walk):
         raise CoganError(f"The walk has steps 0 to {len(walk) - 1}, but not {step}.")
     figure, (left, right) = _pair()
     _contours(left, landscape)
     _walk(left, walk[: step + 1])
-    _data(right, x, y, labels)
-    a, b = walk[step]
-    ends = np.array([x.min(), x.max()])
-    right.plot(ends, a + b * ends, color=GENERATED, lw=2)
+    _data(right, points, labels)
+    _line(right, points, walk[step], color=GENERATED)
     left.set_title(f"after {step} step{'' if step == 1 else 's'}")
-    right.set_title(f"a = {a:.2f}, b = {b:.2f}".replace("-", "−"))
+    right.set_title("a = {:.2f}, b = {:.2f}".format(*walk[step]).replace("-", "−"))
     return figure
 
 
 def overfitting(
-    seen: tuple[np.ndarray, np.ndarray],
-    unseen: tuple[np.ndarray, np.ndarray],
-    curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
-    history: Mapping[str, Sequence[float]],
-    labels: tuple[str, str],
+    seen: Points, unseen: Points, curves: Mapping[str, Points], history: Mapping, labels: Labels
 ) -> Figure:
     """Draw curves among the few points that taught them, and both errors over the training.
 
     Parameters
     ----------
-    seen, unseen : two ndarrays each, x and y
+    seen, unseen : two ndarrays each
         Points of the training and of the validation.
-    curves : dict of name to (x, y)
-        What the network has learnt at some steps.
-    history : dict
-        {steps, training, validation}, of one length, steps from 1.
+    curves : dict of name to two ndarrays
+        What has been learnt, at two moments at most.
+    history : {steps, training, validation}, sequences of one length, above zero
     labels : (str, str)
-        Of the data's axes.
 
     Returns
     -------
     Figure
     """
-    figure, (left, right) = _pair(height=3.5)
-    _data(left, *unseen, labels)
+    figure, (left, right) = _pair()
+    _data(left, unseen, labels)
     left.plot(*seen, "o", color=REAL, ms=5, label="training")
-    for (name, (x, y)), colour, style in zip(
-        curves.items(), (BASE, GENERATED, VIOLET), LINES, strict=False
-    ):
-        left.plot(x, y, style, color=colour, lw=2, label=name)
-    spread = np.concatenate([seen[1], unseen[1]])
-    margin = 0.15 * np.ptp(spread)
-    left.set_ylim(spread.min() - margin, spread.max() + margin)
+    for (name, curve), colour, look in zip(curves.items(), (BASE, GENERATED), LINES, strict=False):
+        left.plot(*curve, look, color=colour, lw=2, label=name)
     left.legend(loc="lower right", fontsize=9)
-    steps, validation = history["steps"], history["validation"]
-    best = int(np.argmin(validation))
-    right.loglog(steps, history["training"], color=REAL, label="training")
-    right.loglog(steps, validation, "--", color=GENERATED, label="validation")
+    steps, errors = history["steps"], [history["training"], history["validation"]]
+    right.loglog(steps, errors[0], color=REAL, label="training")
+    right.loglog(steps, errors[1], "--", color=GENERATED, label="validation")
+    best = int(np.argmin(errors[1]))
+    right.plot(steps[best], errors[1][best], "o", color=BASE, ms=7, label="its lowest")
     right.axvline(steps[best], color=BASE, lw=1, ls=":")
-    right.plot(steps[best], validation[best], "o", color=BASE, ms=7, label="its lowest")
+    ticks = few_ticks(LogNorm(np.min(errors), np.max(errors)))
+    right.set_yticks(ticks, labels=[tick_label(tick) for tick in ticks])
+    right.yaxis.minorticks_off()
     right.set(xlabel="step", ylabel="error [dex]")
     right.legend(loc="lower left", fontsize=9)
     return figure
 
 
-def _pair(height: float = 3.3) -> tuple[Figure, np.ndarray]:
-    figure = Figure(figsize=(7.2, height), layout="constrained")
+def _pair() -> tuple[Figure, np.ndarray]:
+    figure = Figure(figsize=(7.2, 3.4), layout="constrained")
     return figure, figure.subplots(1, 2)
 
 
 def _contours(axes, landscape: Landscape) -> None:
-    """Fill a panel with the landscape; its star is the lowest crossing."""
-    low, high = float(np.min(landscape.loss)), float(np.max(landscape.loss))
+    """Fill a panel with the landscape; the star is its lowest crossing."""
+    lowest = np.unravel_index(np.argmin(landscape.loss), np.shape(landscape.loss))
     # even steps of the logarithm of what lies above the lowest place
-    heights = np.log10(landscape.loss / low - 1 + 1e-2)
-    levels = np.linspace(-2, np.log10(high / low - 1 + 1e-2) + 1e-9, CONTOURS)
-    axes.contourf(landscape.a, landscape.b, heights, levels, cmap="Blues", extend="min")
-    axes.contour(landscape.a, landscape.b, heights, levels, colors="white",
-                 linewidths=0.6, linestyles="solid")  # fmt: skip
-    axes.plot(*landscape.lowest, "*", color="white", mec=REAL, ms=13)
-    axes.set(xlabel="intercept a", ylabel="slope b")
-    axes.set(xlim=(landscape.a[0], landscape.a[-1]), ylim=(landscape.b[0], landscape.b[-1]))
+    heights = np.log10(landscape.loss / landscape.loss[lowest] - 1 + 1e-2)
+    levels = np.linspace(-2, max(heights.max(), -1) + 1e-9, 12)
+    grid = landscape.a, landscape.b, heights, levels
+    axes.contourf(*grid, cmap="Blues")
+    axes.contour(*grid, colors="white", linewidths=0.6, linestyles="solid")
+    star = landscape.a[lowest[1]], landscape.b[lowest[0]]
+    axes.plot(*star, "*", color="white", mec=REAL, ms=13)
+    axes.set(xlabel="intercept a", xlim=landscape.a[[0, -1]])
+    axes.set(ylabel="slope b", ylim=landscape.b[[0, -1]])
     axes.grid(False)
 
 
@@ -225,8 +189,12 @@ def _walk(axes, walk: np.ndarray) -> None:
     axes.plot(*walk[-1], "o", color=GENERATED, mec="white", ms=8)
 
 
-def _data(axes, x: np.ndarray, y: np.ndarray, labels: tuple[str, str]) -> None:
-    axes.plot(x, y, ".", color="#999999", ms=2, rasterized=True)
-    axes.set(xlabel=labels[0], ylabel=labels[1])
-    low, high = y.min(), y.max()
-    axes.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
+def _data(axes, points: Points, labels: Labels) -> None:
+    axes.plot(*points, ".", color="#999999", ms=2, rasterized=True)
+    low, high, beside = points[1].min(), points[1].max(), 0.15 * np.ptp(points[1])
+    axes.set(xlabel=labels[0], ylabel=labels[1], ylim=(low - beside, high + beside))
+
+
+def _line(axes, points: Points, line: Sequence[float], **look) -> None:
+    ends = np.array([points[0].min(), points[0].max()])
+    axes.plot(ends, line[0] + line[1] * ends, lw=2, **look)
