@@ -72,7 +72,7 @@ def parameter_table(stage: Path) -> str:
     for section, kind in {"": Settings, **companion_settings()}.items():
         for name, entry in kind.model_json_schema()["properties"].items():
             chapters = [
-                path.name[:2].lstrip("0")
+                str(int(path.name[:2]))
                 for path, names in used.items()
                 if name in names and section in ("", *companions_of(path))
             ]
