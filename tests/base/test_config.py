@@ -70,8 +70,8 @@ def test_each_profile_is_sound_and_has_its_own_run_folder(path):
         assert getattr(settings, name) != Settings.model_fields[name].default, f"{name} differs not"
 
 
-def test_laptop_profile_is_the_default():
-    assert load_profile("laptop") == Settings()
+def test_laptop_profile_is_the_default_with_shorter_budgets():
+    assert load_profile("laptop") == Settings(max_steps=2500, members=3)
 
 
 def test_overrides_take_the_place_of_the_profile():
