@@ -35,6 +35,7 @@ from .tiles.geometry import Geometry
 from .tiles.instrument import noise_tiles
 from .tiles.patches import Patches, interior
 from .tiles.tiling import cut_tiles, map_to_alm
+from .validation.amplitude import softening_of
 from .validation.report import diagnostics, validate
 
 log = logging.getLogger(__name__)
@@ -355,7 +356,7 @@ def co_sky_file(settings: Settings) -> Path:
     whole=REPORT,
 )
 def report(settings: Settings) -> Path:
-    """Compare ``co.fits`` with the real CO of the test tiles: ``validation`` in ``report.json``.
+    """Compare ``co.fits`` with the real one in the test tiles: ``validation`` in ``report.json``.
 
     The CO sky is cut where the real one was, and given the noise of the real one. Each target's
     section holds what `validate` finds, the score of the log-linear fit that the network has to
@@ -391,7 +392,8 @@ def report(settings: Settings) -> Path:
     for i, name in enumerate(test.meta["target_columns"]):
         generated = cut_tiles(map_to_alm(co.maps[name]), tile, test.lonlat, settings.thread_count)
         noise = noise_tiles(sky, name, tile, test.lonlat, settings.seed, settings.thread_count)
-        fit = fit_loglinear(train_tiles.inputs, train_tiles.targets[:, i])
+        scale = {"softening": softening_of(test.meta, name)}
+        fit = fit_loglinear(train_tiles.inputs, train_tiles.targets[:, i], **scale)
         options = {"noise": noise, "seed": settings.seed}
         sections[name] = validate(test, generated, name, **options, baseline=fit)
         sections[name]["tiles_bare"] = diagnostics(validate(test, bare[:, i], name, **options))
