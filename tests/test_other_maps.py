@@ -52,7 +52,7 @@ def walked(sky, tmp_path_factory):
     path = write_sky(folder / "mine.fits", sky)
     settings = Settings.check(
         run_dir=str(folder / "run"), sky_path=str(path), tile_npix=16, tile_pixel_arcmin=30.0,
-        centre_nside=8, max_steps=200, device="cpu", threads=1,
+        centre_nside=16, context=4, max_steps=50, device="cpu", threads=1,
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(recipes.PRESETS, "cogan", TINY)
