@@ -60,10 +60,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     start, cpu = time.monotonic(), time.process_time()
     path, settings = Path(options.run) / "my-sky.fits", settings_of(options.run, options.steps)
-    session.start(settings)
     files = {name: options.data / file for name, file in FILES.items()}
     if missing := sorted(str(file) for file in files.values() if not file.is_file()):
         raise CoganError(f"There is no file {missing[0]}; --data names the folder of the maps.")
+    session.start(settings)
     if not path.exists():
         sky.write_sky(path, make_sky(files))
     if not (Path(options.run) / "checkpoint").exists():

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import healpy as hp
 import numpy as np
+import other_maps
 import pytest
 
 from cogan_lib import road
@@ -133,3 +134,16 @@ def test_names_that_fit_no_column_are_refused(sky, tmp_path):
     path = write_sky(tmp_path / "unnamed.fits", replace(sky, meta={}))
     with pytest.raises(CoganError, match="no column that the road knows.*TARGCOLS"):
         read_sky(path)
+
+
+def test_a_plain_grid_becomes_a_map_and_a_missing_one_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(other_maps, "NSIDE", 16)
+    lat, lon = (
+        np.radians(np.arange(-89.75, 90, 0.5))[:, None],
+        np.radians(np.arange(0.25, 360, 0.5)),
+    )
+    found = other_maps.from_grid(2 + np.cos(lat) * np.cos(lon) + np.sin(lat))
+    x, _, z = hp.pix2vec(16, np.arange(12 * 16**2))
+    np.testing.assert_allclose(found, 2 + x + z, atol=1e-4)
+    with pytest.raises(CoganError, match="There is no file .*npz.xz; --data names the folder"):
+        other_maps.main([str(tmp_path / "report.json"), "--data", str(tmp_path)])
