@@ -28,6 +28,7 @@ from cogan_lib.base.files import CoganError, provenance, read_json, reading, sha
 from cogan_lib.beyond.baselines import fit_loglinear
 from cogan_lib.sky.prepare import smooth_error
 from cogan_lib.tiles.geometry import Geometry
+from cogan_lib.tiles.instrument import POLAR_DEG
 from cogan_lib.tiles.patches import SPLITS, Patches
 from cogan_lib.tiles.tiling import cut_tiles, map_to_alm
 from cogan_lib.validation.amplitude import r2_score, softening_of
@@ -141,9 +142,18 @@ def summary(settings: Settings) -> dict:
     found["splits"] = {name: int((patches.split == code).sum()) for name, code in SPLITS.items()}
     found["by_latitude"] = by_latitude(patches, made, settings)
     found["training"] = {key: card["training"][key] for key in ("seed", "batch_size", "max_steps")}
+    found["training"]["best_epoch"] = card["metrics"]["epoch"]
+    found["polar_errors"] = polar_errors(whole)
     found["settings"] = settings.model_dump(exclude={"run_dir", "sky_path"}, exclude_unset=True)
     found["sky"] = {"nside": NSIDE, "fwhm_arcmin": FWHM, "beams": BEAMS, "units": UNITS}
     return found
+
+
+def polar_errors(whole: sky.Sky) -> float:
+    """How many errors the target scatters by near the poles: 1, if that were noise."""
+    lat = hp.pix2ang(whole.nside, np.arange(hp.nside2npix(whole.nside)), lonlat=True)[1]
+    values, error = (whole.maps[n][np.abs(lat) > POLAR_DEG[0]] for n in (TARGET, f"{TARGET}_ERR"))
+    return float(1.4826 * np.median(np.abs(values - np.median(values)) / error))
 
 
 def by_latitude(patches: Patches, made: sky.Sky, settings: Settings) -> list[dict]:
