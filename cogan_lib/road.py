@@ -263,9 +263,8 @@ def load_members(settings: Settings) -> list[Checkpoint]:
     CoganError
         If they are there, but were made with other settings.
     """
-    folder = need(settings, "members")
-    trainings = [load_checkpoint(path) for path in sorted(folder.glob("checkpoint*"))]
-    for trained in trainings:
+    paths = need(settings, "members").glob("checkpoint*")
+    for trained in (trainings := [load_checkpoint(path) for path in sorted(paths)]):
         trained.generator.to(device(settings))
     return trainings
 
@@ -339,9 +338,8 @@ def co_sky_file(settings: Settings) -> Path:
     check_matches(trained, Patches.load(need(settings, "patches.npz")).meta)
     trained.generator.to(device(settings))
     sky, found = read_with_sum(need(settings, "sky.fits"), read_sky)
-    made_from = STEPS.record(settings, "co.fits", **{"sky.fits": found})
-    part = run / "co.part.npz"
-    facts = {"skysha": found, **to_header(made_from)}
+    made_from, part = {"sky.fits": found}, run / "co.part.npz"
+    facts = {"skysha": found, **to_header(STEPS.record(settings, "co.fits", **made_from))}
     co = synthesise(sky, trained, nthreads=settings.thread_count, part=part, **facts)
     path = write_sky(run / "co.fits", co)
     part.unlink(missing_ok=True)
