@@ -35,6 +35,7 @@ from .tiles.geometry import Geometry
 from .tiles.instrument import noise_tiles
 from .tiles.patches import Patches, interior
 from .tiles.tiling import cut_tiles, map_to_alm
+from .validation.amplitude import softening_of
 from .validation.report import diagnostics, validate
 
 log = logging.getLogger(__name__)
@@ -262,9 +263,8 @@ def load_members(settings: Settings) -> list[Checkpoint]:
     CoganError
         If they are there, but were made with other settings.
     """
-    folder = need(settings, "members")
-    trainings = [load_checkpoint(path) for path in sorted(folder.glob("checkpoint*"))]
-    for trained in trainings:
+    paths = need(settings, "members").glob("checkpoint*")
+    for trained in (trainings := [load_checkpoint(path) for path in sorted(paths)]):
         trained.generator.to(device(settings))
     return trainings
 
@@ -338,9 +338,8 @@ def co_sky_file(settings: Settings) -> Path:
     check_matches(trained, Patches.load(need(settings, "patches.npz")).meta)
     trained.generator.to(device(settings))
     sky, found = read_with_sum(need(settings, "sky.fits"), read_sky)
-    made_from = STEPS.record(settings, "co.fits", **{"sky.fits": found})
-    part = run / "co.part.npz"
-    facts = {"skysha": found, **to_header(made_from)}
+    made_from, part = {"sky.fits": found}, run / "co.part.npz"
+    facts = {"skysha": found, **to_header(STEPS.record(settings, "co.fits", **made_from))}
     co = synthesise(sky, trained, nthreads=settings.thread_count, part=part, **facts)
     path = write_sky(run / "co.fits", co)
     part.unlink(missing_ok=True)
@@ -355,7 +354,7 @@ def co_sky_file(settings: Settings) -> Path:
     whole=REPORT,
 )
 def report(settings: Settings) -> Path:
-    """Compare ``co.fits`` with the real CO of the test tiles: ``validation`` in ``report.json``.
+    """Compare ``co.fits`` with the real one in the test tiles: ``validation`` in ``report.json``.
 
     The CO sky is cut where the real one was, and given the noise of the real one. Each target's
     section holds what `validate` finds, the score of the log-linear fit that the network has to
@@ -391,7 +390,8 @@ def report(settings: Settings) -> Path:
     for i, name in enumerate(test.meta["target_columns"]):
         generated = cut_tiles(map_to_alm(co.maps[name]), tile, test.lonlat, settings.thread_count)
         noise = noise_tiles(sky, name, tile, test.lonlat, settings.seed, settings.thread_count)
-        fit = fit_loglinear(train_tiles.inputs, train_tiles.targets[:, i])
+        scale = {"softening": softening_of(test.meta, name)}
+        fit = fit_loglinear(train_tiles.inputs, train_tiles.targets[:, i], **scale)
         options = {"noise": noise, "seed": settings.seed}
         sections[name] = validate(test, generated, name, **options, baseline=fit)
         sections[name]["tiles_bare"] = diagnostics(validate(test, bare[:, i], name, **options))

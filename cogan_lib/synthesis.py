@@ -32,6 +32,7 @@ from .gan.generate import cut_off, generate
 from .gan.noise import noise_alm
 from .sky.beam_limit import limit_to_beam
 from .sky.harmonics import Interpolant, beam_lmax
+from .sky.lines import LINES
 from .sky.skyfile import Sky
 from .tiles.geometry import Geometry
 from .tiles.part import Part
@@ -131,8 +132,8 @@ def synthesise(
     Returns
     -------
     Sky
-        The checkpoint's target columns in K km/s at the sky's NSIDE, with the provenance in `meta`,
-        and the numbers of pixels that were cut off (`generate.cut_off`).
+        The checkpoint's target columns at the sky's NSIDE, with the provenance in `meta` and the
+        numbers of pixels that were cut off (`generate.cut_off`).
 
     Raises
     ------
@@ -224,6 +225,8 @@ def skies(
     known = of_columns(ours["input_columns"])
     real = of_columns(ours["target_columns"] if per_patch else [])
     positive = not per_patch and not first.settings.flow_steps
+    others = set(ours["target_columns"]) - set(LINES)
+    named = {"targcols": " ".join(ours["target_columns"])} if others else {}
     at_once = together(sky.nside)
     for start in range(0, len(members), at_once):
         group = members[start : start + at_once]
@@ -255,10 +258,11 @@ def skies(
                 "seed": trained.content.get("training", {}).get("seed", -1),
                 "origin": "synthesised",
                 **({"member": seed} if fields else {}),
+                **named,
                 **counts,
                 **inputs,
             }
-            yield Sky(maps, {name: "K km/s" for name in maps}, sky.fwhm_arcmin, meta)
+            yield Sky(maps, {name: ours["units"][name] for name in maps}, sky.fwhm_arcmin, meta)
 
 
 def _translate_sky(

@@ -39,10 +39,13 @@ class LogLinear:
         c_0, then one per input.
     floors : tuple of float
         In the inputs' units; keeps the logarithm finite.
+    softening : float
+        0.3 K km/s, or that of another target (`amplitude.softening_of`).
     """
 
     coefficients: tuple[float, ...]
     floors: tuple[float, ...]
+    softening: float = CO_SOFTENING
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
         """Predict W [K km/s] from dust and HI.
@@ -69,11 +72,14 @@ class LogLinear:
         y = np.full((len(inputs), *inputs.shape[2:]), self.coefficients[0])
         for channel, floor in enumerate(self.floors):
             y += self.coefficients[channel + 1] * np.log10(np.maximum(inputs[:, channel], floor))
-        return CO_SOFTENING * np.sinh(y)
+        return self.softening * np.sinh(y)
 
 
 def fit_loglinear(
-    inputs: np.ndarray, targets: np.ndarray, most_pixels: int = MOST_PIXELS
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    most_pixels: int = MOST_PIXELS,
+    softening: float = CO_SOFTENING,
 ) -> LogLinear:
     """Fit asinh(W / 0.3 K km/s) to log10 of the inputs over training tiles, by least squares.
 
@@ -86,6 +92,8 @@ def fit_loglinear(
         W in K km/s.
     most_pixels : int
         Of more pixels than this, every k-th is used.
+    softening : float
+        As in `LogLinear`.
 
     Returns
     -------
@@ -124,9 +132,10 @@ def fit_loglinear(
     logs = np.log10(np.maximum(pixels, floors[:, None]))
     centre = logs.mean(axis=1)  # log10 N_HI is about 21: centring keeps the fit well conditioned
     design = np.vstack([np.ones(logs.shape[1]), logs - centre[:, None]]).T
-    solution = np.linalg.lstsq(design, asinh_scale(targets.ravel()[::stride]), rcond=None)[0]
+    y = asinh_scale(targets.ravel()[::stride], softening)
+    solution = np.linalg.lstsq(design, y, rcond=None)[0]
     solution[0] -= solution[1:] @ centre
-    return LogLinear(tuple(solution.tolist()), tuple(floors.tolist()))
+    return LogLinear(tuple(solution.tolist()), tuple(floors.tolist()), softening)
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,19 @@ from pathlib import Path
 import numpy as np
 
 from ..base.config import Settings
+from ..base.files import CoganError
 from ..base.session import device
 from ..gan.flow_training import FlowPlan, train_flow
 from ..gan.networks import NetworkSettings
 from ..gan.recipes import FLOW, FLOW_BATCH
 from ..sky.harmonics import beam_lmax
+from ..sky.lines import LINES
 from ..sky.skyfile import Sky
 from ..tiles.cutting import describe, make_patches
 from ..tiles.geometry import Geometry
 from ..tiles.map_scalings import map_scalings
 from ..tiles.patches import Patches
+from ..tiles.scaling import Scaling
 from ..tiles.split import blocks_of_fold
 from ..tiles.tiling import cut_tiles, map_to_alm
 
@@ -104,8 +107,18 @@ def member_meta(sky: Sky, geometry: Geometry, fold: int) -> dict:
     dict
         As in a patches file.
     """
-    scalings = map_scalings(sky, blocks_of_fold(fold)[0], geometry.side_deg)
+    scalings = _scalings(sky, geometry, fold)
     return describe(sky, geometry, scalings, context_of(geometry))
+
+
+def _scalings(sky: Sky, geometry: Geometry, fold: int) -> dict[str, Scaling]:
+    """Fit the scalings to a sky of CO; members have no other scale of amplitudes."""
+    if others := sorted(set(sky.targets) - set(LINES)):
+        raise CoganError(
+            f"Members are made of CO alone, and the target of this sky is {others[0]}; take the "
+            "steps up to `report`."
+        )
+    return map_scalings(sky, blocks_of_fold(fold)[0], geometry.side_deg)
 
 
 def member_patches(
@@ -153,7 +166,7 @@ def member_patches(
         context=context,
         faint_share=FAINT_SHARE,
         fold=fold,
-        scalings=map_scalings(sky, blocks_of_fold(fold)[0], geometry.side_deg),
+        scalings=_scalings(sky, geometry, fold),
         seed=seed,
         nthreads=nthreads,
         **inputs,

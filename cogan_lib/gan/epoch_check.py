@@ -10,7 +10,7 @@ from torch import nn
 
 from ..tiles.bounds import to_physical
 from ..tiles.patches import Patches, interior
-from ..validation.amplitude import middle_of, r2_score
+from ..validation.amplitude import middle_of, r2_score, softening_of
 from ..validation.report import per_epoch_check
 from .networks import translate
 from .noise import flat_noise
@@ -22,7 +22,7 @@ CHECK_MEMBERS = 4
 def check(
     generator: nn.Module, patches: Patches, a: np.ndarray, widths: tuple[float, ...] = ()
 ) -> dict[str, float]:
-    """Compare generated with real CO of the same tiles after an epoch, in K km/s.
+    """Compare generated with real tiles of the same places after an epoch, in physical units.
 
     Parameters
     ----------
@@ -54,15 +54,18 @@ def check(
     rows = []
     for channel, scaling in enumerate(patches.target_scalings):
         real = patches.targets[:, channel]
+        softening = softening_of(patches.meta, patches.meta["target_columns"][channel])
         physical = [to_physical(member[:, channel], scaling, real) for member in members]
-        generated, middle = physical[0], middle_of(physical)
+        generated, middle = physical[0], middle_of(physical, softening)
         numbers = per_epoch_check(
             real,
             generated,
             patches.meta["geometry"]["pixel_arcmin"],
             patches.meta["fwhm_arcmin"],
+            softening,
         )
-        rows.append([numbers["spectrum"], numbers["histogram"], r2_score(real, middle)])
+        r2 = r2_score(real, middle, softening)
+        rows.append([numbers["spectrum"], numbers["histogram"], r2])
     spectrum, histogram, r2 = np.mean(rows, axis=0).tolist()
     score = math.log(10) * math.sqrt(spectrum) + 1 - r2
     return {"spectrum": spectrum, "histogram": histogram, "r2": r2, "score": score}

@@ -15,6 +15,7 @@ from astropy.io import fits
 
 from ..base.checks import nan_where_missing
 from ..base.files import CoganError, atomic_path
+from . import columns as kinds
 from . import foreign_fits as foreign
 from .facts import facts_of, put_facts
 from .lines import COLUMN_UNITS, TRACERS
@@ -33,11 +34,12 @@ class Sky:
     maps : dict of str to ndarray, shape (12 * nside**2,), float32
         RING order, Galactic coordinates.
     units : dict of str to str
-        One unit a column, as in `COLUMN_UNITS`.
+        One unit a column, as in `COLUMN_UNITS`; any unit of columns that are not there.
     fwhm_arcmin : float
         Beam (full width at half maximum) that the maps were smoothed to.
     meta : dict
-        Short facts on the origin; they travel in the FITS header.
+        Short facts on the origin; they travel in the FITS header. ``targcols`` names the columns
+        that are to be generated, where that is not CO: then all others are tracers (`columns`).
 
     Examples
     --------
@@ -80,12 +82,12 @@ class Sky:
     @property
     def inputs(self) -> list[str]:
         """The tracer columns, in the order in which the networks see them."""
-        return [name for name in TRACERS if name in self.maps]
+        return kinds.tracers(self.maps, self.meta)
 
     @property
     def targets(self) -> list[str]:
-        """The CO columns (without error and spread columns)."""
-        return [name for name in ("W_CO10", "W_CO21") if name in self.maps]
+        """The CO columns, or those that `meta` names (without error and spread columns)."""
+        return kinds.targets(self.maps, self.meta)
 
     @property
     def effective_fwhm_arcmin(self) -> float:
@@ -114,7 +116,8 @@ def read_sky(
     path : path
         A FITS file with a HEALPix table of named columns.
     columns : list of str, optional
-        Columns wanted (default: every column that the road knows).
+        Columns wanted (default: every column that the road knows; all, if the header names its
+        targets as TARGCOLS).
     hdu : int or str, optional
         Part of the file (number from 0, or EXTNAME), where several have such columns.
     cap_spikes : float, optional
@@ -163,19 +166,24 @@ def read_sky(
             "understood; ORDERING is RING or NESTED, COORDSYS is G, C or E."
         )
     fwhm = _positive(_need(header, "FWHM", path, "the beam in arcmin"), f"FWHM in {path}")
-    known = [name for name in table.units if name in COLUMN_UNITS]
+    meta = facts_of(table.header)
+    if named := said(header.get("TARGCOLS")):
+        meta["targcols"] = named
+        known = foreign.map_columns(table)
+    else:
+        known = [name for name in table.units if name in COLUMN_UNITS]
     wanted = known if columns is None else list(columns)
     missing = [name for name in wanted if name not in known]
     if missing or not wanted:
         raise CoganError(
             f"{path} has no column {', '.join(missing) or 'that the road knows'}; it has "
-            f"{', '.join(table.units)}. Name the columns as in {', '.join(COLUMN_UNITS)}."
+            f"{', '.join(table.units)}. Name the columns as in {', '.join(COLUMN_UNITS)}; or name "
+            "what is to be generated, if that is not CO, in the header's TARGCOLS."
         )
     maps, units = {}, {}
     for name in wanted:
-        units[name] = _check_unit(name, table.units[name], path)
+        units[name] = kinds.check_unit(name, table.units[name], path)
         maps[name] = foreign.read_ring(table, path, name, order, nside=nside)
-    meta = facts_of(table.header)
     del table, header  # the table is as large as all the maps
     for name, values in maps.items():
         values = _single(values)
@@ -369,23 +377,6 @@ def _single(values: np.ndarray) -> np.ndarray:
     """Float32, which needs no second copy, or float64."""
     single = values.dtype.kind == "f" and values.dtype.itemsize == 4
     return np.array(values, dtype=np.float32 if single else np.float64)
-
-
-def _check_unit(name: str, unit: str, path: Path) -> str:
-    allowed = COLUMN_UNITS[name]
-    for usual in allowed:
-        if unit.replace(" ", "") == usual.replace(" ", ""):
-            return usual
-    for usual in allowed:
-        try:
-            if unit_factor(unit, usual, str(path)) == 1:  # another spelling
-                return usual
-        except CoganError:
-            continue
-    raise CoganError(
-        f"Column {name} of {path} has the unit {unit or 'none'!r}; it must be "
-        f"{' or '.join(allowed)} (sky.read_map with to_unit converts a foreign map)."
-    )
 
 
 def _positive(text: object, where: str) -> float:

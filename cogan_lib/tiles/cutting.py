@@ -8,8 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..base.files import CoganError, provenance
-from ..base.units import CO_SOFTENING
+from ..sky.columns import check_usable, softening
 from ..sky.harmonics import beam_lmax
+from ..sky.lines import LINES
 from . import tiling
 from .patches import Patches
 from .poses import border_of, draw_poses
@@ -78,13 +79,15 @@ def make_patches(
     Raises
     ------
     CoganError
-        No dust, HI, CO or error column; too few tiles in a split; context with tiles that are
+        No dust, HI, CO or error column; a target or tracer that is not what the road takes for
+        granted (`columns.check_usable`); too few tiles in a split; context with tiles that are
         scaled by their own extremes, of which the context would be part.
     """
+    check_usable(sky)
     if len(sky.inputs) < 2 or not sky.targets:
         raise CoganError(
             f"The sky has the columns {', '.join(sky.maps)}; two tracers, such as DUST and N_HI, "
-            "and W_CO10 or W_CO21 are needed."
+            "and W_CO10 or W_CO21, or a target that is named in TARGCOLS, are needed."
         )
     missing = [f"{name}_ERR" for name in sky.targets if f"{name}_ERR" not in sky.maps]
     if missing:
@@ -131,7 +134,7 @@ def make_patches(
         elif target_scaling == "minmax":
             used[name] = PatchMinMax()
         elif name in sky.targets:
-            used[name] = Scaling.fit(target_scaling, values[train], CO_SOFTENING)
+            used[name] = Scaling.fit(target_scaling, values[train], softening(sky, name))
         else:
             used[name] = tracer_scaling(values[train], sky.maps[name])
     meta = describe(sky, geometry, used, context)
@@ -171,6 +174,8 @@ def describe(sky, geometry, scalings: Mapping[str, Scaling | PatchMinMax], conte
         "fwhm_arcmin": float(sky.fwhm_arcmin),
         "scalings": {name: scaling.to_dict() for name, scaling in scalings.items()},
     }
+    scales = {name: softening(sky, name) for name in sky.targets if name not in LINES}
+    meta |= {"softening": scales} if scales else {}
     return meta | ({"context": context} if context else {})
 
 

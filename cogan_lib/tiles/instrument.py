@@ -3,8 +3,9 @@
 A generator's map is free of noise, a survey's is not; whoever compares the two finds the noise and
 nothing else. How the noise's strength varies from place to place, the map's error column says. How
 smooth it is, nobody says: the stated beam tells how the sky was smoothed last, and the noise has
-passed other filters too. So the noise's spectrum is measured where the map shows hardly anything
-else, within 30 degrees of the poles.
+passed other filters too. So the noise's spectrum is measured where a CO map shows hardly anything
+else, within 30 degrees of the poles. Of another target nobody knows where it shows nothing: its
+noise is taken for white before the stated beam.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from ..base.checks import check_alike
 from ..base.files import CoganError
 from ..sky.harmonics import alm2map, beam_lmax, gaussian_alm, map2alm
-from ..sky.lines import COLUMN_UNITS
+from ..sky.lines import COLUMN_UNITS, LINES
 from ..sky.skyfile import Sky
 from .geometry import Geometry
 from .tiling import cut_tiles, map_to_alm
@@ -108,6 +109,28 @@ def noise_map(error: np.ndarray, spectrum: np.ndarray, seed: int | list[int]) ->
     return error * alm2map(alm, hp.npix2nside(error.size))
 
 
+def beam_noise(fwhm_arcmin: float, lmax: int) -> np.ndarray:
+    """Compute the spectrum of noise of variance 1 that was white before a Gaussian beam.
+
+    Parameters
+    ----------
+    fwhm_arcmin : float
+    lmax : int
+
+    Returns
+    -------
+    ndarray, shape (lmax + 1,)
+
+    Examples
+    --------
+    >>> spectrum = beam_noise(300.0, 95)
+    >>> round(float((spectrum * (2 * np.arange(96) + 1)).sum() / (4 * np.pi)), 6)
+    1.0
+    """
+    spectrum = hp.gauss_beam(np.radians(fwhm_arcmin / 60), lmax) ** 2
+    return spectrum * (4 * np.pi / (spectrum * (2 * np.arange(lmax + 1) + 1)).sum())
+
+
 def noise_tiles(
     sky: Sky,
     target: str,
@@ -116,25 +139,25 @@ def noise_tiles(
     seed: int,
     nthreads: int = 1,
 ) -> np.ndarray:
-    """Draw the noise of one of a sky's CO lines, and cut it into tiles as the line itself is.
+    """Draw the noise of one of a sky's targets, and cut it into tiles as the line itself is.
 
     Parameters
     ----------
     sky : Sky
         With `target` and its error column.
     target : str
-        W_CO10 or W_CO21.
+        Such as W_CO21.
     geometry : Geometry
     centres : ndarray, shape (n, 2)
         Longitude and latitude in degrees.
     seed : int
-        Another seed or line, another draw.
+        Another seed or target, another draw.
     nthreads : int
 
     Returns
     -------
     ndarray, shape (n, npix, npix), float32
-        K km/s, to be added to generated tiles of these places.
+        In the target's unit, to be added to generated tiles of these places.
 
     Raises
     ------
@@ -148,6 +171,11 @@ def noise_tiles(
         )
     lmax = beam_lmax(sky.nside, sky.fwhm_arcmin)
     error = sky.maps[f"{target}_ERR"]
-    draw = [seed, 353, list(COLUMN_UNITS).index(target)]  # no other random step has such a seed
-    drawn = noise_map(error, noise_spectrum(sky.maps[target], error, lmax), draw)
+    number = [*COLUMN_UNITS, *sky.targets].index(target)
+    if target in LINES:
+        spectrum = noise_spectrum(sky.maps[target], error, lmax)
+    else:
+        spectrum = beam_noise(sky.fwhm_arcmin, lmax)
+    draw = [seed, 353, number]  # no other random step has such a seed
+    drawn = noise_map(error, spectrum, draw)
     return cut_tiles(map_to_alm(drawn, lmax), geometry, centres, nthreads)

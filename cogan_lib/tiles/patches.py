@@ -42,14 +42,15 @@ class Patches:
     inputs : ndarray, shape (n, n_inputs, side, side), float32
         Physical units; the side is npix + 2 `context`.
     targets : ndarray, shape (n, n_targets, side, side), float32
-        K km/s.
+        K km/s, or the unit of another target.
     lonlat : ndarray, shape (n, 2)
         Tile centres in degrees.
     split : ndarray, shape (n,), uint8
         TRAIN, VALIDATION or TEST.
     meta : dict
         input_columns, target_columns, units, geometry (without context), fwhm_arcmin, scalings,
-        provenance; `context` if there is any.
+        provenance; `context` if there is any; of targets other than CO, `softening`
+        (`columns.softening`).
     angles : ndarray, shape (n,), optional
         Position angles in degrees (`geometry.tile_vectors`); None if north is up in all tiles.
     """
@@ -307,6 +308,8 @@ def check_meta(meta: dict) -> None:
         type(side) is int and 8 <= side <= 4096 and 0 < side * pixel < 3600
     ):
         raise ValueError(f"{meta['geometry']} are no tiles")
+    if not all(0 < float(scale) < math.inf for scale in meta.get("softening", {}).values()):
+        raise ValueError(f"amplitudes of the scale {meta['softening']} cannot be")
     context = meta.get("context", 0)
     if not (type(context) is int and 0 <= context <= side):
         raise ValueError(f"a context of {context!r} pixels cannot be")

@@ -6,7 +6,8 @@ the noise, logarithmic above.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -15,13 +16,32 @@ from ..base.files import CoganError
 from ..base.units import CO_SOFTENING
 
 
-def asinh_scale(w: np.ndarray) -> np.ndarray:
+def softening_of(meta: Mapping, target: str) -> float:
+    """Find the softening of a target's scale in what describes tiles of it.
+
+    Parameters
+    ----------
+    meta : mapping
+        Of `cogan_lib.tiles.patches.Patches`.
+    target : str
+
+    Returns
+    -------
+    float
+        In the target's unit: 0.3 K km/s of CO.
+    """
+    return meta.get("softening", {}).get(target, CO_SOFTENING)
+
+
+def asinh_scale(w: np.ndarray, softening: float = CO_SOFTENING) -> np.ndarray:
     """Compute y = asinh(W / 0.3 K km/s), the scale on which amplitudes are compared.
 
     Parameters
     ----------
     w : array_like
-        W in K km/s.
+        W in K km/s, or another target.
+    softening : float
+        In the unit of `w` (`softening_of`).
 
     Returns
     -------
@@ -33,16 +53,20 @@ def asinh_scale(w: np.ndarray) -> np.ndarray:
     >>> asinh_scale([0.0, 0.3, 30.0]).round(3)
     array([0.   , 0.881, 5.298])
     """
-    return np.arcsinh(np.asarray(w, dtype=np.float64) / CO_SOFTENING)
+    return np.arcsinh(np.asarray(w, dtype=np.float64) / softening)
 
 
-def middle_of(members: np.ndarray | list[np.ndarray]) -> np.ndarray:
+def middle_of(
+    members: np.ndarray | list[np.ndarray], softening: float = CO_SOFTENING
+) -> np.ndarray:
     """Compute the W whose asinh(W / 0.3 K km/s) is the mean over the members.
 
     Parameters
     ----------
     members : ndarray, shape (m, ...), or list of ndarrays
         W in K km/s.
+    softening : float
+        As for `asinh_scale`.
 
     Returns
     -------
@@ -54,7 +78,7 @@ def middle_of(members: np.ndarray | list[np.ndarray]) -> np.ndarray:
     >>> middle_of([np.array([-3.0, 1.0]), np.array([3.0, 1.0])]).round(6)
     array([0., 1.])
     """
-    return CO_SOFTENING * np.sinh(np.mean([asinh_scale(w) for w in members], axis=0))
+    return softening * np.sinh(np.mean([asinh_scale(w, softening) for w in members], axis=0))
 
 
 def r2_sums(
@@ -111,7 +135,7 @@ def _variance(sums: np.ndarray) -> float:
     return float(squares - y**2 / n)
 
 
-def r2_score(real: np.ndarray, predicted: np.ndarray) -> float:
+def r2_score(real: np.ndarray, predicted: np.ndarray, softening: float = CO_SOFTENING) -> float:
     """Compute the share of the variance of asinh(W / 0.3 K km/s) that a prediction explains.
 
     R^2 = 1 - sum (y_real - y_predicted)^2 / sum (y_real - mean)^2 with y = asinh(W / 0.3 K km/s).
@@ -120,6 +144,8 @@ def r2_score(real: np.ndarray, predicted: np.ndarray) -> float:
     ----------
     real, predicted : ndarray of one shape
         W in K km/s.
+    softening : float
+        As for `asinh_scale`.
 
     Returns
     -------
@@ -137,7 +163,7 @@ def r2_score(real: np.ndarray, predicted: np.ndarray) -> float:
     >>> r2_score(real, real), round(r2_score(real, real[::-1]), 3)
     (1.0, -2.988)
     """
-    sums = r2_sums(real, predicted)
+    sums = r2_sums(real, predicted, partial(asinh_scale, softening=softening))
     if not _variance(sums) > 0:
         raise CoganError(
             "The real values are all alike, so no share of their variance is explained."

@@ -19,17 +19,21 @@ ask how well the one predicts the other, are those of the generated map itself.
 have moved, had other blocks been held out.
 
 Maps are in K km/s. Where CO spans decades, y = asinh(W / 0.3 K km/s) is used instead of W: linear
-at the noise, logarithmic above. All numbers in a report are finite. Its keys say "mock" for
+at the noise, logarithmic above. Another target has its own unit and, instead of 0.3, three of its
+standard errors (`sky.columns`). All numbers in a report are finite. Its keys say "mock" for
 generated, as in every report since the first.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from ..base.files import CoganError
+from ..base.units import CO_SOFTENING
 from . import morphology, spectra
-from .amplitude import asinh_scale, r2_of, r2_sums
+from .amplitude import asinh_scale, r2_of, r2_sums, softening_of
 from .blocks import separate_blocks, sky_blocks, swap_p_value
 from .sections import (
     band,
@@ -73,12 +77,12 @@ def validate(
         The held-out tiles, usually ``patches.select("test")``, or whatever else has `inputs`,
         `targets`, `lonlat`, and in `meta` the columns, geometry and beam (this floor lies below).
     generated : ndarray, shape (n, npix, npix)
-        W in K km/s; tile i shows the place of the test tile i.
+        In the unit of the target; tile i shows the place of the test tile i.
     target : str
         Which of the test tiles' target columns it is compared with.
     noise : ndarray, shape (n, npix, npix), or None
-        The instrument's noise in K km/s at these places, from `tiles.instrument.noise_tiles`; None
-        if the generated tiles hold it already, or the real ones have none.
+        The instrument's noise at these places, from `tiles.instrument.noise_tiles`; None if the
+        generated tiles hold it already, or the real ones have none.
     seed : int
         For the draws.
     baseline : optional
@@ -144,13 +148,16 @@ def validate(
     def p_value(a, b):
         return swap_p_value(a[used], b[used], apart[used], seed, permutations)
 
+    unit = test.meta.get("units", {}).get(target, "K km/s")
+    softening = softening_of(test.meta, target)
+    scale = partial(asinh_scale, softening=softening)
     grid = {"pixel_arcmin": pixel_arcmin, "edges": edges}
     flat_real, flat_generated = standardise(real), standardise(generated)
     report = {"tiles": len(real), "blocks": int(np.unique(blocks).size)}
     report["noise_added"] = noise is not None
     report["blocks_apart"] = int(np.unique(apart[used]).size)
-    for key, r, m, unit in (
-        ("spectrum", real, generated, "(K km/s)2 sr"),
+    for key, r, m, of_power in (
+        ("spectrum", real, generated, f"({unit})2 sr"),
         ("spectrum_standardised", flat_real, flat_generated, "sr"),
     ):
         ell, c_real = spectra.power_spectra(r, **grid)
@@ -158,9 +165,10 @@ def validate(
         if np.any(np.median(c_real, axis=0) <= 0):
             raise CoganError(
                 "Most real tiles are constant, so there is nothing to compare; "
-                "choose held-out tiles with CO in them."
+                "choose held-out tiles with something in them."
             )
-        report[key] = spectrum_section(c_real, c_generated, ell, edges, in_beam, unit, blocks, seed)
+        bins = ell, edges, in_beam
+        report[key] = spectrum_section(c_real, c_generated, *bins, of_power, blocks, seed)
         logs = (log_spectra(c, like=c_real)[:, in_beam] for c in (c_real, c_generated))
         report[key]["p_value"] = p_value(*logs)
 
@@ -179,7 +187,7 @@ def validate(
         np.hstack(list(s_real.values())), np.hstack(list(s_generated.values()))
     )
 
-    report["pdf"] = pdf_section(real, generated)
+    report["pdf"] = pdf_section(real, generated, unit, softening)
     report["rho_ell"] = {"ell": numbers(ell)}
     pairs = [("real x mock", real, bare)]
     for name, channel in zip(input_names, channels, strict=True):
@@ -192,11 +200,11 @@ def validate(
         spectra.correlation_of(real, bare, **grid), blocks, seed
     )
 
-    sums = r2_sums(real, bare)
+    sums = r2_sums(real, bare, scale)
     report["r2_heldout"] = r2_of(sums)
     report["r2_heldout_95"] = interval(lambda tiles: r2_of(sums[tiles]), blocks, seed)
     if baseline is not None:
-        fit = r2_sums(real, baseline.predict(inputs))
+        fit = r2_sums(real, baseline.predict(inputs), scale)
         report["r2_heldout_loglinear"] = r2_of(fit)
         report["r2_heldout_loglinear_95"] = interval(lambda t: r2_of(fit[t]), blocks, seed)
     report["within_2sigma"] = bool(
@@ -277,7 +285,11 @@ def _verdict(report: dict) -> str:
 
 
 def per_epoch_check(
-    real: np.ndarray, generated: np.ndarray, pixel_arcmin: float, fwhm_arcmin: float = 0.0
+    real: np.ndarray,
+    generated: np.ndarray,
+    pixel_arcmin: float,
+    fwhm_arcmin: float = 0.0,
+    softening: float = CO_SOFTENING,
 ) -> dict[str, float]:
     """Find two numbers to follow in training: how far generated CO is from real. NumPy alone.
 
@@ -297,6 +309,8 @@ def per_epoch_check(
         Side of a pixel.
     fwhm_arcmin : float
         Beam: multipoles beyond it are left out. 0: up to the pixel's Nyquist multipole.
+    softening : float
+        As for `amplitude.asinh_scale`.
 
     Returns
     -------
@@ -321,7 +335,7 @@ def per_epoch_check(
     _, c_real = spectra.power_spectra(real, pixel_arcmin=pixel_arcmin, edges=edges)
     _, c_generated = spectra.power_spectra(generated, pixel_arcmin=pixel_arcmin, edges=edges)
     means = [log_spectra(c, like=c_real + 1e-30).mean(axis=0) for c in (c_real, c_generated)]
-    y_real, y_generated = asinh_scale(real), asinh_scale(generated)
+    y_real, y_generated = asinh_scale(real, softening), asinh_scale(generated, softening)
     low, high = y_real.min(), max(y_real.max(), y_real.min() + 1e-6)
     shares = [
         np.histogram(np.clip(y, low, high), 50, (low, high))[0] / y.size

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from ..base.units import CO_SOFTENING
@@ -307,28 +309,37 @@ def shapes_section(real, generated, real_count, generated_count, threshold) -> d
     return section
 
 
-def pdf_section(real: np.ndarray, generated: np.ndarray, bins: int = 50) -> dict:
+def pdf_section(
+    real: np.ndarray,
+    generated: np.ndarray,
+    unit: str = "K km/s",
+    softening: float = CO_SOFTENING,
+    bins: int = 50,
+) -> dict:
     """Find the share of the pixels in each bin of y = asinh(W / 0.3 K km/s).
 
     Parameters
     ----------
     real, generated : ndarray, any shape
-        W in K km/s.
+        W in K km/s, or another target.
+    unit : str
+    softening : float
+        As for `amplitude.asinh_scale`.
     bins : int
         From the least to the largest value of both.
 
     Returns
     -------
     dict
-        The bins' edges, in y and in K km/s, and the shares.
+        The bins' edges, in y and in the unit, and the shares.
     """
-    y_real, y_generated = asinh_scale(real), asinh_scale(generated)
+    y_real, y_generated = asinh_scale(real, softening), asinh_scale(generated, softening)
     low, high = min(y_real.min(), y_generated.min()), max(y_real.max(), y_generated.max())
     edges = np.linspace(low, high, bins + 1)
     shares = [np.histogram(y, edges)[0] / y.size for y in (y_real, y_generated)]
     return {
         "asinh_edges": numbers(edges),
-        "edges_K_km_s": numbers(CO_SOFTENING * np.sinh(edges)),
+        "edges_" + re.sub(r"\W+", "_", unit): numbers(softening * np.sinh(edges)),
         "real": numbers(shares[0]),
         "mock": numbers(shares[1]),
     }
