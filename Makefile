@@ -22,12 +22,15 @@ $(error Start make in the folder of its Makefile, or name that folder: make -C F
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book test browser notebooks bench lab lint licences address clean
+.PHONY: help try book test browser notebooks bench lab lint licences address clean
 
 help:  ## show this list
 	@echo "cogan: one of"
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
 	@echo "PROFILE is one of: $(patsubst ci/profiles/%.yaml,%,$(wildcard ci/profiles/*.yaml))"
+
+try: $(INSTALLED)  ## make a CO sky with weights that came along, and three figures, in two minutes
+	$(BIN)/python ci/try_it.py
 
 book: $(INSTALLED)  ## run all notebooks and build the site [PROFILE=laptop] [SKY=path/to/sky.fits]
 	$(BIN)/python ci/run_notebooks.py --profile "$(PROFILE)" $(if $(SKY),--sky "$(SKY)")

@@ -236,13 +236,15 @@ def status_page(status: dict) -> str:
     seconds = sum(record["seconds"] for record in status["chapters"].values())
     machine = status["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    beside = machine.get("side_by_side", 1)
+    work = f" of work, up to {beside} chapters at once" if beside > 1 else " altogether"
     settings = [f"| `{name}` | `{value!r}` |" for name, value in status["settings"].items()]
     return "\n".join(
         [
             "# Status",
             "",
             "The chapters on these pages were executed with the profile "
-            f"**{status['profile']}** in {seconds / 60:.1f} minutes altogether. "
+            f"**{status['profile']}** in {seconds / 60:.1f} minutes{work}. "
             "Each row is written by the run itself.",
             "",
             "| chapter | seconds | peak memory, MB | date (UTC) | commit |",

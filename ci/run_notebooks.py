@@ -1,59 +1,53 @@
-"""Run the book's chapters in order with papermill, into ``_build/executed/<profile>/``.
+"""Run the book's chapters with papermill, into ``_build/executed/<profile>/``, some side by side.
 
     python ci/run_notebooks.py --profile smoke
     python ci/run_notebooks.py --profile real --sky path/to/sky.fits
     python ci/run_notebooks.py --only 03 -p max_steps 500
 
-A chapter runs again when its notebook, the library, its parameters, the sky file or a file that an
-earlier chapter left in the run folder has changed. What is run is printed as a papermill line.
+A chapter runs again when its notebook, the library, its parameters, the sky file or a file that a
+chapter before it left for it in the run folder has changed. What is run is printed as a papermill
+line. Chapters that don't need each other (`schedule`) run at the same time, one a core, as far as
+the memory goes; ``--jobs 1`` runs one after another.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
-import hashlib
-import json
 import os
 import platform
-import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import papermill
 from beside import ROOT
+from chapter_process import Chapter, Running, begin, failure, kernel_environment, promise, title
 from companion_settings import companion_settings, companions_of, read_parameters
-from ipykernel.kernelspec import get_kernel_dict
+from left_behind import artefacts, chapter_key, is_current, library_key, written
+from schedule import (
+    Limits,
+    available_mb,
+    last,
+    makespan,
+    pick,
+    plan,
+    read_order,
+    stored_seconds,
+)
+from times import minutes
 
 from cogan_lib.base.config import Settings, from_command_line
-from cogan_lib.base.files import CoganError, git_commit, provenance, read_json, sha256, write_json
+from cogan_lib.base.files import CoganError, provenance, read_json, sha256, write_json
 from cogan_lib.base.made_from import alone
-from cogan_lib.base.session import BOOK_RUN, REPORT
+from cogan_lib.base.threads import cores
 
 STATUS = "status.json"
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """One notebook of the book and the values that its parameters cell gets in this run."""
-
-    source: Path
-    parameters: dict[str, object]
-
-    @property
-    def cell(self) -> dict[str, object]:
-        """The values by the names that the cell has: a companion's without their first part."""
-        return {name.rpartition(".")[2]: value for name, value in self.parameters.items()}
-
-    @property
-    def name(self) -> str:
-        return self.source.stem
+#: Between two looks at the chapters that are running.
+LOOK_SECONDS = 0.2
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
@@ -66,12 +60,16 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
                 raise CoganError("The sky file is named by --sky and by -p sky_path; take one.")
             # relative, so that no published page shows where the reader's home folder lies
             overrides["sky_path"] = os.path.relpath(Path(options.sky).expanduser().resolve(), root)
+        if options.jobs < 0:
+            raise CoganError(
+                f"--jobs is {options.jobs}; give a number of chapters, or 0 for cores."
+            )
         settings, dotted = read_parameters(options.profile, overrides)
         chapters = select(root / "book", settings, dotted, options.only, given=set(overrides))
         check_sky(settings, root)
         executed = root / "_build" / "executed" / Path(options.profile).stem
         with alone(root / settings.run_dir, "driver"):  # its kernels take the steps
-            return run_chapters(chapters, settings, executed, options.only, root)
+            return Driver(chapters, settings, executed, options.only, root, options.jobs).run()
     except CoganError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
@@ -83,6 +81,10 @@ def _parser() -> argparse.ArgumentParser:
         "--profile", default="laptop", help="a name in ci/profiles, or a .yaml file"
     )
     parser.add_argument("--sky", metavar="PATH", help="a sky file instead of the embedded sky")
+    parser.add_argument(
+        "--jobs", type=int, default=0, metavar="N",
+        help="chapters at once; default: one a core, but one if there is a GPU to share",
+    )  # fmt: skip
     parser.add_argument("--only", nargs="+", default=[], metavar="03", help="run these chapters")
     parser.add_argument(
         "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
@@ -158,189 +160,189 @@ def check_sky(settings: Settings, root: Path) -> None:
         )
 
 
-def run_chapters(
-    chapters: list[Chapter], settings: Settings, executed: Path, only: list[str], root: Path
-) -> int:
-    """Run what is out of date, in order; stop at the first failure. Returns 0 or 1."""
-    executed.mkdir(parents=True, exist_ok=True)
-    status_path = executed / STATUS
-    fix = "delete it, and all chapters run again"
-    status = read_json(status_path, fix) if status_path.exists() else {}
-    records = status.get("chapters", {})
-    library = library_key(root)
-    sky_key = sha256(root / settings.sky_path) if settings.sky_path else ""
-    run_dir = root / settings.run_dir
-    environment = kernel_environment(root / "_build")
-    out_of_date: list[str] = []
+class Driver:
+    """Runs what is out of date, each chapter as soon as what it needs is there.
 
-    for number, chapter in enumerate(chapters):
-        left = artefacts(run_dir)
-        key = chapter_key(chapter, library, sky_key, left, records, chapters[:number])
-        record = records.get(chapter.name, {})
-        output = executed / chapter.source.name
-        if is_current(record, key, left) and output.exists():
-            print(f"{chapter.name}: up to date ({record['seconds']:.0f} s on {record['date']})")
-            continue
-        if only and not any(chapter.name.startswith(start) for start in only):
-            out_of_date.append(chapter.name)
-            continue
-        if out_of_date:
+    Parameters
+    ----------
+    chapters : list of Chapter
+        All of the book, in its order.
+    settings : Settings
+    executed : Path
+        Where the notebooks and ``status.json`` go.
+    only : list of str
+        Beginnings of the names of the chapters that may run; empty: all.
+    root : Path
+    jobs : int
+        Chapters at once; 0 chooses.
+    """
+
+    def __init__(
+        self,
+        chapters: list[Chapter],
+        settings: Settings,
+        executed: Path,
+        only: list[str],
+        root: Path,
+        jobs: int = 0,
+    ) -> None:
+        executed.mkdir(parents=True, exist_ok=True)
+        self.chapters = {chapter.name: chapter for chapter in chapters}
+        self.executed, self.only, self.root = executed, tuple(only), root
+        self.order = read_order(root / "book", list(self.chapters))
+        fix = "delete it, and all chapters run again"
+        path = executed / STATUS
+        self.records = read_json(path, fix).get("chapters", {}) if path.exists() else {}
+        self.library = library_key(root)
+        self.sky_key = sha256(root / settings.sky_path) if settings.sky_path else ""
+        self.run_dir, self.run_name = root / settings.run_dir, settings.run_dir
+        facts = machine(settings)
+        jobs = jobs or at_once(settings, facts["gpu"])
+        self.environment = kernel_environment(root / "_build")
+        if jobs > 1:  # the threads of one chapter would fight with those of another
+            facts |= {"threads": settings.threads or 1, "side_by_side": jobs}
+            self.environment |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+        self.about = {"profile": executed.name, "settings": settings.model_dump(), "machine": facts}
+        told = {name: found for name, record in self.records.items() if (found := last(record))}
+        self.seconds = {name: found["seconds"] for name, found in told.items()}
+        self.ranked = stored_seconds(root / "book/results/times.json") | self.seconds
+        peaks = {name: found["peak_mb"] for name, found in told.items()}
+        self.limits = Limits(jobs, available_mb(), peaks)
+        self.pending, self.out_of_date = list(self.chapters), []
+        self.ready: dict[str, str] = {}  # whose needs are there, and the key of each
+        self.running: dict[str, tuple[Running, dict]] = {}
+
+    def run(self) -> int:
+        """Until all is done, or the first failure and what was running then. Returns 0 or 1."""
+        failed = ""
+        try:
+            while True:
+                while not failed and (name := self._next()):
+                    self._start(name)
+                if not self.running:
+                    break
+                while not (ended := self._ended()):
+                    time.sleep(LOOK_SECONDS)
+                for name, record in ended.items():
+                    if self._end(name, record):
+                        continue
+                    if self.running or failed:
+                        rest = f"; waiting for {', '.join(self.running)}" if self.running else ""
+                        print(f"{name}: FAILED{rest}", flush=True)
+                    failed = failed or name
+        finally:
+            self._stop()
+        if failed:
+            output = self.executed / self.chapters[failed].source.name
+            why = f" ({found})" if (found := failure(output)) else ""
+            place = output.relative_to(self.root)
+            print(f"{failed}: FAILED{why}; what it did so far is in {place}", flush=True)
+        return int(bool(failed))
+
+    def _next(self) -> str | None:
+        """The chapter to start now; those that need not run are settled on the way."""
+        for name in list(self.pending):
+            needs, busy = self.order.needs(name), {*self.pending, *self.running}
+            if name in self.ready or busy & set(needs):
+                continue
+            record, left = self.records.get(name, {}), artefacts(self.run_dir)
+            chapter = self.chapters[name]
+            key = chapter_key(chapter, self.library, self.sky_key, left, self.records, needs)
+            if is_current(record, key, left) and (self.executed / chapter.source.name).exists():
+                print(f"{name}: up to date ({record['seconds']:.0f} s on {record['date']})")
+                self.pending.remove(name)
+            elif self.only and not name.startswith(self.only):
+                self.pending.remove(name)
+                self.out_of_date.append(name)
+            else:
+                self.ready[name] = key
+        chains = self.order.chains(self.ranked, self.pending)
+        return pick(self.ready, list(self.running), chains, self.order, self.limits)
+
+    def _start(self, name: str) -> None:
+        chapter, old = self.chapters[name], self.records.get(name, {})
+        left = [other for other in self.order.all_needs(name) if other in self.out_of_date]
+        if left:
             print(
-                f"WARNING: {chapter.name} uses what {', '.join(out_of_date)} left in "
-                f"{settings.run_dir}, which is out of date or missing."
+                f"WARNING: {name} uses what {', '.join(left)} left in {self.run_name}, "
+                "which is out of date or missing."
             )
-        previous = record.get("artefacts", {})
         # From here on its files may be half a new run's and half an old one's. If this process is
         # killed, the next one must know so, and what was there before.
-        before = record["before"] if record.get("outcome") == "begun" else left
-        records[chapter.name] = record | {"outcome": "begun", "before": before}
-        status = {
-            "profile": executed.name,
-            "settings": settings.model_dump(),
-            "machine": machine(settings),
-            "chapters": records,
-        }
-        write_json(status_path, status)
-        record = execute(chapter, output, environment, root)
-        record["key"] = key
-        record["out_of_date_inputs"] = list(out_of_date)
-        record["artefacts"] = written(previous, before, artefacts(run_dir))
-        records[chapter.name] = record
-        write_json(status_path, status)
+        before = old["before"] if old.get("outcome") == "begun" else artefacts(self.run_dir)
+        kept = {"last": found} if (found := last(old)) else {}
+        self.records[name] = old | kept | {"outcome": "begun", "before": before}
+        self._write()
+        self.pending.remove(name)
+        print(self._progress(name), flush=True)
+        output = self.executed / chapter.source.name
+        bar = self.limits.jobs == 1
+        running = begin(chapter, output, self.environment, self.root, bar)
+        facts = {"key": self.ready.pop(name), "out_of_date_inputs": left}
+        self.running[name] = running, {"old": old, "before": before, "kept": kept, "facts": facts}
+
+    def _progress(self, name: str) -> str:
+        """Which chapter this is, what it does and, if all have run before, how long it takes."""
+        number = list(self.chapters).index(name) + 1
+        source = self.chapters[name].source
+        line = f"chapter {number} of {len(self.chapters)}: {title(source)}"
+        does = textwrap.indent(textwrap.fill(promise(source), 96), "    ")
+        todo = [name, *self.running, *(n for n in self.pending if n.startswith(self.only or ""))]
+        if not all(other in self.seconds for other in todo):
+            return f"{line}\n{does}"
+        now = time.monotonic()
+        still = {
+            other: max(0.0, self.seconds[other] - (now - running.started))
+            for other, (running, _) in self.running.items()
+        } | {name: self.seconds[name]}
+        ordered = [other for other in self.chapters if other in todo]
+        rows = plan(ordered, self.seconds, self.order, self.limits, still)
+        return (
+            f"{line} (about {minutes(self.seconds[name])}; about {minutes(makespan(rows))} left "
+            f"for all, from the last run)\n{does}"
+        )
+
+    def _ended(self) -> dict[str, dict]:
+        looks = {name: running.poll() for name, (running, _) in self.running.items()}
+        return {name: record for name, record in looks.items() if record}
+
+    def _end(self, name: str, record: dict) -> bool:
+        """Write down how a chapter has ended; whether it has done so well."""
+        _, told = self.running.pop(name)
+        record |= told["facts"]
+        previous, after = told["old"].get("artefacts", {}), artefacts(self.run_dir)
+        record["artefacts"] = written(name, self.order, previous, told["before"], after)
         if record["outcome"] == "failed":
-            print(f"{chapter.name}: FAILED; what it did so far is in {output.relative_to(root)}")
-            return 1
-        print(f"{chapter.name}: done in {record['seconds']:.0f} s, peak {record['peak_mb']} MB")
-    return 0
+            record |= told["kept"]
+        self.records[name] = record
+        self._write()
+        if record["outcome"] == "failed":
+            return False
+        self.seconds[name] = record["seconds"]
+        print(f"{name}: done in {record['seconds']:.0f} s, peak {record['peak_mb']} MB", flush=True)
+        return True
+
+    def _write(self) -> None:
+        write_json(self.executed / STATUS, self.about | {"chapters": self.records})
+
+    def _stop(self) -> None:
+        """End what is still running, after Ctrl-C or an error; a second Ctrl-C has to wait."""
+        if not self.running:
+            return
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            print(f"Stopping {', '.join(self.running)}.", flush=True)
+            for running, _ in self.running.values():
+                running.stop()
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
-def execute(chapter: Chapter, output: Path, environment: dict[str, str], root: Path) -> dict:
-    """Run one notebook in the checkout's top folder; papermill keeps what it did on failure."""
-    line = ["papermill", str(chapter.source.relative_to(root)), str(output.relative_to(root))]
-    for name, value in chapter.cell.items():
-        line += ["-r" if isinstance(value, str) else "-p", name, str(value)]
-    print(f"{chapter.name}: {shlex.join(line)}", flush=True)
-    progress = "--progress-bar" if sys.stderr.isatty() else "--no-progress-bar"
-    command = [sys.executable, "-m", *line, progress, "--log-level", "WARNING"]
-    started = time.monotonic()
-    process = subprocess.Popen(
-        command, cwd=root, env=environment, stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent
-    )
-    _, code, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(code)
-    unit = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss: bytes there, KiB elsewhere
-    return {
-        "outcome": "failed" if process.returncode else "ok",
-        "title": title(chapter.source),
-        "seconds": round(time.monotonic() - started, 1),
-        "peak_mb": round(usage.ru_maxrss / unit),  # papermill or its kernel, the larger one
-        "date": datetime.now(UTC).isoformat(timespec="minutes"),
-        "commit": git_commit(),
-        "parameters": chapter.parameters,
-        "source_sha256": sha256(chapter.source),
-    }
-
-
-def _end_with_parent() -> None:
-    """In a chapter's process: if the driver is killed, end too (Linux), and the kernel after you.
-
-    A chapter that lived on would write into the run folder beside the next driver's.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
-def kernel_environment(build: Path) -> dict[str, str]:
-    """Environment in which ``python3`` is this interpreter's kernel."""
-    # ipykernel otherwise warns about its own connection at each start; cells' errors still show
-    kernel = get_kernel_dict(extra_arguments=["--log-level=CRITICAL"])
-    write_json(build / "jupyter" / "kernels" / "python3" / "kernel.json", kernel)
-    jupyter = [str(build / "jupyter"), os.environ.get("JUPYTER_PATH", "")]
-    library = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-    return {
-        # glibc: keep freed memory for the next array (see the Makefile)
-        "MALLOC_MMAP_THRESHOLD_": str(2**30),
-        "MALLOC_TRIM_THRESHOLD_": str(2**30),
-        **os.environ,
-        BOOK_RUN: "1",  # numbers go into the pages, not under the cells
-        "JUPYTER_PATH": os.pathsep.join(filter(None, jupyter)),
-        "PYTHONPATH": os.pathsep.join(filter(None, library)),
-    }
-
-
-def library_key(root: Path) -> str:
-    """One hash of the library's files."""
-    digest = hashlib.sha256()
-    for path in sorted((root / "cogan_lib").rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(f"{path.relative_to(root)} {sha256(path)}\n".encode())
-    return digest.hexdigest()
-
-
-def artefacts(run_dir: Path) -> dict[str, str]:
-    """Hash of each file of the run and of each section of its report but `provenance`, which all
-    chapters may write."""
-    found = {}
-    for path in sorted(run_dir.rglob("*")):
-        name = path.relative_to(run_dir).as_posix()
-        if not path.is_file() or path.name.startswith("."):
-            continue
-        if name == REPORT:
-            sections = read_json(path, "delete it and run the chapters again")
-            sections.pop("provenance", None)
-            for section, content in sections.items():
-                text = json.dumps(content, sort_keys=True)
-                found[f"{REPORT}#{section}"] = hashlib.sha256(text.encode()).hexdigest()
-        else:
-            found[name] = sha256(path)
-    return found
-
-
-def written(previous: dict[str, str], before: dict[str, str], after: dict[str, str]) -> dict:
-    """What a chapter has written: new or changed files, and those that it wrote the last time."""
-    return {
-        name: value
-        for name, value in after.items()
-        if before.get(name) != value or name in previous
-    }
-
-
-def chapter_key(
-    chapter: Chapter,
-    library: str,
-    sky_key: str,
-    left: dict[str, str],
-    records: dict[str, dict],
-    earlier: list[Chapter],
-) -> str:
-    """Hash of all that a chapter's result depends on."""
-    inputs = {
-        name: left.get(name, "missing")
-        for other in earlier
-        for name in records.get(other.name, {}).get("artefacts", {})
-        if not name.startswith(REPORT)  # numbers for the reader, not an input of later steps
-    }
-    facts = [sha256(chapter.source), library, chapter.parameters, sky_key, inputs]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def is_current(record: dict, key: str, left: dict[str, str]) -> bool:
-    """Whether a chapter ran well from the same inputs and all that it wrote is still there."""
-    return (
-        record.get("outcome") == "ok"
-        and record.get("key") == key
-        and not record.get("out_of_date_inputs")
-        and all(left.get(name) == value for name, value in record["artefacts"].items())
-    )
-
-
-def title(source: Path) -> str:
-    """The notebook's first heading."""
-    for cell in json.loads(source.read_text("utf-8"))["cells"]:
-        for line in "".join(cell["source"]).splitlines():
-            if cell["cell_type"] == "markdown" and line.startswith("# "):
-                return line.removeprefix("# ").strip()
-    return source.stem
+def at_once(settings: Settings, gpu: str) -> int:
+    """How many chapters run at the same time: one a core, or one if they would share a GPU."""
+    if gpu != "none" and settings.device != "cpu":
+        return 1
+    return max(1, cores() // (settings.threads or 1))
 
 
 def machine(settings: Settings) -> dict:
@@ -362,4 +364,8 @@ def machine(settings: Settings) -> dict:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("Stopped; the same command goes on with the chapters that have not ended.")
+        sys.exit(130)

@@ -1,6 +1,7 @@
 """A book of two tiny chapters, and what drives it."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import check_notebooks
@@ -78,7 +79,21 @@ def status(book: Path) -> dict:
     return json.loads((book / "_build" / "executed" / "toy" / "status.json").read_text("utf-8"))
 
 
-def execute_here(chapter, output) -> dict:
+@dataclass
+class Ended:
+    """In the place of `chapter_process.Running`: a chapter that has ended at once."""
+
+    record: dict
+    started: float = 0.0
+
+    def poll(self) -> dict:
+        return self.record
+
+    def stop(self) -> None:
+        pass
+
+
+def execute_here(chapter, output) -> Ended:
     """Run a chapter in this process and folder, without a kernel to wait for."""
     names = {}
     for cell in json.loads(chapter.source.read_text("utf-8"))["cells"]:
@@ -87,9 +102,9 @@ def execute_here(chapter, output) -> dict:
         if "parameters" in cell["metadata"].get("tags", []):
             names.update(chapter.parameters)
     output.write_text(chapter.source.read_text("utf-8"), "utf-8")
-    return {
+    return Ended({
         "outcome": "ok", "title": run_notebooks.title(chapter.source), "seconds": 1.0,
         "peak_mb": 1, "date": "2026-01-01T00:00+00:00", "commit": "not a checkout",
         "parameters": chapter.parameters,
         "source_sha256": run_notebooks.sha256(chapter.source),
-    }  # fmt: skip
+    })  # fmt: skip

@@ -52,12 +52,12 @@ def in_process(monkeypatch):
 
     ran = []
 
-    def execute(chapter, output, environment, root):
+    def begin(chapter, output, environment, root, bar):
         monkeypatch.chdir(root)
         ran.append(chapter.name)
         return execute_here(chapter, output)
 
-    monkeypatch.setattr(run_notebooks, "execute", execute)
+    monkeypatch.setattr(run_notebooks, "begin", begin)
     return ran
 
 

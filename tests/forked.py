@@ -40,13 +40,13 @@ def synthesis_process(folder: Path, fatal_batch: int) -> None:
 
 
 def driver_process(root: Path, _: int) -> None:
-    def execute(chapter, output, environment, top):
+    def begin(chapter, output, environment, top, bar):
         with open(root.with_name("ran"), "a", encoding="utf-8") as stream:
             stream.write(f"{chapter.name}\n")
         os.chdir(top)
         return execute_here(chapter, output)
 
-    run_notebooks.execute = execute
+    run_notebooks.begin = begin
     assert drive(root) == 0
 
 

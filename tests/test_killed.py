@@ -198,16 +198,16 @@ def test_a_driver_killed_at_any_moment_repeats_only_what_was_not_finished(book, 
 def test_half_a_run_never_passes_for_the_whole_one_before(book, in_process, monkeypatch):
     """Run, change a parameter, be killed with half a notebook written, take the change back."""
     assert drive(book) == 0
-    execute = run_notebooks.execute
+    begin = run_notebooks.begin
 
-    def interrupted(chapter, output, environment, root):
+    def interrupted(chapter, output, environment, root, bar):
         output.write_text("half", "utf-8")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_notebooks, "execute", interrupted)
+    monkeypatch.setattr(run_notebooks, "begin", interrupted)
     with pytest.raises(KeyboardInterrupt):
         drive(book, "-p", "max_minutes", "3.0")
-    monkeypatch.setattr(run_notebooks, "execute", execute)
+    monkeypatch.setattr(run_notebooks, "begin", begin)
     in_process.clear()
     assert drive(book) == 0 and in_process == ["02-training"]
 

@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +25,8 @@ Content = TypeVar("Content")
 
 #: Who finds a run folder taken waits so long: a process that was killed may still be ending.
 WAIT_SECONDS = 5.0
+#: An environment variable, set for the kernels of the run that makes the book's pages.
+BOOK_RUN = "COGAN_BOOK"
 _sums: dict[tuple, tuple[tuple, str]] = {}
 
 
@@ -217,13 +219,16 @@ def alone(run_dir: str | Path, what: str = "step") -> Iterator[None]:
     """Be the only one that writes into a run folder, among those that ask for the same `what`.
 
     The system drops the lock of a process that ends, however it ends. The same process may ask
-    again. Of several processes that torchrun started, the first one asks for all.
+    again. Of several processes that torchrun started, the first one asks for all. Chapters that the
+    book's own run has started side by side take their steps in turn: they wait for each other as
+    long as it takes, for strangers `WAIT_SECONDS`.
 
     Parameters
     ----------
     run_dir : path
-    what : {'step', 'driver'}
-        One step of the road, or all chapters in a row: a driver's kernels take the steps.
+    what : {'step', 'driver', 'report'}
+        One step of the road, all chapters of the book (a driver's kernels take the steps), or a
+        section of the report.
 
     Yields
     ------
@@ -237,15 +242,14 @@ def alone(run_dir: str | Path, what: str = "step") -> Iterator[None]:
     run = Path(run_dir)
     try:
         run.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(run.absolute() / f".{what}.lock", is_singleton=True)
-        held = lock.acquire(WAIT_SECONDS) if os.environ.get("RANK", "0") == "0" else nullcontext()
+        held = _turns(run.absolute(), what) if os.environ.get("RANK", "0") == "0" else ExitStack()
     except Timeout:
         raise CoganError(
             f"Another process is writing into the run folder {run}; wait until it has ended, or "
             "choose another run_dir."
         ) from None
     except NotImplementedError:  # a file system that knows no locks, such as a mounted cloud drive
-        held = nullcontext()
+        held = ExitStack()
     except OSError as error:
         raise CoganError(
             f"Cannot write to the run folder {run}: {error.strerror}. "
@@ -253,3 +257,13 @@ def alone(run_dir: str | Path, what: str = "step") -> Iterator[None]:
         ) from None
     with held:
         yield
+
+
+def _turns(run: Path, what: str) -> ExitStack:
+    """Take the locks: among the chapters of one run of the book first, then among all."""
+    with ExitStack() as locks:
+        if what == "step" and os.environ.get(BOOK_RUN):
+            locks.enter_context(FileLock(run / ".chapters.lock", is_singleton=True).acquire())
+        lock = FileLock(run / f".{what}.lock", is_singleton=True)
+        locks.enter_context(lock.acquire(WAIT_SECONDS))
+        return locks.pop_all()

@@ -14,10 +14,10 @@ import numpy as np
 
 from .config import Settings
 from .files import CoganError, check_name, provenance, read_json, write_json
+from .made_from import BOOK_RUN, alone
 from .threads import settle
 
 REPORT = "report.json"
-BOOK_RUN = "COGAN_BOOK"  # set for the kernels of the run that makes the book's pages
 
 log = logging.getLogger(__name__)
 
@@ -162,6 +162,8 @@ def glue_label(name: str) -> str:
 def add_to_report(run_dir: str | Path, section: str, content: dict) -> Path:
     """Put one section into the run's ``report.json``, in the place of an older one of that name.
 
+    Chapters that run side by side do so in turn, so that no section is lost.
+
     Parameters
     ----------
     run_dir : str or Path
@@ -179,7 +181,8 @@ def add_to_report(run_dir: str | Path, section: str, content: dict) -> Path:
     Raises
     ------
     CoganError
-        If a number is not finite, with its place; nothing is written then.
+        If a number is not finite, with its place, or another process holds the report; nothing is
+        written then.
 
     Examples
     --------
@@ -189,9 +192,10 @@ def add_to_report(run_dir: str | Path, section: str, content: dict) -> Path:
     """
     path = Path(run_dir) / REPORT
     fix = "delete it and run the chapters again"
-    report = read_json(path, fix) if path.exists() else {}
-    report[section] = _plain(content, section)
-    return write_json(path, report)
+    added = _plain(content, section)
+    with alone(run_dir, "report"):
+        report = read_json(path, fix) if path.exists() else {}
+        return write_json(path, report | {section: added})
 
 
 def _plain(value: object, place: str) -> object:
