@@ -1,7 +1,8 @@
 """The figures that a run's notebooks have drawn, the hash of each, and how it is made again.
 
 A figure is what a code cell with a name for it (`mystnb`) shows: a PNG, or a part of a page with a
-slider. The fold that stands under it on the site holds what ci/remake.py needs, and a reader.
+slider. The fold that stands under it on the site says what ci/remake.py needs. All of it is of the
+figure as drawn: the site shows large ones as WebP (`finish_site`), which changes pixels.
 """
 
 from __future__ import annotations
@@ -97,12 +98,16 @@ def folds(book: Path, executed: Path, status: dict) -> dict[str, dict[str, str]]
         if not source.exists() or not output.exists():
             continue  # of an older book
         chapter = Chapter(source, record["parameters"])
-        facts = f"with profile {status['profile']}, {seed_of(chapter)}, commit {{}}"
+        facts = (
+            f"with profile {status['profile']}, {seed_of(chapter)}, commit {short_commit(record)}"
+        )
         run = shlex.join(papermill_line(chapter, status["profile"]))
-        found[name] = {
-            figure.name: fold(figure, facts.format(short_commit(record)), run, status["profile"])
+        under = {
+            figure.name: fold(figure, facts, run, status["profile"])
             for figure in figures_of(output)
         }
+        if under:
+            found[name] = under
     return found
 
 
@@ -129,7 +134,7 @@ def fold(figure: Figure, facts: str, run: str, profile: str) -> str:
         '<details class="remake"><summary>Remake this figure</summary>\n'
         f"<p>Cell <code>{html.escape(figure.cell)}</code> of "
         f"<code>book/{html.escape(figure.chapter)}.ipynb</code>, run {html.escape(facts)}; "
-        f"SHA-256 of its {figure.parts}: <code>{figure.hash}</code>…</p>\n"
+        f"SHA-256 of its {figure.parts} as drawn: <code>{figure.hash}</code>…</p>\n"
         f"<p>This figure alone, compared with this one:</p>\n{_shell(alone)}\n"
         f"<p>The whole chapter with this run’s parameters:</p>\n{_shell(run)}\n</details>"
     )
