@@ -23,8 +23,10 @@ from pathlib import Path
 import yaml
 from beside import ROOT
 from book_tables import write_tables
+from figures import folds
 from finish_site import finish
 from flavours import make_flavours
+from formats import short_commit
 from growth_figure import draw_growth
 from pages import write_pages
 from release import COLAB, make_wheel, notebooks_tag, read_config, repository, site, wheel_name
@@ -73,7 +75,8 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     if subprocess.run(command, cwd=root, env=environment, check=False).returncode:
         return 1
     try:
-        finish(build / "html", str(config.get("title", "")))
+        remade = folds(root / "book", executed, status)
+        finish(build / "html", str(config.get("title", "")), remade)
         write_downloads(root, executed, build / "html" / "downloads", config)
     except CoganError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -218,12 +221,6 @@ def site_config(config: dict, status: dict) -> dict:
         f"{status['profile']}, commit {', '.join(sorted(commits))}, {made[:10]}.</p>\n"
     )
     return config
-
-
-def short_commit(record: dict) -> str:
-    """The commit that a chapter ran with, for people."""
-    name, dirty, _ = record["commit"].partition("-dirty")
-    return f"{name[:12] if len(name) == 40 else name}{' with changes' if dirty else ''}"
 
 
 def status_page(status: dict) -> str:

@@ -2,7 +2,8 @@
 
 Called by ci/build_book.py. Live code by Thebe is switched off, which declares its address twice and
 would load a program from another host; lists get the structure that screen readers expect; pictures
-become WebP; one page to print holds all chapters.
+become WebP; one page to print holds all chapters; under each figure of a chapter stands how it is
+made again.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ PRINT_PAGE = "print.html"
 ARTICLE = r'<article class="bd-article"[^>]*>(.*?)</article>'
 
 
-def finish(site: Path, title: str) -> None:
-    """Change the pages of a site in place, and add the one to print, with the book's title."""
+def finish(site: Path, title: str, folds: dict[str, dict[str, str]]) -> None:
+    """Change the pages of a site in place, and add the one to print, with the book's title.
+
+    `folds` has what stands under each figure, by page and name (`figures.folds`).
+    """
     names = make_webp(site / "_images")
     pages = (path for path in site.rglob("*.html") if path.relative_to(site).parts[0][0] != "_")
     for page in sorted(pages):
@@ -35,7 +39,10 @@ def finish(site: Path, title: str) -> None:
         for old, new in names.items():
             text = text.replace(f"_images/{old}", f"_images/{new}")
         page.write_text(text, "utf-8")
-    write_print_page(site, title)
+    write_print_page(site, title)  # without what is folded under figures
+    for name, parts in folds.items():
+        page = site / f"{name}.html"
+        page.write_text(under_figures(page.read_text("utf-8"), parts), "utf-8")
     for pattern in UNREAD:
         for path in (site / "_static").rglob(pattern):
             path.unlink()
@@ -94,6 +101,16 @@ def description(text: str) -> str:
     said = html.escape(words[:200])
     tags = r'(<meta (?:name="description"|property="og:description") content=")[^"]*(")'
     return re.sub(tags, lambda found: f"{found.group(1)}{said}{found.group(2)}", text)
+
+
+def under_figures(text: str, parts: dict[str, str]) -> str:
+    """A page with these parts under its figures, by the figures' names."""
+    for name, part in parts.items():
+        figure = rf'<figure\b[^>]*\bid="{re.escape(name)}".*?</figcaption>\s*</figure>\n?'
+        text = re.sub(
+            figure, lambda found, part=part: f"{found.group(0)}{part}\n", text, flags=re.DOTALL
+        )
+    return text
 
 
 CHANGES: tuple[Callable[[str], str], ...]

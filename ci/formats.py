@@ -1,4 +1,4 @@
-"""How numbers are written, on the book's pages and in the table that `make bench` prints."""
+"""How numbers and commits are written, on the book's pages and in what `make bench` prints."""
 
 from __future__ import annotations
 
@@ -48,3 +48,9 @@ def run_of(status: dict) -> dict:
 def megabytes(row: dict | None) -> str:
     """Peak memory of a measured row."""
     return f"{row['peak_mb']:,.0f}" if row and row.get("peak_mb") is not None else "–"
+
+
+def short_commit(record: dict) -> str:
+    """The commit that a chapter ran with, for people."""
+    name, dirty, _ = record["commit"].partition("-dirty")
+    return f"{name[:12] if len(name) == 40 else name}{' with changes' if dirty else ''}"

@@ -76,7 +76,7 @@ def test_a_site_is_finished(tmp_path):
     )
     for name in ("01-a", "02-b"):
         (tmp_path / f"{name}.html").write_text(page(body.format(name)), "utf-8")
-    finish_site.finish(tmp_path, "A < B")
+    finish_site.finish(tmp_path, "A < B", {})
     assert {path.name for path in pictures.iterdir()} == {"map.webp", "icon.png"}
     with Image.open(pictures / "map.webp") as picture:
         seen = np.asarray(picture.convert("RGB"), dtype=float)
@@ -95,7 +95,7 @@ def test_a_site_is_finished(tmp_path):
 
 def test_a_site_without_chapters_has_nothing_to_print(tmp_path):
     (tmp_path / "index.html").write_text(page("x"), "utf-8")
-    finish_site.finish(tmp_path, "A < B")
+    finish_site.finish(tmp_path, "A < B", {})
     assert not (tmp_path / "print.html").exists()
 
 
