@@ -5,11 +5,12 @@
     torchrun --nproc-per-node 2 -m cogan_lib train --profile gpu
     torchrun --nproc-per-node 2 -m cogan_lib synthesise --profile gpu
     python -m cogan_lib report --profile gpu
+    python -m cogan_lib score CO.fits --truth KEY.npz
 
-Each makes its artefact anew, and first those that it needs and that are missing or do not fit the
-settings: `sky` makes ``sky.fits``, `patches` ``patches.npz``, `train` ``checkpoint/``, `synthesise`
-``co.fits``, `members` ``co_members.fits``, `report` ``report.json``. The chapters do the same, and
-show it.
+`challenge`, `submit` and `score` belong to a challenge (`score --help`). The others make their
+artefact anew, and first those that it needs and that are missing or do not fit the settings: `sky`
+makes ``sky.fits``, `patches` ``patches.npz``, `train` ``checkpoint/``, `synthesise` ``co.fits``,
+`members` ``co_members.fits``, `report` ``report.json``. The chapters do the same, and show it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .base import session
 from .base.config import from_command_line, load_profile
 from .base.files import CoganError
 from .base.processes import open_fabric
+from .beyond import challenge_commands as challenge
 
 log = logging.getLogger("cogan_lib")  # run as a module, __name__ is another
 
@@ -57,6 +59,10 @@ def main(arguments: list[str] | None = None) -> int:
         If a parameter is not usable, `--resume` is given to another step than `train`, several
         processes are started for a step of one, or the step itself fails.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] in challenge.COMMANDS:
+        challenge.COMMANDS[arguments[0]](arguments[1:])
+        return 0
     parser = argparse.ArgumentParser(prog="cogan_lib", description=__doc__.split("\n")[0])
     parser.add_argument("step", choices=STEPS)
     parser.add_argument(
