@@ -31,7 +31,15 @@ import healpy as hp
 import numpy as np
 
 from ..base.config import Settings
-from ..base.files import CoganError, atomic_path, parse_json, provenance, reading, sha256, write_json
+from ..base.files import (
+    CoganError,
+    atomic_path,
+    parse_json,
+    provenance,
+    reading,
+    sha256,
+    write_json,
+)
 from ..base.foreign import check_npz
 from ..sky.embedded import make_sky
 from ..sky.harmonics import beam_lmax
@@ -42,6 +50,7 @@ from ..tiles.instrument import noise_tiles
 from ..tiles.split import TEST_BLOCKS, distance_to_block
 from ..tiles.tiling import cut_tiles, map_to_alm
 from ..validation.blocks import separate_blocks
+from ..validation.spectra import bin_edges
 from .baselines import fit_loglinear
 
 log = logging.getLogger(__name__)
@@ -91,7 +100,11 @@ class Key:
 
 
 def make_challenge(
-    folder: str | Path, settings: Settings, *, seed: int | None = None, key: str | Path | None = None
+    folder: str | Path,
+    settings: Settings,
+    *,
+    seed: int | None = None,
+    key: str | Path | None = None,
 ) -> tuple[Path, Path]:
     """Make a challenge: ``sky.fits`` and ``challenge.json`` for everybody, a key for the scorer.
 
@@ -115,7 +128,7 @@ def make_challenge(
     ------
     CoganError
         If there is a key already, it would lie in the folder that is published, or the sky gives
-        too few tiles.
+        too few tiles, or ones that are too small for the beam.
     """
     folder = Path(folder)
     key = folder.with_name(f"{folder.name}-key.npz") if key is None else Path(key)
@@ -124,6 +137,8 @@ def make_challenge(
     for there in (key, folder / PUBLIC):
         if there.exists():
             raise CoganError(f"There is a challenge already ({there}); choose another name.")
+    tile, beam = settings.tile_npix * settings.tile_pixel_arcmin / 60, settings.fwhm_arcmin
+    bin_edges(tile, settings.tile_pixel_arcmin, beam)  # a verdict on such tiles has to be possible
     if seed is None:
         seed = secrets.randbits(SEED_BITS)
     elif 0 <= seed < 2**FEWEST_BITS:
@@ -166,10 +181,7 @@ def withhold(sky: Sky, settings: Settings, seed: int) -> tuple[Sky, Key]:
     geometry = Geometry(settings.tile_npix, settings.tile_pixel_arcmin, settings.projection)
     options = {"snr_min": settings.snr_min, "nthreads": settings.thread_count}
     hidden = is_withheld(sky.nside, geometry.side_deg)
-    latitude = hp.pix2ang(sky.nside, np.arange(hidden.size), lonlat=True)[1]
-    shown = np.flatnonzero(~hidden & (np.abs(latitude) < PLANE_DEG))
-    # pixels, not tiles: a tile is cut from a map's harmonics, which know the hidden part
-    shown = shown[: shown.size // 256 * 256].reshape(-1, 16, 16)
+    shown = plane_pixels(sky.nside, geometry.side_deg)
     inputs = np.stack([sky.maps[name] for name in sky.inputs])
     maps = dict(sky.maps)
     for name in sky.targets:
@@ -177,7 +189,9 @@ def withhold(sky: Sky, settings: Settings, seed: int) -> tuple[Sky, Key]:
         maps[name] = sky.maps[name].copy()
         maps[name][hidden] = fit.predict(inputs[None, :, hidden, None])[0, :, 0]
     meta = {k: v for k, v in sky.meta.items() if k not in ("seed", "madefrom")}
-    public = Sky(maps, sky.units, sky.fwhm_arcmin, meta | {"origin": "challenge", "withheld": _NOTE})
+    public = Sky(
+        maps, sky.units, sky.fwhm_arcmin, meta | {"origin": "challenge", "withheld": _NOTE}
+    )
 
     test = make_patches(public, geometry, settings.centre_nside, **options).select("test")
     apart = np.unique(separate_blocks(test.lonlat, geometry.side_deg)).size
@@ -231,6 +245,27 @@ def is_withheld(nside: int, guard_deg: float) -> np.ndarray:
     lon, lat = hp.pix2ang(nside, np.arange(hp.nside2npix(nside)), lonlat=True)
     nearest = np.min([distance_to_block(lon, lat, block) for block in TEST_BLOCKS], axis=0)
     return nearest < guard_deg
+
+
+def plane_pixels(nside: int, guard_deg: float) -> np.ndarray:
+    """Find published pixels near the plane, in squares of 16 x 16 as `fit_loglinear` wants them.
+
+    Pixels and not tiles: a tile is cut from a map's harmonics, which know the withheld part.
+
+    Parameters
+    ----------
+    nside : int
+    guard_deg : float
+        As for `is_withheld`.
+
+    Returns
+    -------
+    ndarray of int, shape (n, 16, 16)
+    """
+    hidden = is_withheld(nside, guard_deg)
+    latitude = hp.pix2ang(nside, np.arange(hidden.size), lonlat=True)[1]
+    shown = np.flatnonzero(~hidden & (np.abs(latitude) < PLANE_DEG))
+    return shown[: shown.size // 256 * 256].reshape(-1, 16, 16)
 
 
 def commitment(key: Key) -> str:

@@ -3,6 +3,8 @@
     python -m cogan_lib challenge FOLDER                    # makes FOLDER, and FOLDER-key.npz
     python -m cogan_lib submit CO.fits FOLDER --name "my method" --seed 1 --to mine.fits
     python -m cogan_lib score mine.fits --truth FOLDER-key.npz
+
+The first and the last are the scorer's, who alone has the key.
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ from pathlib import Path
 
 from ..base.config import load_profile
 from ..sky.skyfile import read_sky, write_sky
-from .challenge import make_challenge, read_json_of, submission
 from .challenge import PUBLIC as PUBLIC_FILE
+from .challenge import make_challenge, read_json_of, submission
 from .challenge_score import score
 
 

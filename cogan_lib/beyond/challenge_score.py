@@ -3,16 +3,16 @@
 **The score** is how far generated and real tiles are apart in the sharp verdict (`two_sample`): the
 mean of the distances of its five tests and of all CO lines; 0 is alike, 1 worlds apart, and chance
 alone gives more than 0. Its 95 % interval is a jackknife over blocks of sky that do not touch: each
-is left out in turn, and all of it computed anew. ``p_value`` is that of the verdict, the smallest of
-the lines times their number. Beside it stands R^2, which the verdict does not test: a map may look
-like CO and show none of it in its place.
+is left out in turn, and all of it computed anew. ``p_value`` is that of the verdict, the smallest
+of the lines times their number. Beside it stands R^2, which the verdict does not test: a map may
+look like CO and show none of it in its place.
 
-**What a submission tells about the truth.** Nothing is printed but the score, p-value and R^2, their
-intervals, and which test was the worst, rounded to `DIGITS`: some tens of bits each time. Somebody
-who submits often can climb on them (Blum & Hardt 2015, arXiv:1502.04585): even the best of n equal
-attempts is better than their mean by up to sigma sqrt(2 ln n) of luck, sigma being the score's
-standard error. So the scorer's ledger, beside the key, counts the files of each name and of all, and
-the leaderboard shows both. The same file gives the same score, and counts once.
+**What a submission tells about the truth.** Nothing is printed but the score, p-value and R^2,
+their intervals, and which test was the worst, rounded to `DIGITS`: some tens of bits each time.
+Somebody who submits often can climb on them (Blum & Hardt 2015, arXiv:1502.04585): even the best of
+n equal attempts is better than their mean by up to sigma sqrt(2 ln n) of luck, sigma being the
+score's standard error. So the scorer's ledger, beside the key, counts the files of each name and of
+all, and the leaderboard shows both. The same file gives the same score, and counts once.
 """
 
 from __future__ import annotations
@@ -120,7 +120,9 @@ def read_submission(path: str | Path, public: dict) -> Submission:
             f"{path}: CREATOR is {name[:80]!r}; name the method there, in at most 60 letters, "
             "digits, spaces and marks like . , + ( ) / -."
         )
-    seed, members = (_whole(path, facts, key, least) for key, least in (("seed", 0), ("members", 1)))
+    seed, members = (
+        _whole(path, facts, key, least) for key, least in (("seed", 0), ("members", 1))
+    )
     return Submission(sky, name, seed, members, found)
 
 

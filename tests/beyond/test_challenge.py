@@ -16,12 +16,13 @@ from cogan_lib.beyond.challenge_score import ledger_of, read_submission, score, 
 from cogan_lib.sky.skyfile import Sky, read_sky, write_sky
 
 SETTINGS = Settings.check(
-    nside=64, fwhm_arcmin=120.0, tile_npix=16, tile_pixel_arcmin=30.0, centre_nside=16
+    nside=64, fwhm_arcmin=90.0, tile_npix=16, tile_pixel_arcmin=30.0, centre_nside=16
 )
+WIDE = SETTINGS.model_copy(update={"fwhm_arcmin": 300.0})
 SEED = 2**127 + 12345
 
 
-def toy_sky(nside=64, fwhm_arcmin=120.0, seed=1):
+def toy_sky(nside=64, fwhm_arcmin=90.0, seed=1):
     """One CO line near the plane, from dust and HI and a field of its own, with noise."""
     rng, size = np.random.default_rng(seed), hp.nside2npix(nside)
     fields = [hp.smoothing(rng.normal(size=size), np.radians(fwhm_arcmin / 60), iter=0)
@@ -126,7 +127,7 @@ def test_a_submission_is_scored_and_counted(made, tmp_path, capsys):
 
 BAD = {
     "has NSIDE 32, the challenge 64": dict(nside=32),
-    "has a beam of 90 arcmin": dict(FWHM=90.0),
+    "has a beam of 60 arcmin": dict(FWHM=60.0),
     "has the unit 'K'": dict(TUNIT1="K"),
     "1 pixels have no value": dict(hole=np.nan),
     "has no column W_CO10": dict(TTYPE1="CO"),
@@ -167,6 +168,7 @@ def test_bad_keys_and_folders_are_one_sentence(made, tmp_path):
         (lambda: challenge.make_challenge(folder, SETTINGS), "a challenge already"),
         (lambda: challenge.make_challenge(tmp_path / "a", SETTINGS, key=key), "already"),
         (lambda: challenge.make_challenge(tmp_path, SETTINGS, key=tmp_path / "k.npz"), "published"),
+        (lambda: challenge.make_challenge(tmp_path / "b", WIDE), "larger tiles or a finer beam"),
         (lambda: challenge.read_json_of(tmp_path / "challenge.json"), "no challenge"),
     ):
         with pytest.raises(CoganError, match=message):
