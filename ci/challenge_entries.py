@@ -95,7 +95,7 @@ def fitted(name: str, sky: Sky, column: str, pixels: np.ndarray) -> np.ndarray:
         fit = fit_loglinear(inputs[:, pixels].swapaxes(0, 1), real[pixels])
         made = fit.predict(inputs[None, :, :, None])[0, :, 0]
     else:  # W = c0 + sum c_i x_i, in K km/s
-        scale = inputs[:, pixels].mean(axis=(1, 2))[:, None]
+        scale = inputs.mean(axis=1, keepdims=True)
         design = np.vstack([np.ones(inputs.shape[1]), inputs / scale]).astype(np.float64)
         used = pixels.ravel()
         made = np.linalg.lstsq(design[:, used].T, real[used], rcond=None)[0] @ design
