@@ -372,7 +372,9 @@ def submission(sky: Sky, folder: str | Path, *, name: str, seed: int, members: i
     """
     path = Path(folder) / PUBLIC
     found = read_json_of(path)["sky_sha256"]
-    if sha256(Path(folder) / SKY) != found:
+    with reading(Path(folder) / SKY, "sky of a challenge", "fetch the challenge again"):
+        same = sha256(Path(folder) / SKY) == found
+    if not same:
         raise CoganError(f"{Path(folder) / SKY} is not the sky of {path}; fetch both again.")
     facts = {"creator": name, "seed": seed, "members": members, "srcsha": found}
     return Sky(sky.maps, sky.units, sky.fwhm_arcmin, {**sky.meta, **facts})

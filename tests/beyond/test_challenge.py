@@ -11,7 +11,7 @@ from astropy.io import fits
 from cogan_lib.__main__ import main
 from cogan_lib.base.config import Settings
 from cogan_lib.base.files import CoganError, read_json
-from cogan_lib.beyond import challenge
+from cogan_lib.beyond import challenge, challenge_score
 from cogan_lib.beyond.challenge_score import ledger_of, read_submission, score, score_tiles
 from cogan_lib.sky.skyfile import Sky, read_sky, write_sky
 
@@ -36,6 +36,12 @@ def toy_sky(nside=64, fwhm_arcmin=90.0, seed=1):
     maps["W_CO10_ERR"] = np.full(size, 0.05, np.float32)
     units = {"DUST": "MJy/sr", "N_HI": "cm-2", "W_CO10": "K km/s", "W_CO10_ERR": "K km/s"}
     return Sky(maps, units, fwhm_arcmin, {"origin": "synthetic", "seed": seed})
+
+
+@pytest.fixture(autouse=True)
+def few_halves(monkeypatch):
+    """A coarser interval, in a quarter of the time."""
+    monkeypatch.setattr(challenge_score, "HALVES", 8)
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +167,9 @@ def test_a_bad_submission_is_one_sentence(made, tmp_path, message):
 
 
 def test_bad_keys_and_folders_are_one_sentence(made, tmp_path):
-    folder, key, _ = made
+    folder, key, truth = made
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "challenge.json").write_bytes((folder / "challenge.json").read_bytes())
     for call, message in (
         (lambda: score(folder / "sky.fits", tmp_path / "no.npz"), "no key of a challenge"),
         (lambda: score(folder / "sky.fits", folder / "challenge.json"), "no key of a challenge"),
@@ -169,6 +177,7 @@ def test_bad_keys_and_folders_are_one_sentence(made, tmp_path):
         (lambda: challenge.make_challenge(tmp_path / "a", SETTINGS, key=key), "already"),
         (lambda: challenge.make_challenge(tmp_path, SETTINGS, key=tmp_path / "k.npz"), "published"),
         (lambda: challenge.make_challenge(tmp_path / "b", WIDE), "larger tiles or a finer beam"),
+        (lambda: challenge.submission(truth, tmp_path / "part", name="a", seed=1), "no sky of a"),
         (lambda: challenge.read_json_of(tmp_path / "challenge.json"), "no challenge"),
     ):
         with pytest.raises(CoganError, match=message):
@@ -183,3 +192,9 @@ def test_a_seed_that_can_be_guessed_is_warned_of(tmp_path, monkeypatch, caplog):
     with pytest.raises(CoganError, match="enough"):
         challenge.make_challenge(tmp_path / "a", SETTINGS, seed=1)
     assert "can be guessed" in caplog.text
+
+
+def test_a_sky_without_co_is_scored_and_fails(made):
+    key = challenge.load_key(made[1])
+    found = score_tiles(key, np.zeros_like(key.truth))
+    assert not found["passes"] and found["r2_high"] < 0.1 and found["low"] > 0
