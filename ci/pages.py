@@ -22,6 +22,7 @@ import numpy as np
 import yaml
 from book_tables import LIBRARY, profile_names
 from formats import duration, extent, limit_seconds, megabytes, run_of, times
+from leaderboard import leaderboard
 
 from cogan_lib.base.config import load_profile
 from cogan_lib.base.files import CoganError, read_json
@@ -99,6 +100,7 @@ def write_pages(stage: Path, status: dict | None = None, library: Path = LIBRARY
         "claims": functools.partial(claims, world),
         "about_lines": functools.partial(about_lines, world),
         "figures": functools.partial(figures, stage),
+        "leaderboard": lambda folder: leaderboard(stage / folder),
         "table": table,
         "lines": LINES,
         "run_of": run_of,

@@ -6,8 +6,10 @@
     torchrun --nproc-per-node 2 -m cogan_lib synthesise --profile gpu
     python -m cogan_lib report --profile gpu
     python -m cogan_lib check
+    python -m cogan_lib score CO.fits --truth KEY.npz
 
-`check` says whether this machine is ready for a workshop (`check --help`). The others make their
+`check` says whether this machine is ready for a workshop (`check --help`); `challenge`, `submit` and
+`score` belong to a challenge (`score --help`). The others make their
 artefact anew, and first those that it needs and that are missing or do not fit the settings: `sky`
 makes ``sky.fits``, `patches` ``patches.npz``, `train` ``checkpoint/``, `synthesise` ``co.fits``,
 `members` ``co_members.fits``, `report` ``report.json``. The chapters do the same, and show it.
@@ -33,6 +35,7 @@ from . import road  # noqa: E402
 from .base import session  # noqa: E402
 from .base.config import from_command_line, load_profile  # noqa: E402
 from .base.processes import open_fabric  # noqa: E402
+from .beyond import challenge_commands as challenge  # noqa: E402
 
 log = logging.getLogger("cogan_lib")  # run as a module, __name__ is another
 
@@ -69,6 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["check"]:
         return check.main(arguments[1:])
+    if arguments and arguments[0] in challenge.COMMANDS:
+        challenge.COMMANDS[arguments[0]](arguments[1:])
+        return 0
     parser = argparse.ArgumentParser(prog="cogan_lib", description=__doc__.split("\n")[0])
     parser.add_argument("step", choices=STEPS, help="or `check`, which has options of its own")
     parser.add_argument(
