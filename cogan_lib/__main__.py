@@ -9,9 +9,10 @@
     python -m cogan_lib score CO.fits --truth KEY.npz
 
 `check` says whether this machine is ready for a workshop (`check --help`); `challenge`, `submit`
-and `score` belong to a challenge (`score --help`). The others make their artefact anew, and first those that it needs and that are missing or do not fit the settings: `sky`
-makes ``sky.fits``, `patches` ``patches.npz``, `train` ``checkpoint/``, `synthesise` ``co.fits``,
-`members` ``co_members.fits``, `report` ``report.json``. The chapters do the same, and show it.
+and `score` belong to a challenge (`score --help`). The others make their artefact anew, and first
+those that it needs and that are missing or do not fit the settings: `sky` makes ``sky.fits``,
+`patches` ``patches.npz``, `train` ``checkpoint/``, `synthesise` ``co.fits``, `members`
+``co_members.fits``, `report` ``report.json``. The chapters do the same, and show it.
 """
 
 from __future__ import annotations
