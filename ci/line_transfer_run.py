@@ -43,7 +43,7 @@ RECIPES = {
 #: COEmuNet at 64^3, where its bottleneck is the paper's: one seed, as good as the same minutes of a
 #: CPU make it.
 ASIDE = {"coemunet-64": (replace(RECIPES["coemunet"][0], npix=64, halvings=4), 8, 16, 2e-3)}
-MEMORY = ("memory", 64, 150)  # pictures to learn by heart, passes over them
+MEMORY = ("memory", 64, 300)  # pictures to learn by heart, passes over them
 PARTS = {
     "resolution": parts.resolution,
     "elsewhere": parts.elsewhere,
@@ -111,18 +111,26 @@ def data_of(folder: Path, npix: int) -> list[line_data.LineData]:
     return found
 
 
+def recipe(name: str) -> tuple:
+    """Shape, epochs, batch and rate of a training."""
+    if name == MEMORY[0]:
+        shape, _, *rest = RECIPES["coemunet"]
+        return shape, MEMORY[2], *rest
+    return (RECIPES | ASIDE)[name]
+
+
 def train(folder: Path, name: str, seed: int) -> Path:
     """Train, or take up what was trained."""
     target = folder / f"{name}-{seed}"
     if target.exists():
         return target
     by_heart = name == MEMORY[0]
-    shape, epochs, batch, rate = (RECIPES | ASIDE)["coemunet" if by_heart else name]
+    shape, epochs, batch, rate = recipe(name)
     face_on, data = data_of(folder, getattr(shape, "npix", NPIX))
     cpu = time.process_time()
     if by_heart:
         few = parts.first_pictures(data, MEMORY[1])
-        plan = Plan(MEMORY[2], batch=batch, rate=rate, seed=seed)
+        plan = Plan(epochs, batch=batch, rate=rate, seed=seed)
         training.train_coemunet(target, parts.first_pictures(face_on, 8), few, shape, plan, DEVICE)
     else:
         plan = Plan(epochs, batch=batch, rate=rate, seed=seed)
@@ -141,16 +149,22 @@ def measured(folder: Path, name: str, seed: int) -> dict:
     data = data_of(folder, content["npix"])[1]
     draw = evaluation.drawer(emulator, content, DEVICE)
     history = content["history"]
+    history = history if isinstance(history, list) else history["fine-tuning"]
+    shape, epochs, batch, rate = recipe(name)
+    plan = {"epochs": epochs, "batch": batch, "rate": rate, "seed": seed}
+    if emulator.settings != shape or not plan.items() <= content["plan"].items():
+        raise CoganError(f"{folder / f'{name}-{seed}'} was trained by another recipe; remove it.")
     row = {
         "git_commit": content["provenance"]["git_commit"],
         "parameters": count_parameters(emulator),
-        "epochs": len(history if isinstance(history, list) else history["fine-tuning"]),
+        "epochs": len(history),
+        "steps": history[-1]["steps"],
+        "last_fall": 1 - history[-1]["validation"] / history[-2]["validation"],
         **read_json(folder / f"{name}-{seed}-cost.json"),
     }
     rows = {split: data.rows(split) for split in ("validation", "test")}
-    rows["train"] = parts.first_pictures(data, MEMORY[1] if name == MEMORY[0] else 320).rows(
-        "train"
-    )
+    rows["train"] = data.rows("train")[: MEMORY[1] if name == MEMORY[0] else 320]
+    row["pictures"] = len(rows["test"])
     for split, chosen in rows.items():
         found = evaluation.measures(draw(data.cubes[chosen]), data.images[chosen])
         row[split] = evaluation.middle(found)

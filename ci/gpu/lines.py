@@ -1,6 +1,6 @@
 """(f) Chapter 07's two emulators at 32 and 64 cubed: trained, measured, timed beside the solver.
 
-python ci/gpu/lines.py WORK [--tiny]        # makes the data, on the CPUs
+PYTHONPATH=ci python ci/gpu/lines.py WORK [--tiny]        # makes the data, on the CPUs
 """
 
 from __future__ import annotations
@@ -79,8 +79,9 @@ def lines_part(run: Run, asked: float = 90.0) -> dict:
                 row[name][split] = evaluation.middle(measured)
         speed = {}
         for device in dict.fromkeys(("cpu", run.device)):
-            draw = evaluation.drawer(*emulators["coemunet"], device)
-            speed[device] = timed(ways_to_draw(emulators["line"][0].to(device), draw), npix, device)
+            (cubes, content), (line, _) = emulators["coemunet"], emulators["line"]
+            ways = ways_to_draw(line.to(device), cubes.to(device), content["statistics"])
+            speed[device] = timed(ways, npix, device)
         found[str(npix)] = row | {"speed": speed}
     return found
 

@@ -27,7 +27,7 @@ from .physics import Line, line_images
 
 FORMAT = 1
 LINE = Line(2)
-#: Intensities below this are "nothing": 0.3 K in CO 2-1. The paper's clip.
+#: Intensities below this are "nothing": 0.26 K in CO 2-1. The paper's clip.
 LN_FLOOR = -40.0
 LN_DENSITY = math.log(1e10)
 #: Of ten winds, the ninth is for validation and the tenth for the test.
@@ -257,20 +257,37 @@ def read_data(folder: str | Path) -> LineData:
     return LineData(cubes, images, model, content)
 
 
-def ln_intensity(intensity: Tensor) -> Tensor:
-    """Take the logarithm of intensities, none below exp(-40) (equation 15).
+def faintest(line: Line) -> float:
+    """Give the floor of a line's ln I_nu: the brightness of `LN_FLOOR` in `LINE`, 0.26 K.
+
+    Parameters
+    ----------
+    line : Line
+
+    Returns
+    -------
+    float
+    """
+    return LN_FLOOR + 2 * math.log(line.frequency / LINE.frequency)
+
+
+def ln_intensity(intensity: Tensor, line: Line = LINE) -> Tensor:
+    """Take the logarithm of intensities, none below the floor (equation 15).
 
     Parameters
     ----------
     intensity : Tensor, any shape
         I_nu [W m^-2 Hz^-1 sr^-1].
+    line : Line
+        For the floor.
 
     Returns
     -------
     Tensor, same shape
-        ln I_nu, not below `LN_FLOOR`.
+        ln I_nu, not below `faintest`.
     """
-    return torch.log(intensity.clamp_min(math.exp(LN_FLOOR)))
+    floor = faintest(line)
+    return torch.log(intensity.clamp_min(math.exp(floor)))
 
 
 def scale_cubes(cubes: Tensor, statistics: dict) -> Tensor:
@@ -281,7 +298,7 @@ def scale_cubes(cubes: Tensor, statistics: dict) -> Tensor:
     cubes : Tensor, shape (..., 3, npix, npix, npix)
         As `pack` gives them.
     statistics : dict
-        The scalings: `Statistics.summary` of the training winds.
+        The scalings: `statistics_of` the training winds.
 
     Returns
     -------

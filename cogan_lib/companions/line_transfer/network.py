@@ -42,6 +42,11 @@ class COEmuNetSettings:
     features: int
     halvings: int = 4
 
+    def __post_init__(self) -> None:
+        """Refuse other encoders."""
+        if self.halvings not in (3, 4):
+            raise CoganError(f"An encoder halves a cube 3 or 4 times, not {self.halvings!r}.")
+
 
 #: (latent, features): the paper's, and one with an eighth of its latent numbers.
 PRESETS = {"paper": (4096, 64), "small": (512, 64)}

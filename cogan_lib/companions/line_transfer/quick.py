@@ -77,7 +77,7 @@ def quick_images(
 
 
 def _exact(opacity: Tensor, b: Tensor, source: Tensor, spacing: float) -> Tensor:
-    return emergent(interval_depths(opacity, b, spacing), source)
+    return emergent(interval_depths(opacity, b, spacing).clamp_min(0), source)
 
 
 def _trapezoid(opacity: Tensor, b: Tensor, source: Tensor, spacing: float) -> Tensor:

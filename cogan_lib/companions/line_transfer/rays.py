@@ -20,8 +20,8 @@ from torch.nn import functional
 
 from ...base.files import CoganError
 from ...learn.blocks import Residual
-from .data import LN_DENSITY, LN_FLOOR
-from .physics import CO_MASS, K, Line, check_cubes
+from .data import LN_DENSITY, faintest
+from .physics import CO_MASS, K, Line, check_channels, check_cubes
 from .tables import line_table
 
 #: What a network may know, each beside what stands before it.
@@ -190,6 +190,8 @@ def imitate(
 ) -> Tensor:
     """Draw line images as `physics.line_images` does, with the same arguments and no background.
 
+    Nothing is drawn fainter than `data.faintest`, 0.26 K: below, the network has learnt nothing.
+
     Parameters
     ----------
     network : RayEmulator
@@ -211,9 +213,11 @@ def imitate(
     Raises
     ------
     CoganError
-        If the cubes are not usable.
+        If the cubes are not usable, or no channel meets their gas.
     """
     check_cubes(velocity, temperature, density)
+    widest = torch.sqrt(temperature.amax((1, 2, 3)) * (2 * K / CO_MASS) + turbulence**2)
+    check_channels(channels.to(velocity.device), velocity, widest)
     kelvin, number = (field.to(torch.float32) for field in (temperature, density))
     logs = torch.log(kelvin), torch.log(number.clamp_min(1e-30))
     return torch.exp(ln_images(network, velocity, *logs, channels, spacing, line, turbulence))
@@ -247,7 +251,7 @@ def ln_images(
     Returns
     -------
     Tensor, shape (n, n_channels, ny, nx), float32
-        ln I_nu, not below `data.LN_FLOOR`.
+        ln I_nu, not below `data.faintest`.
     """
     n, nz, ny, nx = velocity.shape
     points = network.settings.points
@@ -259,5 +263,5 @@ def ln_images(
         network.ln_intensity(*some, *options)
         for some in zip(*(column.split(at_once) for column in columns), strict=True)
     ]
-    images = torch.cat(parts).clamp_min(LN_FLOOR)
+    images = torch.cat(parts).clamp_min(faintest(line))
     return images.unflatten(0, (n, ny, nx)).permute(0, 3, 1, 2)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from .data import LINE, ln_intensity
-from .winds import CHANNELS, LAUNCH_AU, TURBULENCE, Wind, grid_au, seen_at, spacing_m
+from .winds import CHANNELS, TURBULENCE, Wind, fields_at, grid_au, seen_at, spacing_m
 
 #: What is fitted: its logarithm, but of the phase. The rest of the wind is taken as known.
 SMOOTH = ("mass_loss", "speed", "beta")
@@ -136,7 +136,9 @@ def apart(found: Wind, truth: Wind) -> dict[str, float]:
         Relative differences of ``mass_loss``, ``spacing_au`` and ``contrast``, and ``velocity``,
         the largest one of v_r at `PROBED_AU`: speed and beta make up for each other.
     """
-    speeds = [wind.speed * (1 - LAUNCH_AU / PROBED_AU) ** wind.beta for wind in (found, truth)]
+    radius = torch.from_numpy(PROBED_AU)
+    place = torch.stack([radius, 0 * radius, 0 * radius])
+    speeds = [fields_at(wind, place)[0][0].numpy() for wind in (found, truth)]
     names = ("mass_loss", "spacing_au", "contrast")
     return {name: getattr(found, name) / getattr(truth, name) - 1 for name in names} | {
         "velocity": float(np.abs(speeds[0] / speeds[1] - 1).max())

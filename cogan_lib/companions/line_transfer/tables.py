@@ -10,7 +10,8 @@ from torch import Tensor
 
 from .physics import CMB_KELVIN, Line, line_coefficients
 
-#: The table's ends [K] and its number of points, evenly spaced in ln T: good to 1e-5.
+#: The table's ends [K] and its number of points, evenly spaced in ln T: good to 4e-5. Beyond
+#: them the table goes on in straight lines.
 HOTTEST, POINTS = 1e4, 1024
 
 

@@ -237,8 +237,8 @@ def train_rays(
 ) -> Path:
     """Train an emulator of rays on the data's training winds, and save it.
 
-    Every other ray is reversed: gas that falls in has the same images with the channels in reverse,
-    as the line's profile is even, and the channels lie evenly about zero.
+    Half of the rays, at random, are reversed: gas that falls in has the same images with the
+    channels in reverse, as the line's profile is even, and the channels lie evenly about zero.
 
     Parameters
     ----------

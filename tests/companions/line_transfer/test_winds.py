@@ -46,7 +46,7 @@ def test_the_spiral_winds_outward_once_a_turn():
     assert winds.spiral(WIND, *torch.from_numpy(between)) < 0.2
 
 
-def test_images_have_a_gradient_with_respect_to_the_wind():
+def test_gas_has_a_gradient_with_respect_to_the_wind():
     """Forward derivatives of the density against differences, for each number that is fitted."""
     place = torch.tensor([[40.0, 90.0, -70.0], [30.0, -50.0, 20.0], [5.0, -10.0, 8.0]]).double()
     for name in ("mass_loss", "speed", "beta", "spacing_au", "contrast", "phase"):
