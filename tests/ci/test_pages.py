@@ -235,14 +235,14 @@ def test_a_companion_brings_its_rows(stage):
     store(stage, "emulator", toy.emulator())
     text = written(stage, "companions")
     networks = rows(text, "tab-line-transfer")
-    assert networks[3][4:] == ["57.0 %", "0.600", "0.500"]
+    assert networks[3][5:] == ["57.0 %", "0.600", "0.500"]
     assert networks[4][1:] == [
-        *("9,409", "1", "5.0 to 5.0", "12.3 %", "0.810", "0.700")
+        *("9,409", "1", "1,600", "5.0 to 5.0", "12.3 %", "0.810", "0.700")
     ]  # of one seed no scatter
-    assert networks[5][2:5] == ["2", "5.0 to 7.4", "12.3 ± 0.0 %"]
+    assert networks[5][2:6] == ["2", "1,600", "5.0 to 7.4", "12.3 ± 0.0 %"]
     assert rows(text, "tab-line-elsewhere")[1][2] == "12.3 % (11.0 to 13.0)"
     fits = rows(text, "tab-line-recovered")
-    assert fits[1] == ["solver, smooth", *["1.2 % (75 %)"] * 3, "8.0"] and len(fits) == 2
+    assert fits[1] == ["solver, smooth", *["1.2 % (1 to 2); 75 %"] * 4, "8.0"] and len(fits) == 2
     assert rows(text, "tab-line-resolution")[1][2:] == ["10 %", "2 %", "–"]
     speed = rows(text, "tab-line-speed")
     assert [row[3] for row in speed[1:]] == ["1", "2.0", "4.0", "2.5", "5.0"]

@@ -78,17 +78,17 @@ def emulator() -> dict:
     """Of chapter 07."""
     test = {"max_rel": 12.34, "zncc": 0.81, "ssim": 0.7, "below_10_percent": 0.4}
     row = {"core_minutes": 5.0, "git_commit": "abc", "parameters": 9409, "test": test,
-           "train": test}  # fmt: skip
+           "train": test, "steps": 1600, "last_fall": 0.02}  # fmt: skip
     seeds = {"1": row, "2": row | {"core_minutes": 7.4}}
     summary = {key: {"mean": test[key], "std": 0.01} for key in ("max_rel", "zncc", "ssim")}
     once = {key: {"mean": test[key]} for key in summary}
     ways = {"solver": 10.0, "quick solver": 5.0, "trapezoid": 2.5, "coemunet": 4.0, "line": 2.0}
     errors = {"32": 0.1, "64": 0.02, "128": 0.0}
-    error = {"median": 0.012, "within_5_percent": 0.75}
-    fitted = {key: error for key in ("mass_loss", "velocity", "spacing_au")}
+    error = {"median": 0.012, "within_5_percent": 0.75, "interval": [0.01, 0.02]}
+    fitted = {key: error for key in ("mass_loss", "velocity", "spacing_au", "contrast")}
     return {
         "data": {
-            "npix": 32, "channels": [0.0] * 7, "pictures": {"train": 100, "test": 20},
+            "npix": 32, "channels": [0.0] * 7, "pictures": {"train": 100, "test": 20}, "models": 50,
             "mean_picture": {"max_rel": 57.0, "zncc": 0.6, "ssim": 0.5},
         },
         "trainings": {"coemunet": {"1": row}, "line": seeds},
