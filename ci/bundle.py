@@ -26,9 +26,12 @@ from pathlib import Path
 
 from beside import ROOT
 from flavours import DATE, make_flavours
+from packaging.tags import Tag, sys_tags
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from release import make_wheel, read_config, site, version
 
 from cogan_lib.base.files import CoganError, atomic_path
+from cogan_lib.base.machine import pinned
 
 FLAVOUR = "student"
 #: Beside the library: what opens and runs a notebook, of the extra `book`.
@@ -108,7 +111,8 @@ def check_wheels(wheelhouse: Path, root: Path) -> list[Path]:
     Raises
     ------
     CoganError
-        If there are none, some are missing, or some are of PyTorch's GPU build.
+        If there are none, some are missing, some are of PyTorch's GPU build, or one is for another
+        machine or of another version than the book's.
     """
     wheels = sorted(wheelhouse.glob("*.whl"))
     wheels = [path for path in wheels if not path.name.startswith("cogan-")]
@@ -130,7 +134,39 @@ def check_wheels(wheelhouse: Path, root: Path) -> list[Path]:
             f"The wheels hold PyTorch's GPU build, {len(heavy)} packages and {size:.1f} GB that no "
             "student needs; name PyTorch's CPU index, which pytorch.org shows: --index."
         )
+    here_tags, pins = frozenset(sys_tags()), pinned(root / "constraints.txt")
+    pins = {canonicalize_name(name): pin for name, pin in pins.items()}
+    wrong = [f"{path.name} {why}" for path in wheels if (why := misfit(path, here_tags, pins))]
+    if wrong:
+        more = f" and {len(wrong) - 1} more do not fit" if len(wrong) > 1 else ""
+        raise CoganError(
+            f"In {wheelhouse}, {wrong[0]}{more}; let the bundle fetch the wheels on this machine "
+            "(without --wheelhouse)."
+        )
     return wheels
+
+
+def misfit(wheel: Path, tags: frozenset[Tag], pins: dict[str, str]) -> str:
+    """Why a wheel is none for this machine and this book, going by its name; "" if it is one.
+
+    Parameters
+    ----------
+    wheel : Path
+    tags : frozenset of Tag
+        What this Python on this system installs.
+    pins : dict of str to str
+        The book's versions, by canonical name.
+    """
+    try:
+        name, found, _, built_for = parse_wheel_filename(wheel.name)
+    except InvalidWheelFilename:
+        return "has no name of a wheel"
+    if not built_for & tags:
+        return "is for another Python, system or processor"
+    pin = pins.get(name)
+    if pin and pin not in (str(found), found.public):  # 2.13.0+cpu is 2.13.0
+        return f"is not the version of constraints.txt, {pin}"
+    return ""
 
 
 def _plain(name: str) -> str:

@@ -40,6 +40,8 @@ from cogan_lib.base.made_from import alone
 #: Steps of 255 in red, green, blue or opacity that nobody sees.
 UNSEEN = 2
 LOOK_SECONDS = 0.2
+#: Copies of runs in _build are named so; what is older was left by a process that was killed.
+PREFIX, OLD_SECONDS = "remake-", 24 * 3600
 MAY_DIFFER = (
     "Matplotlib draws the same numbers with the same pixels, on one machine. What may differ: "
     "the notebook or the library since that run, versions of packages, fonts, the processor or "
@@ -62,6 +64,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         status = _status(executed)
         built = find(executed, status, options.figure)
         out = _out(options.out, built, root)
+        sweep(root / "_build")
         for line in changes(built, status, root):
             print(line)
         made = remake(built, status, root)
@@ -129,6 +132,13 @@ def _out(out: Path | None, built: Figure, root: Path) -> Path:
     return out
 
 
+def sweep(build: Path) -> None:
+    """Remove the copies of runs that killed processes have left; not those of today."""
+    for folder in build.glob(f"{PREFIX}*"):
+        if folder.stat().st_mtime < time.time() - OLD_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def changes(built: Figure, status: dict, root: Path) -> list[str]:
     """What is not as it was when the run drew the figure, one line each."""
     record, then, now = status["chapters"][built.chapter], status["machine"], provenance()
@@ -176,7 +186,7 @@ def remake(built: Figure, status: dict, root: Path) -> Figure:
         f"not; the whole chapter took {record['seconds']:.0f} s",
         flush=True,
     )
-    with tempfile.TemporaryDirectory(dir=root / "_build", prefix="remake-") as made:
+    with tempfile.TemporaryDirectory(dir=root / "_build", prefix=PREFIX) as made:
         folder = Path(made)
         copy_run(root / status["settings"]["run_dir"], folder / "run", status["profile"])
         write_json(folder / source.name, notebook)

@@ -239,7 +239,10 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         seconds = stored_seconds(root / "book" / "results" / times.RECORD.name)
     seconds |= {name: float(value) for name, value in options.seconds}
     if missing := [name for name in names if name not in seconds]:
-        raise CoganError(f"No run has left a time of {', '.join(missing)}; try --stored.")
+        if not options.stored:
+            raise CoganError(f"No run has left a time of {', '.join(missing)}; try --stored.")
+        print(f"No stored time of {', '.join(missing)}: {DEFAULT_SECONDS:.0f} s assumed.")
+        seconds |= dict.fromkeys(missing, DEFAULT_SECONDS)
     peaks = {name: found["peak_mb"] for name, found in told.items()}
     limits = Limits(options.jobs, available_mb(), peaks)
     rows = plan(names, seconds, order, limits)

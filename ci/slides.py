@@ -33,6 +33,7 @@ from nbconvert import SlidesExporter
 
 from cogan_lib.base.files import CoganError, read_json, write_bytes
 from cogan_lib.base.session import glue_label
+from cogan_lib.base.yaml_data import read_yaml
 
 CHAPTERS = ("01", "02", "03", "04", "05", "06")
 LINES = 16  # of code on a slide, and of text that it prints
@@ -121,7 +122,8 @@ def copy_reveal(out: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         text = (Path(folders[0]) / name).read_text("utf-8")
         # the theme's own font is a file of another folder; the browser's will do
-        target.write_text(re.sub(r"@import[^;]*;", "", text) if name.endswith("css") else text)
+        text = re.sub(r"@import[^;]*;", "", text) if name.endswith("css") else text
+        target.write_text(text, encoding="utf-8")
     source = Path(find_spec(offline_math.PACKAGE).origin).parent / "static" / "mathjax"
     offline_math.copy(source, out)
 
@@ -149,6 +151,7 @@ def make_slides(book: Book, executed: Path, out: Path) -> tuple[Path, int]:
     plain = Chapter(book, executed.stem, notebook["cells"], "", "student").notebook(notebook)
     figures = {cell["id"]: alt_of(cell) for cell in notebook["cells"] if figure_of(cell)}
     cells = lay_out(plain["cells"], numbers, figures)
+    cells[0]["source"] += f"\n\n{run_of(executed.parents[1])}"
     made = nbformat.reads(json.dumps(
         {"nbformat": 4, "nbformat_minor": 5, "cells": cells,
          "metadata": {"title": title_of(cells), "language_info": {"name": "python"}}}
@@ -161,6 +164,13 @@ def make_slides(book: Book, executed: Path, out: Path) -> tuple[Path, int]:
     write_bytes(target, html.encode())
     kinds = [cell["metadata"]["slideshow"]["slide_type"] for cell in cells]
     return target, sum(kind in ("slide", "subslide") for kind in kinds)
+
+
+def run_of(build: Path) -> str:
+    """Which run the slides show, as the pages' footer says it; "" where no pages were built."""
+    path = build / "stage-config.yml"
+    footer = read_yaml(path.read_bytes())["html"]["extra_footer"] if path.exists() else ""
+    return next(iter(re.findall(r"Notebooks executed with [^<]*", footer)), "")
 
 
 def to_html(notebook: nbformat.NotebookNode) -> str:

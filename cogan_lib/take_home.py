@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FOLDER = "runs/take-home"
+#: Within that folder: the embedded sky, so that no file of somebody's own is in its place.
+EMBEDDED = "embedded"
 #: Within `PLANE_DEG` of the plane lie 99 % of the pixels in the training region, on the embedded
 #: and on the real sky; with N_HI a factor of 3 off 10 % at most.
 PLANE_DEG, LEAST_INSIDE = 5.0, 0.5
@@ -63,7 +65,8 @@ def co_sky(
     Parameters
     ----------
     nside : int
-        A power of two up to 2048. Beam and detail are those of the tracers.
+        A power of two up to 2048. A finer one than the tracers' has their beam and detail; a
+        coarser one the mean of pixels, which widens the beam: `Sky.effective_fwhm_arcmin`.
     member : int or None
         Seed of the noise: each number from 0 to 2**31 - 1 is another equally likely sky, with the
         survey's noise in it. None: the one sky of the Cycle-GAN (chapter 04), without.
@@ -166,9 +169,8 @@ def _kept(
     nside = check_nside(nside)
     if nside > LARGEST_NSIDE:
         raise CoganError(f"NSIDE is {nside}; CO skies are given up to NSIDE {LARGEST_NSIDE}.")
-    settings = Settings.check(run_dir=str(folder))
     with alone(folder):
-        known, found = _read(tracers, settings)
+        known, found = _read(tracers, Path(folder) / EMBEDDED)
         weights = for_tracers(
             {name: known.units[name] for name in known.inputs},
             known.fwhm_arcmin,
@@ -188,9 +190,10 @@ def _kept(
             if record["settings"] == asked:
                 return read_sky(path)
             misfit = differences(record, asked) or "it does not say of what"
-            log.info("NOTE: %s was made otherwise (%s); making it again.", path, misfit)
+            log.warning("NOTE: %s was made otherwise (%s); making it again.", path, misfit)
         region = load_region(weights / REGION)
         _check_tracers(known, region)
+        settings = Settings()
         trained.generator.to(device(settings))
         log.info("CO by weights %s/%s", *weights.parts[-2:])
         facts = {
@@ -200,8 +203,8 @@ def _kept(
             "versions": json.dumps({x: importlib.metadata.version(x) for x in _VERSIONS}),
             **to_header({"settings": asked, "inputs": {}}),
         }
-        if "fwhmeff" in known.meta:
-            facts["fwhmeff"] = known.effective_fwhm_arcmin
+        if "fwhmeff" in known.meta or nside < known.nside:
+            facts["fwhmeff"] = _effective_fwhm(known, nside)
         part = path.with_suffix(".part.npz")
         turns = [(trained, one) for one in seeds or [0]]
         made = skies(known, turns, nthreads=settings.thread_count, part=part, **facts)
@@ -215,14 +218,24 @@ def _kept(
         return read_sky(path)
 
 
+def _effective_fwhm(known: Sky, nside: int) -> float:
+    """Beam that is left [arcmin]; the mean over coarser pixels is counted as a second Gaussian."""
+    if nside >= known.nside:
+        return known.effective_fwhm_arcmin
+    # of the same variance along each side as a square pixel
+    pixel = np.sqrt(8 * np.log(2) / 12) * hp.nside2resol(nside, arcmin=True)
+    return float(np.hypot(known.effective_fwhm_arcmin, pixel))
+
+
 def _on_grid(co: Sky, nside: int) -> Sky:
     maps = {name: to_nside(values, nside, co.fwhm_arcmin) for name, values in co.maps.items()}
     return replace(co, maps=maps)
 
 
-def _read(tracers: Sky | str | Path | None, settings: Settings) -> tuple[Sky, str]:
-    """Return the tracers and their checksum."""
+def _read(tracers: Sky | str | Path | None, embedded: Path) -> tuple[Sky, str]:
+    """Return the tracers and their checksum; the embedded ones are made in a folder of theirs."""
     if tracers is None:
+        settings = Settings.check(run_dir=str(embedded))
         return read_with_sum(road.need(settings, "sky.fits"), read_sky)
     if isinstance(tracers, str | Path):
         return read_with_sum(Path(tracers), read_sky)

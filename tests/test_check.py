@@ -23,6 +23,7 @@ FOUND = machine.Machine(
     [
         {},
         {"speed": None, "gpu": 15, "writable": False},
+        {"speed": None, "trains": False},
         {"packages": (None,) * 4, "memory": 0, "disk": 0, "system": "another system"},
         {"speed": 655.34, "gpu": 0, "cores": 255, "disk": 255, "cogan": (9, 8, 7)},
     ],
@@ -120,6 +121,32 @@ def test_what_is_missing_or_broken_is_said(monkeypatch, tmp_path):
     assert "torch        missing" in words and "pip install it" in words
     assert "Not ready: no numpy, no torch, no healpy, no jupyterlab" in words
     assert not machine.writable(tmp_path / "nowhere")
+
+
+def test_a_training_that_fails_is_not_ready(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(check, "_steps_per_second", lambda seconds: 1 / 0)
+    monkeypatch.setattr(machine, "PACKAGES", ("numpy",) * machine.CARRIED)  # all of them are here
+    monkeypatch.setattr(machine, "memory_gib", lambda: 16.0)
+    assert check.main(["--seconds", "1"]) == 1
+    said = capsys.readouterr().out
+    assert "training     does not run: division" in said
+    assert "Not ready: training does not run." in said
+    assert check.main(["--read", f"Ann={said.split()[-1]}"]) == 0
+    ann = capsys.readouterr().out.splitlines()[1]
+    assert ann.endswith("does not run  ?          training does not run")
+    assert check.main(["--seconds", "0"]) == 0
+    said = capsys.readouterr().out
+    assert "training     not measured" in said and "\nReady." in said
+    check.main(["--read", f"Ann={said.split()[-1]}"])
+    assert "not measured" in capsys.readouterr().out
+
+
+def test_a_list_of_an_editor_that_marks_its_files(tmp_path, capsys):
+    codes = tmp_path / "codes.txt"
+    codes.write_text(f"Ann={FOUND.code()}\n", "utf-8-sig")
+    assert check.main(["--read", str(codes)]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("Ann ")
 
 
 def test_the_check_works_where_nothing_is_installed(tmp_path):

@@ -120,7 +120,7 @@ def test_what_was_made_is_kept_until_something_else_is_asked(
     co_sky(NSIDE, 2**31 - 1, file, folder=folder)
     assert len(made) == 1
     write_sky(file, Sky({n: 1.01 * v for n, v in tracers.maps.items()}, tracers.units, FWHM))
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.WARNING):  # plain Python shows no less
         co_sky(NSIDE, 2**31 - 1, file, folder=folder)
     assert len(made) == 2 and "was made otherwise (tracers was one of SHA-256" in caplog.text
     co_sky(NSIDE, 2**31 - 1, file, folder=folder)
@@ -137,9 +137,43 @@ def test_another_nside_has_means_of_pixels_or_the_same_map_between_them(
     np.testing.assert_allclose(coarse.maps["W_CO21_STD"], low.std(0, ddof=1), rtol=1e-3, atol=1e-5)
     outside = hp.ud_grade((ensemble.maps["OUTSIDE"] > 0).astype(float), 8) > 0
     np.testing.assert_array_equal(coarse.maps["OUTSIDE"] > 0, outside)
+    pixel = np.sqrt(8 * np.log(2) / 12) * hp.nside2resol(8, arcmin=True)
+    assert coarse.fwhm_arcmin == ensemble.effective_fwhm_arcmin == FWHM
+    assert coarse.effective_fwhm_arcmin == pytest.approx(np.hypot(FWHM, pixel))
     fine = co_sky(2 * NSIDE, 1, tracers, folder=folder)
+    assert fine.effective_fwhm_arcmin == FWHM
     back = hp.anafast(fine.maps["W_CO21"].astype(float), lmax=24, iter=3)
     np.testing.assert_allclose(back, hp.anafast(one[0].astype(float), lmax=24, iter=3), rtol=1e-3)
+
+
+def test_a_coarse_pixel_is_as_wide_as_a_gaussian_of_its_effective_beam(tracers):
+    """A point of a beam, averaged over pixels, has the variance that the header's beam has."""
+    low, fine = 8, 256
+    point = np.zeros(12 * fine**2)
+    point[hp.ang2pix(fine, 37.0, 0.0, lonlat=True)] = 1.0
+    beam = hp.smoothing(point, fwhm=np.radians(FWHM / 60), iter=3)
+    spectrum = hp.anafast(hp.ud_grade(beam, low), lmax=2 * low, iter=3)
+    known = Sky({"DUST": beam}, {"DUST": "mag"}, FWHM)
+    wide = take_home._effective_fwhm(known, low)
+    ell = np.arange(2 * low + 1)
+    wanted = spectrum[0] * hp.gauss_beam(np.radians(wide / 60), 2 * low) ** 2
+    near = ell <= 10
+    np.testing.assert_allclose(spectrum[near], wanted[near], rtol=0.15)
+
+
+def test_the_embedded_sky_replaces_no_file_of_somebodys(tracers, tmp_path, monkeypatch):
+    """The road makes its sky.fits anew where that does not fit: it has a folder of its own."""
+    (tmp_path / "sky.fits").write_bytes(b"of somebody else")
+    monkeypatch.setattr(
+        take_home.road,
+        "need",
+        lambda settings, name: write_sky(Path(settings.run_dir) / name, tracers),
+    )
+    (tmp_path / "embedded").mkdir()
+    co = co_sky(NSIDE, 1, folder=tmp_path)
+    assert co.meta["tracers"].startswith("the embedded sky")
+    assert read_sky(tmp_path / "embedded" / "sky.fits").inputs == tracers.inputs
+    assert (tmp_path / "sky.fits").read_bytes() == b"of somebody else"
 
 
 def test_every_header_tells_the_origin(ensemble, tracers, folder, weights, tmp_path):

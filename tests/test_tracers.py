@@ -1,5 +1,7 @@
 """A sky with further tracers: prepared, cut, learnt from and translated by their names."""
 
+import logging
+
 import healpy as hp
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from cogan_lib.beyond.extrapolation import extrapolation, training_inputs
 from cogan_lib.gan.checkpoint import load_checkpoint
 from cogan_lib.gan.training import train
 from cogan_lib.sky import fetch
+from cogan_lib.sky.columns import check_usable
 from cogan_lib.sky.lines import COLUMN_UNITS, TRACERS
 from cogan_lib.sky.prepare import prepare_sky
 from cogan_lib.sky.skyfile import Sky, read_sky, write_sky
@@ -48,6 +51,26 @@ def test_tracers_come_in_the_roads_order_and_survive_a_file(sky, tmp_path):
     assert again.inputs == sky.inputs and again.units == sky.units
     few = read_sky(tmp_path / "sky.fits", columns=["EBV_SFD", "DUST", "W_CO21"])
     assert few.inputs == ["DUST", "EBV_SFD"]
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["DUST", "V_MEAN", "T", "T_ERR"], ["DUST", "V_MEAN"]),
+        (["DUST", "T", "t_err"], ["DUST"]),
+        (["DUST", "dust_std", "N_HI", "T", "Outside"], ["DUST", "N_HI"]),
+    ],
+)
+def test_of_other_targets_only_what_belongs_to_a_column_is_no_tracer(names, found, caplog):
+    unit = {"DUST": "mag", "dust_std": "mag", "N_HI": "cm-2"}
+    sky = Sky(
+        {name: np.ones(48) for name in names}, {name: unit.get(name, "K") for name in names},
+        2000.0, {"targcols": "T"},
+    )  # fmt: skip
+    assert sky.inputs == found
+    with caplog.at_level(logging.INFO):
+        check_usable(sky)
+    assert f"Targets: T; tracers: {', '.join(found)}." in caplog.text
 
 
 def test_tiles_scalings_and_weights_are_those_of_the_named_tracers(sky, patches, tmp_path):

@@ -46,7 +46,7 @@ NEEDED = {"memory": 7, "disk": 2}
 _VERSION = 1
 # version, cogan, python, packages, system, cores, memory, disk, memory of the GPU, speed, flags
 _FORMAT = ">B3B2B8B5BHB"
-_NO_SPEED, _MISSING, _WRITABLE, _GPU = 0xFFFF, (255, 255), 1, 2
+_NO_SPEED, _MISSING, _WRITABLE, _GPU, _FAILS = 0xFFFF, (255, 255), 1, 2, 4
 _LETTERS, _CHECKED = 5, 3  # letters in a group, bytes of the checksum
 
 
@@ -73,6 +73,8 @@ class Machine:
         Training steps per second; None if not measured.
     writable : bool
         Whether files can be written here.
+    trains : bool
+        False if a step of training was tried, and failed.
     """
 
     cogan: tuple[int, int, int]
@@ -85,6 +87,7 @@ class Machine:
     gpu: int | None
     speed: float | None
     writable: bool
+    trains: bool = True
 
     def code(self) -> str:
         """Pack the facts and a checksum into letters and digits that are hard to mix up.
@@ -99,6 +102,7 @@ class Machine:
         fields = [_VERSION, *self.cogan, *self.python, *(n for pair in pairs for n in pair)]
         fields += [SYSTEMS.index(self.system), self.cores, self.memory, self.disk, self.gpu or 0]
         flags = _WRITABLE * self.writable + _GPU * (self.gpu is not None)
+        flags += _FAILS * (not self.trains)
         packed = struct.pack(_FORMAT, *(min(n, 255) for n in fields), speed, flags)
         letters = base64.b32encode(packed + _checksum(packed)).decode().rstrip("=")
         return "-".join(re.findall(f".{{1,{_LETTERS}}}", letters))
@@ -114,7 +118,8 @@ class Machine:
             for what, least in NEEDED.items()
             if known[what] and known[what] < least
         ]
-        return found + ["cannot write here"] * (not self.writable)
+        found += ["cannot write here"] * (not self.writable)
+        return found + ["training does not run"] * (not self.trains)
 
 
 def read_code(code: str) -> Machine:
@@ -168,10 +173,13 @@ def read_code(code: str) -> Machine:
         gpu=gpu if flags & _GPU else None,
         speed=None if speed == _NO_SPEED else speed / 100,
         writable=bool(flags & _WRITABLE),
+        trains=not flags & _FAILS,
     )
 
 
-def look(folder: Path, gpu: int | None = None, speed: float | None = None) -> Machine:
+def look(
+    folder: Path, gpu: int | None = None, speed: float | None = None, trains: bool = True
+) -> Machine:
     """Find the facts of this machine.
 
     Parameters
@@ -182,6 +190,8 @@ def look(folder: Path, gpu: int | None = None, speed: float | None = None) -> Ma
         GiB of the GPU's memory, which torch knows.
     speed : float, optional
         Training steps per second.
+    trains : bool
+        False if a step was tried, and failed.
 
     Returns
     -------
@@ -199,6 +209,7 @@ def look(folder: Path, gpu: int | None = None, speed: float | None = None) -> Ma
         gpu=gpu,
         speed=speed,
         writable=writable(folder),
+        trains=trains,
     )
 
 

@@ -47,9 +47,9 @@ def rates(rate: float, steps: int, falls: bool) -> np.ndarray:
 
 
 def trial(
-    x: np.ndarray, y: np.ndarray, of_steps: np.ndarray, seed: int = 1
+    x: np.ndarray, y: np.ndarray, held: np.ndarray, of_steps: np.ndarray, seed: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Train on half of the pixels, and look at the other half now and then.
+    """Train on pixels, and look at those that are held out now and then.
 
     Parameters
     ----------
@@ -57,6 +57,9 @@ def trial(
         Tracers in network units.
     y : ndarray, shape (n,)
         CO in network units.
+    held : ndarray of bool, shape (n,)
+        Pixels that are not trained on: of a sky, whole blocks of it (`tiles.split`), since
+        neighbours are alike.
     of_steps : ndarray, shape (steps,)
         Learning rates.
     seed : int
@@ -73,23 +76,26 @@ def trial(
     CoganError
         If there are too few pixels, or one is not finite.
     """
-    if len(x) < 4 * BATCH or not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise CoganError(f"A trial needs {4 * BATCH} pixels with finite values; it got {len(x)}.")
+    few = min(held.sum(), (~held).sum())
+    if few < BATCH or not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise CoganError(
+            f"A trial needs {BATCH} pixels with finite values to train on, and {BATCH} that are "
+            f"held out; it got {len(x)}, {held.sum()} of them held out."
+        )
+    x, y = (torch.as_tensor(v, dtype=torch.float32) for v in (x, y[:, None]))
+    unseen, x, y = (x[held], y[held]), x[~held], y[~held]
     with seeded(seed):
-        order = torch.randperm(len(x))
-        x, y = (torch.as_tensor(v, dtype=torch.float32)[order] for v in (x, y[:, None]))
-        held = len(x) // 2
         network = nn.Sequential(nn.Linear(x.shape[1], HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 1))
         adam = torch.optim.Adam(network.parameters())
         seen, errors = [], []
         for step, rate in enumerate(of_steps):
             if step % EVERY == 0:
                 with torch.no_grad():
-                    error = ((network(x[:held]) - y[:held]) ** 2).mean() / y[:held].var()
+                    error = ((network(unseen[0]) - unseen[1]) ** 2).mean() / unseen[1].var()
                 seen.append(step)
                 errors.append(float(error))
             adam.param_groups[0]["lr"] = float(rate)
-            which = torch.randint(held, len(x), (BATCH,))
+            which = torch.randint(len(x), (BATCH,))
             adam.zero_grad()
             ((network(x[which]) - y[which]) ** 2).mean().backward()
             adam.step()

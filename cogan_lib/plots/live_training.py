@@ -5,6 +5,7 @@ As in `live`, each function computes what is to be seen at every choice.
 
 from __future__ import annotations
 
+import healpy as hp
 import numpy as np
 import torch
 from matplotlib import colors
@@ -17,6 +18,7 @@ from ..learn.fit import seeded
 from ..sky.skyfile import Sky
 from ..tiles.geometry import Geometry
 from ..tiles.scaling import Scaling, scale, tracer_scaling
+from ..tiles.split import TRAIN, UNUSED, assign_split
 from ..tiles.tiling import cut_tiles, map_to_alm
 from .live import PLACE, panels, picture
 from .slider import LiveFigure
@@ -26,6 +28,8 @@ from .style import BASE, GENERATED
 WALKS, GRID = 24, np.linspace(-1.7, 1.7, 101)
 #: Of the small training, and where its error counts: the last fifth.
 STEPS = 250
+#: Sky between trained and held-out pixels: so many beams apart nothing is shared.
+GUARD_BEAMS = 2
 
 
 def norm(sky: Sky, seed: int = 1) -> LiveFigure:
@@ -179,6 +183,9 @@ def rate(sky: Sky, seed: int = 1) -> LiveFigure:
     """
     line, random = sky.targets[0], np.random.default_rng(seed)
     few = random.choice(sky.maps[line].size, 4000, replace=False)
+    lon, lat = hp.pix2ang(sky.nside, few[:, None], lonlat=True)
+    split = assign_split(lon, lat, guard_deg=GUARD_BEAMS * sky.fwhm_arcmin / 60)
+    few, held = few[split != UNUSED], (split != TRAIN)[split != UNUSED]
     x = np.stack(
         [tracer_scaling(sky.maps[n][few], sky.maps[n]).forward(sky.maps[n][few].astype(float))
          for n in sky.inputs], axis=1,
@@ -187,7 +194,7 @@ def rate(sky: Sky, seed: int = 1) -> LiveFigure:
     y = Scaling.fit("asinh", y, CO_SOFTENING).forward(y)
     highest, courses = [0.001, 0.01, 0.1, 0.5], {"constant": False, "falls to 0": True}
     course = {(r, c): rates(r, STEPS, falls) for r in highest for c, falls in courses.items()}
-    found = {at: trial(x, y, of_steps, seed) for at, of_steps in course.items()}
+    found = {at: trial(x, y, held, of_steps, seed) for at, of_steps in course.items()}
 
     def draw(r: float, c: str):
         figure, (left, right) = panels(2.9, 1, 1.2)

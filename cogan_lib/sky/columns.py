@@ -6,6 +6,7 @@ header, as ``TARGCOLS``; what else it holds are tracers, in the order of the fil
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -20,7 +21,11 @@ from .spelling import unit_factor
 if TYPE_CHECKING:
     from .skyfile import Sky
 
-_NO_TRACER = re.compile(r".*_(ERR|MEAN|STD|MID)|OUTSIDE|OUTSIDE_DEX")
+log = logging.getLogger(__name__)
+
+#: Behind the name of another column: its error, or what its members say.
+_OF_ANOTHER = ("_ERR", "_MEAN", "_STD", "_MID")
+_FLAGS = ("OUTSIDE", "OUTSIDE_DEX")
 #: Amplitudes are compared on a scale that goes over from linear to logarithmic at so many standard
 #: errors of a target: 0.3 K km/s of CO were chosen so.
 SOFTENING_ERRORS = 3.0
@@ -77,6 +82,9 @@ def targets(maps: Iterable[str], meta: Mapping[str, object]) -> list[str]:
 def tracers(maps: Iterable[str], meta: Mapping[str, object]) -> list[str]:
     """List the columns that targets are generated from, in the order in which networks see them.
 
+    Where the sky names its targets: all others, but for flags and what belongs to another column
+    (``T_ERR`` beside ``T``), in capital letters or small ones.
+
     Parameters
     ----------
     maps : iterable of str
@@ -96,13 +104,17 @@ def tracers(maps: Iterable[str], meta: Mapping[str, object]) -> list[str]:
     --------
     >>> tracers(["T_1420", "T_1420_ERR", "N_HI", "DUST"], {"targcols": "T_1420"})
     ['N_HI', 'DUST']
+    >>> tracers(["DUST", "V_MEAN", "T", "t_err"], {"targcols": "T"})
+    ['DUST', 'V_MEAN']
     >>> tracers(["W_CO21", "N_HI", "DUST"], {})
     ['DUST', 'N_HI']
     """
     have, named = list(maps), named_targets(meta)
     if not named:
         return [name for name in TRACERS if name in have]
-    found = [name for name in have if name not in named and not _NO_TRACER.fullmatch(name)]
+    known = {name.upper() for name in (*have, *named)}
+    no_tracer = {*_FLAGS, *(name + word for name in known for word in _OF_ANOTHER)}
+    found = [name for name in have if name not in named and name.upper() not in no_tracer]
     for name in found:
         _check_name(name)
     return found
@@ -199,6 +211,8 @@ def check_usable(sky: Sky) -> None:
                 "of the sky, but the road makes emissions, which are never negative; correct its "
                 "zero level or its errors, or take another quantity."
             )
+    if named:
+        log.info("Targets: %s; tracers: %s.", ", ".join(named), ", ".join(sky.inputs) or "none")
     for name in sky.inputs if named else ():
         if (share := (sky.maps[name] <= 0).mean()) > MOST_BELOW:
             raise CoganError(

@@ -36,8 +36,9 @@ def cutout(
 ) -> fits.HDUList:
     """Cut a square out of a sky.
 
-    Between the sky's pixels values are interpolated (`healpy.get_interp_val`); flags are those of
-    the nearest pixel.
+    Between the sky's pixels values are interpolated (`healpy.get_interp_val`), which is a mean of
+    four: it takes power at the scale of the map's pixels, and noise with it. Flags are those of the
+    nearest pixel. For spectra or statistics of noise take the map.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def cutout(
     frame : {'G', 'C'}
         Galactic, or equatorial (ICRS): of the middle, and of the image's axes.
     pixel_arcmin : float, optional
-        Default: half a pixel of the sky, so that nothing of the map is lost.
+        Default: half a pixel of the sky.
     projection : {'ZEA', 'TAN'}
         Equal area, or gnomonic.
 
@@ -113,7 +114,10 @@ def cutout(
         parts[-1].header["BUNIT"] = "" if sky.units[name] == "1" else sky.units[name]
     for part in parts:
         put_facts(part.header, sky.meta)
-        part.header["FWHM"] = (float(sky.fwhm_arcmin), "arcmin, beam of the map")
+        part.header["FWHM"] = (
+            float(sky.fwhm_arcmin),
+            "arcmin, the map's beam, before interpolation",
+        )
         part.header["MAPNSIDE"] = (sky.nside, "HEALPix map that this is cut from")
         part.header["CUTBY"] = by
         part.add_checksum(when="of this part")  # astropy's own comment has the time of day in it

@@ -15,13 +15,17 @@ import bundle_check
 import pytest
 
 from cogan_lib.base.files import CoganError
+from cogan_lib.base.machine import pinned
 
 ROOT = Path(__file__).resolve().parents[2]
+PINS = {
+    name.lower().replace("-", "_"): pin for name, pin in pinned(ROOT / "constraints.txt").items()
+}
 
 
 def fake_wheel(folder: Path, name: str, size: int = 9) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-1.0-py3-none-any.whl"
+    path = folder / f"{name}-{PINS.get(name.lower(), '1.0')}-py3-none-any.whl"
     path.write_bytes(b"w" * size)
     return path
 
@@ -116,7 +120,7 @@ def test_wheels_that_are_missing_or_too_heavy_are_named(house, tmp_path):
     assert len(bundle.check_wheels(house, ROOT)) == len(list(house.iterdir()))
     few = tmp_path / "few"
     shutil.copytree(house, few)
-    (few / "torch-1.0-py3-none-any.whl").unlink()
+    next(few.glob("torch-*")).unlink()
     with pytest.raises(CoganError, match="lacks the wheels of torch; let"):
         bundle.check_wheels(few, ROOT)
     fake_wheel(few, "torch")
@@ -125,6 +129,27 @@ def test_wheels_that_are_missing_or_too_heavy_are_named(house, tmp_path):
         bundle.check_wheels(few, ROOT)
     with pytest.raises(CoganError, match="lacks the wheels of astropy, "):
         bundle.check_wheels(tmp_path / "nothing", ROOT)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("healpy-@-cp27-cp27m-win32.whl", "is for another Python, system or processor"),
+        ("healpy-@-cp311-cp311-plan9_mips.whl", "is for another Python, system or processor"),
+        ("healpy-0.1-py3-none-any.whl", f"is not the version of constraints.txt, {PINS['healpy']}"),
+        ("healpy-@.whl", "has no name of a wheel"),
+    ],
+)
+def test_a_wheel_of_another_machine_or_version_is_named(house, tmp_path, name, words):
+    shutil.copytree(house, tmp_path / "house")
+    next((tmp_path / "house").glob("healpy-*")).unlink()
+    name = name.replace("@", PINS["healpy"])
+    (tmp_path / "house" / name).touch()
+    with pytest.raises(CoganError, match=f"{re.escape(name)} {re.escape(words)}; let the bundle"):
+        bundle.check_wheels(tmp_path / "house", ROOT)
+    (tmp_path / "house" / name).unlink()
+    (tmp_path / "house" / f"healpy-{PINS['healpy']}+local-py3-none-any.whl").touch()
+    assert len(bundle.check_wheels(tmp_path / "house", ROOT)) == len(list(house.iterdir()))
 
 
 def test_no_network_and_no_room_are_sentences(tmp_path, monkeypatch):

@@ -4,8 +4,10 @@ import base64
 import copy
 import io
 import json
+import os
 import re
 import shutil
+import time
 
 import figures
 import finish_site
@@ -127,6 +129,15 @@ def test_a_lost_run_or_cell_is_a_sentence(drawn, tmp_path, capsys):
     assert "has no cell draw any more" in refused(lost, capsys, "fig-sky-map")
     (lost / "_build" / "executed" / "toy" / "status.json").write_text("{", "utf-8")
     assert "status.json" in refused(lost, capsys, "fig-sky-map")
+
+
+def test_what_a_killed_remake_has_left_is_swept_a_day_later(tmp_path):
+    for name in ("remake-old", "remake-now", "executed"):
+        (tmp_path / name / "run").mkdir(parents=True)
+    for name in ("remake-old", "executed"):
+        os.utime(tmp_path / name, (time.time() - 2 * remake.OLD_SECONDS,) * 2)
+    remake.sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"remake-now", "executed"}
 
 
 def test_what_has_changed_since_the_run_is_said(drawn):

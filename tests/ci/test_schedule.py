@@ -60,8 +60,10 @@ def wide(book) -> Path:
 def test_every_chapter_is_in_the_table():
     order = read_order(BOOK, NAMES)
     assert list(order.reads) == list(order.writes) == NAMES
-    assert order.needs("06-beyond") == [NAMES[0], NAMES[2], NAMES[3]]
-    assert not any(order.needs(name) for name in NAMES[6:]), "companions need nothing of the road"
+    needed = ["01-data-preparation", "03-training", "04-full-sky-synthesis"]
+    assert order.needs("06-beyond") == needed
+    alone = ["00-training", *NAMES[NAMES.index("07-line-transfer") :]]
+    assert not any(order.needs(name) for name in alone), "companions need nothing of the road"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -354,6 +356,18 @@ def test_the_plan_is_printed(capsys):
     assert schedule.main(["--stored", "--jobs", "2", "--seconds", "03-training", "60"]) == 0
     said = capsys.readouterr().out
     assert "2 at once" in said and all(name in said for name in NAMES)
+
+
+def test_a_chapter_without_a_time_is_assumed_or_asked_for(capsys, monkeypatch, tmp_path):
+    known = dict.fromkeys(NAMES[1:], 100.0)
+    monkeypatch.setattr(schedule, "stored_seconds", lambda record: dict(known))
+    assert schedule.main(["--stored", "--jobs", "1"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"No stored time of {NAMES[0]}: {schedule.DEFAULT_SECONDS:.0f} s assu")
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "01-a.ipynb").write_text("{}", "utf-8")
+    with pytest.raises(CoganError, match="No run has left a time of 01-a; try --stored"):
+        schedule.main([], tmp_path)
 
 
 def test_try_it_refuses_to_train(monkeypatch, tmp_path):

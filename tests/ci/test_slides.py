@@ -124,6 +124,14 @@ def test_another_host_is_seen(html):
     assert slides.foreign(html) and not slides.foreign('<a href="https://a.b/">a link</a>')
 
 
+def test_slides_say_which_run_they_show(tmp_path):
+    assert slides.run_of(tmp_path) == ""
+    said = "Notebooks executed with profile laptop, commit 0123456789ab, 2026-11-02."
+    config = yaml.safe_dump({"html": {"extra_footer": f"By us.\n<p>{said}</p>\n"}})
+    (tmp_path / "stage-config.yml").write_text(config, "utf-8")
+    assert slides.run_of(tmp_path) == said
+
+
 def test_what_is_missing_is_said(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(slides, "files", lambda _: [])
     with pytest.raises(CoganError, match="Slides take reveal.js from"):

@@ -119,11 +119,16 @@ def test_a_rate_that_falls_is_the_library_s_and_ends_lower():
     assert falling[0] == 0.1 == falling[30] and falling[-1] < 0.01
     assert TrainingSettings().learning_rate > 0
     x = np.random.default_rng(1).normal(size=(512, 2))
-    y = np.tanh(x[:, 0]) + 0.1 * x[:, 1]
-    ends = [trial(x, y, rates(0.3, 60, falls))[1][-3:].mean() for falls in (False, True)]
+    y, held = np.tanh(x[:, 0]) + 0.1 * x[:, 1], np.arange(512) < 256
+    ends = [trial(x, y, held, rates(0.3, 60, falls))[1][-3:].mean() for falls in (False, True)]
     assert ends[1] < ends[0]
     with pytest.raises(CoganError, match="finite"):
-        trial(np.full((512, 2), np.nan), y, falling)
+        trial(np.full((512, 2), np.nan), y, held, falling)
+    with pytest.raises(CoganError, match="512, 9 of them held out"):
+        trial(x, y, np.arange(512) < 9, falling)
+    y[held] = 0.5 + 0.01 * x[held, 0]  # another law, which it is not trained on
+    errors = trial(x, y, held, rates(0.3, 60, True))[1]
+    assert errors[-1] > 10, "it has learnt the others"
 
 
 def test_a_guard_keeps_its_distance_and_needs_a_test_tile():
