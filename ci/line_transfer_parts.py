@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import beside  # noqa: F401 - the library beside it, not an installed one
 import numpy as np
 import torch
 
