@@ -103,7 +103,7 @@ def test_pages_in_folders_are_finished_and_the_themes_own_are_not(tmp_path):
     for name in ("index.html", "teach/index.html", "_static/x.html"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(page("<h1>T</h1>"), "utf-8")
-    finish_site.finish(tmp_path, "cogan")
+    finish_site.finish(tmp_path, "cogan", {})
     thebe = {
         name: "THEBE_JS_URL" in (tmp_path / name).read_text("utf-8")
         for name in ("index.html", "teach/index.html", "_static/x.html")
