@@ -65,13 +65,15 @@ def ssim(generated: np.ndarray, real: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, shape (n,)
+        A channel in which all real images are the same everywhere does not count.
     """
     ranges = real.max(axis=(0, 2, 3)) - real.min(axis=(0, 2, 3))
+    says = ranges > 1e-6
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     values = [
         [
             structural_similarity(b.astype(float), a.astype(float), data_range=span, **options)
-            for a, b, span in zip(one, other, ranges, strict=True)
+            for a, b, span in zip(one[says], other[says], ranges[says], strict=True)
         ]
         for one, other in zip(generated, real, strict=True)
     ]

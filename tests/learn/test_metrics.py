@@ -65,3 +65,12 @@ def test_seconds_take_turns():
     tasks = {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}
     found = metrics.seconds_each(tasks, rounds=2)
     assert calls == list("ababab") and [len(v) for v in found.values()] == [2, 2]
+
+
+def test_a_channel_without_anything_does_not_count():
+    real = np.random.default_rng(1).random((2, 3, 16, 16))
+    generated = real + 0.01
+    dark, drawn = real.copy(), generated.copy()
+    dark[:, 1], drawn[:, 1] = 0.0, 0.0
+    np.testing.assert_allclose(ssim(drawn, dark), ssim(generated[:, ::2], real[:, ::2]))
+    np.testing.assert_allclose(zncc(drawn, dark), zncc(generated[:, ::2], real[:, ::2]))
