@@ -108,7 +108,7 @@ def trial(
     number: int = TRIED,
 ) -> dict:
     """Measures of the emulator beside the solver, on changed gas, lines or grids; -1 falls in."""
-    line = physics.Line(upper)
+    line = physics.COLine(upper)
     options = (torch.from_numpy(channels), winds.spacing_m(npix), line, turbulence)
     ln_images: dict[str, list] = {"generated": [], "real": []}
     for original, rng in test_winds(number):

@@ -192,7 +192,7 @@ def remake(built: Figure, status: dict, root: Path) -> Figure:
         write_json(folder / source.name, notebook)
         run_dir = {"run_dir": str((folder / "run").relative_to(root))}
         chapter = Chapter(folder / source.name, record["parameters"] | run_dir)
-        threads = str(status["machine"]["threads"])
+        threads = str(record.get("threads", status["machine"]["threads"]))
         environment = kernel_environment(folder)
         environment |= {"OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads}
         done = folder / "done" / source.name

@@ -47,6 +47,8 @@ from cogan_lib.base.threads import cores
 
 STATUS = "status.json"
 #: Between two looks at the chapters that are running.
+#: What a kernel reads its number of threads from.
+THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
 LOOK_SECONDS = 0.2
 
 
@@ -201,7 +203,7 @@ class Driver:
         self.environment = kernel_environment(root / "_build")
         if jobs > 1:  # the threads of one chapter would fight with those of another
             facts |= {"threads": settings.threads or 1, "side_by_side": jobs}
-            self.environment |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+            self.environment |= dict.fromkeys(THREADS, "1")
         self.about = {"profile": executed.name, "settings": settings.model_dump(), "machine": facts}
         told = {name: found for name, record in self.records.items() if (found := last(record))}
         self.seconds = {name: found["seconds"] for name, found in told.items()}
@@ -277,9 +279,19 @@ class Driver:
         print(self._progress(name), flush=True)
         output = self.executed / chapter.source.name
         bar = self.limits.jobs == 1
-        running = begin(chapter, output, self.environment, self.root, bar)
-        facts = {"key": self.ready.pop(name), "out_of_date_inputs": left}
+        environment, threads = self.environment, self.about["machine"]["threads"]
+        if self.limits.jobs > 1 and not self.about["settings"]["threads"] and self._lonely(name):
+            threads = cores()
+            environment = environment | dict.fromkeys(THREADS, str(threads))
+        running = begin(chapter, output, environment, self.root, bar)
+        facts = {"key": self.ready.pop(name), "out_of_date_inputs": left, "threads": threads}
         self.running[name] = running, {"old": old, "before": before, "kept": kept, "facts": facts}
+
+    def _lonely(self, name: str) -> bool:
+        """Whether what may run beside a chapter ends long before it; so it may have all cores."""
+        beside = [n for n in self.pending if name not in self.order.all_needs(n)]
+        times = (self.ranked.get(other, 0.0) for other in [*beside, *self.running])
+        return sum(times) / (self.limits.jobs - 1) < self.ranked.get(name, 0.0) / 2
 
     def _progress(self, name: str) -> str:
         """Which chapter this is, what it does and, if all have run before, how long it takes."""

@@ -169,7 +169,7 @@ class Clock:
     def __init__(self, monkeypatch, execute_here, looks: dict[str, int], failing=()):
         self.looks, self.failing, self.log = looks, failing, []
         self.execute_here, self.now = execute_here, []
-        self.stopped, self.interrupt = [], None
+        self.stopped, self.interrupt, self.threads = [], None, {}
         monkeypatch.setattr(run_notebooks, "begin", self.begin)
         monkeypatch.setattr(run_notebooks, "LOOK_SECONDS", 0.0)
         monkeypatch.setattr(run_notebooks, "at_once", lambda settings, gpu: 2)
@@ -178,6 +178,7 @@ class Clock:
         os.chdir(root)
         clock, name = self, chapter.name
         self.now.append(name)
+        self.threads[name] = environment["OMP_NUM_THREADS"]
         self.log.append(" ".join(sorted(self.now)))
 
         class Slow:
@@ -227,6 +228,16 @@ def test_chapters_run_side_by_side_and_each_knows_its_own_files(wide, clock, cap
     assert clock.log[4:] == ["01-sky", "01-sky 03-stars"], "its sky is the same"
     words = "chapter 1 of 4: Sky (about 1 minute; about 1 minute left for all, from the last run)\n"
     assert words in capsys.readouterr().out
+
+
+def test_a_chapter_that_will_be_alone_has_all_cores(wide, clock, monkeypatch):
+    """03-stars takes far longer than all that may run beside it, and 02-training does not."""
+    took = {"01-sky": 10.0, "02-training": 20.0, "03-stars": 500.0, "04-dust": 10.0}
+    monkeypatch.setattr(run_notebooks, "stored_seconds", lambda _: took)
+    monkeypatch.setattr(run_notebooks, "cores", lambda: 7)
+    assert drive(wide) == 0
+    assert clock.threads == {"01-sky": "1", "02-training": "1", "03-stars": "7", "04-dust": "1"}
+    assert status(wide)["chapters"]["03-stars"]["threads"] == 7
 
 
 def test_a_failure_lets_the_others_end_and_is_said_last(wide, clock, capsys):

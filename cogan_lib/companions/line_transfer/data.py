@@ -23,10 +23,10 @@ from ...base.files import CoganError, provenance, reading, write_json
 from ...learn.dataset import Moments, Stream, fresh_folder
 from ...learn.weights import read_card
 from . import winds
-from .physics import Line, line_images
+from .physics import COLine, line_images
 
 FORMAT = 1
-LINE = Line(2)
+LINE = COLine(2)
 #: Intensities below this are "nothing": 0.26 K in CO 2-1. The paper's clip.
 LN_FLOOR = -40.0
 LN_DENSITY = math.log(1e10)
@@ -257,12 +257,12 @@ def read_data(folder: str | Path) -> LineData:
     return LineData(cubes, images, model, content)
 
 
-def faintest(line: Line) -> float:
+def faintest(line: COLine) -> float:
     """Give the floor of a line's ln I_nu: the brightness of `LN_FLOOR` in `LINE`, 0.26 K.
 
     Parameters
     ----------
-    line : Line
+    line : COLine
 
     Returns
     -------
@@ -271,14 +271,14 @@ def faintest(line: Line) -> float:
     return LN_FLOOR + 2 * math.log(line.frequency / LINE.frequency)
 
 
-def ln_intensity(intensity: Tensor, line: Line = LINE) -> Tensor:
+def ln_intensity(intensity: Tensor, line: COLine = LINE) -> Tensor:
     """Take the logarithm of intensities, none below the floor (equation 15).
 
     Parameters
     ----------
     intensity : Tensor, any shape
         I_nu [W m^-2 Hz^-1 sr^-1].
-    line : Line
+    line : COLine
         For the floor.
 
     Returns

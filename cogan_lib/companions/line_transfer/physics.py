@@ -46,7 +46,7 @@ CELLS_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
-class Line:
+class COLine:
     """CO J = upper -> upper - 1.
 
     Attributes
@@ -133,7 +133,7 @@ def planck(temperature: Tensor | float, frequency: float) -> Tensor:
 
 
 def line_coefficients(
-    temperature: Tensor, density: Tensor, line: Line, turbulence: float
+    temperature: Tensor, density: Tensor, line: COLine, turbulence: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compute opacity, source function and width of the line at each point (equations 4-9).
 
@@ -266,7 +266,7 @@ def line_images(
     density: Tensor,
     channels: Tensor,
     spacing: float,
-    line: Line,
+    line: COLine,
     turbulence: float,
     background: float = 0.0,
 ) -> Tensor:
@@ -280,7 +280,7 @@ def line_images(
         Velocities of the channels [m/s], positive for receding gas.
     spacing : float
         Between grid points [m].
-    line : Line
+    line : COLine
     turbulence : float
         v_turb [m/s].
     background : float

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from .physics import (
     CO_MASS,
+    COLine,
     K,
-    Line,
     check_cubes,
     emergent,
     interval_depths,
@@ -31,7 +31,7 @@ def quick_images(
     density: Tensor,
     channels: Tensor,
     spacing: float,
-    line: Line,
+    line: COLine,
     turbulence: float,
     trapezoid: bool = False,
 ) -> Tensor:
@@ -45,7 +45,7 @@ def quick_images(
         Velocities of the channels [m/s].
     spacing : float
         Between grid points [m].
-    line : Line
+    line : COLine
     turbulence : float
         v_turb [m/s].
     trapezoid : bool

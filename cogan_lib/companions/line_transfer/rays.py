@@ -21,7 +21,7 @@ from torch.nn import functional
 from ...base.files import CoganError
 from ...learn.blocks import Residual
 from .data import LN_DENSITY, faintest
-from .physics import CO_MASS, K, Line, check_channels, check_cubes
+from .physics import CO_MASS, COLine, K, check_channels, check_cubes
 from .tables import line_table
 
 #: What a network may know, each beside what stands before it.
@@ -109,7 +109,7 @@ class RayEmulator(nn.Module):
         ln_density: Tensor,
         channels: Tensor,
         spacing: float,
-        line: Line,
+        line: COLine,
         turbulence: float,
     ) -> Tensor:
         """Compute ln I of rays.
@@ -122,7 +122,7 @@ class RayEmulator(nn.Module):
             Velocities of the channels [m/s].
         spacing : float
             Between points [m].
-        line : Line
+        line : COLine
         turbulence : float
             v_turb [m/s].
 
@@ -185,7 +185,7 @@ def imitate(
     density: Tensor,
     channels: Tensor,
     spacing: float,
-    line: Line,
+    line: COLine,
     turbulence: float,
 ) -> Tensor:
     """Draw line images as `physics.line_images` does, with the same arguments and no background.
@@ -201,7 +201,7 @@ def imitate(
         Velocities of the channels [m/s].
     spacing : float
         Between grid points [m].
-    line : Line
+    line : COLine
     turbulence : float
         v_turb [m/s].
 
@@ -230,7 +230,7 @@ def ln_images(
     ln_density: Tensor,
     channels: Tensor,
     spacing: float,
-    line: Line,
+    line: COLine,
     turbulence: float,
 ) -> Tensor:
     """Draw the logarithms of line images from logarithms, as data folders have them.
@@ -244,7 +244,7 @@ def ln_images(
         Velocities of the channels [m/s].
     spacing : float
         Between grid points [m].
-    line : Line
+    line : COLine
     turbulence : float
         v_turb [m/s].
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from .physics import CMB_KELVIN, Line, line_coefficients
+from .physics import CMB_KELVIN, COLine, line_coefficients
 
 #: The table's ends [K] and its number of points, evenly spaced in ln T: good to 4e-5. Beyond
 #: them the table goes on in straight lines.
@@ -23,13 +23,13 @@ class LineTable:
 
     Parameters
     ----------
-    line : Line
+    line : COLine
     turbulence : float
         v_turb [m/s].
     device : str
     """
 
-    def __init__(self, line: Line, turbulence: float, device: str = "cpu") -> None:
+    def __init__(self, line: COLine, turbulence: float, device: str = "cpu") -> None:
         self._first = math.log(CMB_KELVIN)
         self._step = (math.log(HOTTEST) - self._first) / (POINTS - 1)
         kelvin = torch.exp(self._first + self._step * torch.arange(POINTS, dtype=torch.float64))
@@ -64,12 +64,12 @@ class LineTable:
 
 
 @lru_cache(maxsize=16)
-def line_table(line: Line, turbulence: float, device: str) -> LineTable:
+def line_table(line: COLine, turbulence: float, device: str) -> LineTable:
     """Make a `LineTable`, or hand out the one that was made.
 
     Parameters
     ----------
-    line : Line
+    line : COLine
     turbulence : float
         v_turb [m/s].
     device : str

@@ -10,7 +10,7 @@ from cogan_lib.base.files import CoganError
 from cogan_lib.companions.line_transfer import physics as lt
 from cogan_lib.companions.line_transfer import winds
 
-LINE = lt.Line(2)
+LINE = lt.COLine(2)
 
 
 def cubes(shape=(1, 9, 3, 4), velocity=0.0, temperature=50.0, density=1e8):
@@ -54,7 +54,7 @@ def test_levels_give_back_the_lines_and_populations_are_boltzmanns():
 def test_source_function_is_plancks():
     temperature = torch.tensor([2.8, 10.0, 77.0, 900.0, 2500.0], dtype=torch.float64)
     for upper in (1, 2):
-        _, source, _ = lt.line_coefficients(temperature, 1e8, lt.Line(upper), 1000.0)
+        _, source, _ = lt.line_coefficients(temperature, 1e8, lt.COLine(upper), 1000.0)
         theirs = lt.planck(temperature, lt.FREQUENCY[upper])
         torch.testing.assert_close(source, theirs, rtol=1e-10, atol=0)
 
@@ -225,7 +225,7 @@ def test_channels_in_hertz_and_other_lines_are_refused():
     with pytest.raises(CoganError, match="as velocities in m/s"):
         lt.line_images(*cubes(), channels(230.538e9), 1e13, LINE, 1500.0)
     with pytest.raises(CoganError, match="upper level 1 or 2, but is 3"):
-        lt.Line(3)
+        lt.COLine(3)
 
 
 @pytest.mark.gpu
@@ -257,7 +257,7 @@ def test_agrees_with_pomme(tmp_path):
     text += "!NUMBER OF COLL TRANS\n1\n!NUMBER OF COLL TEMPS\n1\n!COLL TEMPS\n10.0\n"
     text += "!TRANS\n1 2 1 1e-11\n"
     (tmp_path / "co.dat").write_text(text, "utf-8")
-    line = lines.Line("CO", 1, datafile=str(tmp_path / "co.dat"), molar_mass=28.0)
+    line = lines.COLine("CO", 1, datafile=str(tmp_path / "co.dat"), molar_mass=28.0)
 
     rng = np.random.default_rng(11)
     wind, npix = winds.draw_wind(rng), 32

@@ -17,7 +17,7 @@ from cogan_lib.companions.line_transfer.tables import LineTable
 from cogan_lib.learn.blocks import count_parameters
 from cogan_lib.learn.fit import Plan
 
-LINE = physics.Line(2)
+LINE = physics.COLine(2)
 CHANNELS = torch.from_numpy(winds.CHANNELS)
 
 
@@ -47,9 +47,9 @@ def draw(network, cubes, channels=CHANNELS, line=LINE, turbulence=winds.TURBULEN
 def test_the_table_is_what_the_levels_say(line):
     kelvin = torch.exp(torch.linspace(math.log(3.0), math.log(9000), 500, dtype=torch.float64))
     opacity, source, _ = physics.line_coefficients(
-        kelvin, torch.ones_like(kelvin), physics.Line(line), 1500.0
+        kelvin, torch.ones_like(kelvin), physics.COLine(line), 1500.0
     )
-    found = LineTable(physics.Line(line), 1500.0)(kelvin.log().float())
+    found = LineTable(physics.COLine(line), 1500.0)(kelvin.log().float())
     for ln, right in zip(found, (opacity, source), strict=True):
         torch.testing.assert_close(ln.double(), right.log(), rtol=0, atol=3e-5)
 
@@ -99,9 +99,9 @@ def test_source_function_scales_and_gas_counts_by_opacity():
     network, (velocity, kelvin, density) = random_network(), gas()
     hot = torch.full_like(kelvin, 500.0)
     one = draw(network, [velocity, hot, density])
-    table = [LineTable(physics.Line(upper), winds.TURBULENCE) for upper in (2, 1)]
+    table = [LineTable(physics.COLine(upper), winds.TURBULENCE) for upper in (2, 1)]
     (a2, s2), (a1, s1) = (look(hot[:1, 0, 0, :1].log().float()) for look in table)
-    other = draw(network, [velocity, hot, density * torch.exp(a2 - a1)], line=physics.Line(1))
+    other = draw(network, [velocity, hot, density * torch.exp(a2 - a1)], line=physics.COLine(1))
     seen = one > 2 * math.exp(line_data.LN_FLOOR)
     torch.testing.assert_close(
         (other / one)[seen & (other > 2 * math.exp(line_data.LN_FLOOR))],
@@ -128,7 +128,7 @@ def test_other_grids_are_resampled_where_the_points_would_be():
 
 def test_no_gas_is_dark_and_finite():
     network, cubes = shipped()[0], gas(32)
-    for line in (LINE, physics.Line(1)):
+    for line in (LINE, physics.COLine(1)):
         images = draw(network, [cubes[0], cubes[1], 0 * cubes[2]], line=line)
         floor = torch.full_like(images, math.exp(line_data.faintest(line)))
         torch.testing.assert_close(images, floor)
@@ -218,7 +218,7 @@ def test_shipped_weights_are_described_and_small():
 )
 def test_shipped_weights_draw_winds_that_they_have_not_seen(npix, upper, turbulence, most):
     """Another seed than the training's; on a finer grid and in another line without retraining."""
-    cubes, line = gas(npix, seed=12345, number=3), physics.Line(upper)
+    cubes, line = gas(npix, seed=12345, number=3), physics.COLine(upper)
     options = (CHANNELS, winds.spacing_m(npix), line, turbulence)
     real = line_data.ln_intensity(physics.line_images(*cubes, *options)).numpy()
     generated = draw(shipped()[0], cubes, line=line, turbulence=turbulence)
