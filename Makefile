@@ -29,7 +29,7 @@ help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
 	@echo "PROFILE is one of: $(patsubst ci/profiles/%.yaml,%,$(wildcard ci/profiles/*.yaml))"
 
-try: $(INSTALLED)  ## make a CO sky with weights that came along, and three figures, in two minutes
+try: $(INSTALLED)  ## make a CO sky with shipped weights, and three figures, in two minutes
 	$(BIN)/python ci/try_it.py
 
 book: $(INSTALLED)  ## run all notebooks and build the site [PROFILE=laptop] [SKY=path/to/sky.fits]

@@ -222,7 +222,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """Print the plan."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--profile", default="laptop", help="whose last run counts")
-    parser.add_argument("--stored", action="store_true", help="take the times that came along")
+    parser.add_argument("--stored", action="store_true", help="take the shipped times")
     parser.add_argument("--jobs", type=int, default=threads.cores(), help="chapters at once")
     parser.add_argument(
         "--seconds", nargs=2, action="append", default=[], metavar=("CHAPTER", "SECONDS"),

@@ -1,4 +1,4 @@
-"""A CO sky in two minutes, from weights that came along, and three figures of it.
+"""A CO sky in two minutes, from shipped weights, and three figures of it.
 
     python ci/try_it.py
     python ci/try_it.py --run-dir runs/mine -p seed 2
@@ -75,7 +75,7 @@ def try_it(settings: Settings) -> list[Path]:
     asked = training_settings(settings, patches.inputs.shape[1], patches.targets.shape[1])
     if not pretrained.fitting(patches.meta, asked.network, asked.paired):
         raise CoganError(
-            "None of the weights that came along fit these parameters; leave them as they are, or "
+            "None of the shipped weights fit these parameters; leave them as they are, or "
             "train in chapter 03."
         )
     path = road.need(settings, "co.fits")

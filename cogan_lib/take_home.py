@@ -1,4 +1,4 @@
-"""Chapter 04, 06: a CO sky to take home, from weights that came along, without a chapter's run.
+"""Chapter 04, 06: a CO sky to take home, from shipped weights, without a chapter's run.
 
 `co_sky` gives one sky, `co_members` mean and spread of many, `co_component` one for PySM, and
 `sky.cutout` a piece. It stands beside the road, not in `sky`: it takes weights (`gan`),

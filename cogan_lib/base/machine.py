@@ -36,7 +36,7 @@ PACKAGES = (
     "ipykernel",
 )
 CARRIED = 4
-#: The exact versions of the book; a link to constraints.txt, where it came along.
+#: The exact versions of the book; a link to constraints.txt, where it is shipped.
 PINNED = Path(__file__).with_name("constraints.txt")
 SYSTEMS = ("another system", "Linux", "macOS", "Windows", "Linux in WSL")
 #: Memory and disk, in GiB, below which a workshop is no pleasure. A machine that is sold as one
@@ -252,7 +252,7 @@ def pinned(path: Path = PINNED) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        By name; empty where the file did not come along.
+        By name; empty where the file is not shipped.
     """
     try:
         lines = path.read_text("utf-8").splitlines()

@@ -54,7 +54,7 @@ class Impostor(NamedTuple):
 def impostors(
     real: np.ndarray, blocks: np.ndarray, *, pixel_arcmin: float, fwhm_arcmin: float, seed: int
 ) -> list[Impostor]:
-    """Make each fault, the plain one first, and judge it.
+    """Make each fault, the plain one first, and test it.
 
     Parameters
     ----------

@@ -385,6 +385,6 @@ def test_try_it_refuses_to_train(monkeypatch, tmp_path):
     toy = run_notebooks.read_parameters("smoke", {"run_dir": str(tmp_path)})[0]
     monkeypatch.setattr(road, "need", lambda settings, name: tmp_path / name)
     monkeypatch.setattr(try_it.Patches, "load", lambda path: toy_patches())
-    with pytest.raises(CoganError, match="None of the weights that came along fit"):
+    with pytest.raises(CoganError, match="None of the shipped weights fit"):
         try_it.try_it(toy)
     assert not list(tmp_path.iterdir())

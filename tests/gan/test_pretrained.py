@@ -1,4 +1,4 @@
-"""The weights that come along: whole, described, small, and taken only where they fit."""
+"""The shipped weights: whole, described, small, and taken only where they fit."""
 
 import dataclasses
 import shutil

@@ -1,4 +1,4 @@
-"""The weights that come along: small, and of what they should be."""
+"""The shipped weights: small, and of what they should be."""
 
 import pytest
 
