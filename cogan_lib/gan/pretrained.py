@@ -101,8 +101,8 @@ def for_tracers(units: Mapping[str, str], fwhm_arcmin: float, name: str) -> Path
         there = ", ".join(f"{column} [{unit}]" for column, unit in units.items()) or "no tracers"
         raise CoganError(
             f"No weights `{name}` are shipped for {there} at {fwhm_arcmin:g} arcmin; there are "
-            f"some for {'; for '.join(taken)}. Convert units (sky.read_map), smooth (sky.to_grid), or "
-            "train on your own sky (chapters 03 and 06)."
+            f"some for {'; for '.join(taken)}. Convert units (sky.read_map), smooth (sky.to_grid), "
+            "or train on your own sky (chapters 03 and 06)."
         )
     return max(found, key=lambda one: one[0])[1]
 
