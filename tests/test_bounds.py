@@ -119,7 +119,7 @@ FLOW = member_training.flow_network
 #: Those that take longer than a minute, or gigabytes.
 LONG = {"tile_npix 512", "centre_nside 128", "poses 100000", "members 10000"}
 #: Those by which one sees that the road is walked at all.
-QUICK = {"threads 1024", "batch_size 1", "max_steps 1", "snr_min 0", "members 2"}
+QUICK = {"max_steps 1"}
 
 
 def ends(name: str) -> list[float]:
@@ -160,6 +160,8 @@ def tried(run, tiny, changes, monkeypatch):
 
 
 def speed(case: str) -> list:
+    if case == "members 2":
+        return [pytest.mark.long]
     whole = [] if case in QUICK or ENDS[case][1] and case not in LONG else [pytest.mark.slow]
     return [*whole, pytest.mark.timeout(1800)] if case in LONG else whole
 

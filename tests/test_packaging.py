@@ -278,6 +278,7 @@ def run_installed(site: Path, folder: Path, *arguments: str) -> subprocess.Compl
     )  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_wheel_brings_the_profiles(installed, tmp_path):
     there = {path.name for path in (installed / "cogan_lib" / "base" / "profiles").iterdir()}
     assert there == {path.name for path in (ROOT / "ci" / "profiles").iterdir()}

@@ -65,6 +65,7 @@ def test_two_runs_are_equal_bit_by_bit(one, tmp_path):
 CHANGES = {"CPU threads": {"threads": 2}, "bf16-mixed": {"precision": "bf16-mixed"}}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", CHANGES)
 def test_other_threads_and_number_formats_stay_within_the_books_tolerances(one, tmp_path, change):
     folder, sections = one

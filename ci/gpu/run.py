@@ -28,6 +28,7 @@ ROOT = HERE.parents[1]
 #: Parts in order of their value, and the seconds without which none begins.
 PARTS = {
     "machine": 5,
+    "threads": 15,
     "steps": 30,
     "real": 60,
     "paper": 80,
@@ -141,8 +142,13 @@ def import_parts() -> dict:
     """The functions, which need the packages."""
     import lines
     import parts
+    import thread_counts
 
-    return {name: getattr(parts, f"{name}_part", None) or lines.lines_part for name in PARTS}
+    rooms = (parts, lines, thread_counts)
+    return {
+        name: next(f for room in rooms if (f := getattr(room, f"{name}_part", None)))
+        for name in PARTS
+    }
 
 
 def start_helpers(options: argparse.Namespace) -> list[subprocess.Popen]:

@@ -22,7 +22,7 @@ REPORT = "report.json"
 log = logging.getLogger(__name__)
 
 
-def start(settings: Settings) -> Path:
+def start(settings: Settings, only_co: bool = False) -> Path:
     """Begin a chapter: working folder, threads, seeds, log lines, run folder.
 
     Goes to the top folder of the checkout when the notebook was opened in ``book/``, so that the
@@ -32,6 +32,8 @@ def start(settings: Settings) -> Path:
     ----------
     settings : Settings
         Checked parameters of this chapter.
+    only_co : bool
+        Refuse a sky whose targets are not CO: that of a chapter whose text and figures are of it.
 
     Returns
     -------
@@ -41,10 +43,13 @@ def start(settings: Settings) -> Path:
     Raises
     ------
     CoganError
-        If the run folder cannot be written to, or a GPU was asked for and there is none.
+        If the run folder cannot be written to, a GPU was asked for and there is none, or the sky
+        is of something else.
     """
     _show_log()
     os.chdir(_top_folder(Path.cwd()))
+    if only_co and settings.sky_path:
+        _check_co(Path(settings.sky_path))
     run = Path(settings.run_dir)
     check_name(run)
     try:
@@ -72,6 +77,21 @@ def start(settings: Settings) -> Path:
     log.info("device %s, CPU threads %d, seed %d", device(settings), threads, settings.seed)
     log.info("run folder %s", run)
     return run
+
+
+def _check_co(path: Path) -> None:
+    """Refuse a sky file whose header names other targets; what is wrong else, its reader says."""
+    from astropy.io import fits
+
+    try:
+        named = str(fits.getval(path, "TARGCOLS", 1)).split()
+    except (OSError, KeyError, IndexError):
+        return
+    if other := [name for name in named if not name.startswith("W_CO")]:
+        raise CoganError(
+            f"{path} is a sky of {', '.join(other)}, and this chapter speaks of CO alone; "
+            f"`python -m cogan_lib report -p sky_path {path}` takes the same road with it."
+        )
 
 
 def device(settings: Settings) -> str:

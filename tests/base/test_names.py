@@ -50,6 +50,7 @@ def said(tmp_path, which, **environment):
     return run.stdout.splitlines()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="LC_ALL is POSIX's")
 def test_an_ascii_locale_writes_what_was_typed_or_says_what_to_set(tmp_path):
     ascii_only = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

@@ -28,6 +28,7 @@ from cogan_lib.synthesis import synthesise
 from tests.toys import SETTINGS, TINY, toy_patches, toy_sky
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.long
 LONG = replace(SETTINGS, max_steps=21)  # the replay buffers are full, and used, in the second
 RUNS = {
     "unpaired": LONG,

@@ -11,6 +11,7 @@ import torch
 from cogan_lib.base import session
 from cogan_lib.base.config import Settings
 from cogan_lib.base.files import CoganError
+from cogan_lib.sky.skyfile import Sky, write_sky
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +53,31 @@ def test_a_run_folder_that_cannot_be_written_is_refused(tmp_path, quiet_log):
     Path("occupied").write_text("a file, so that no folder can lie below it", "utf-8")
     with pytest.raises(CoganError, match="Cannot write to the run folder occupied/run"):
         session.start(Settings.check(run_dir="occupied/run", threads=1, device="cpu"))
+
+
+@pytest.mark.parametrize(
+    ("meta", "target"), [({"targcols": "T_1420"}, "T_1420"), ({"targcols": "W_CO10"}, "W_CO10")]
+)
+def test_a_chapter_on_co_refuses_a_sky_of_something_else(meta, target, quiet_log):
+    names = ("DUST", "N_HI", target)
+    units = dict(zip(names, ("mag", "cm-2", "K km/s" if target == "W_CO10" else "K"), strict=True))
+    maps = {name: np.ones(12 * 16**2) for name in names}
+    path = write_sky(Path("mine.fits"), Sky(maps, units, 500.0, meta))
+    settings = Settings.check(run_dir="run", sky_path=str(path), threads=1, device="cpu")
+    if target == "W_CO10":
+        assert session.start(settings, only_co=True).is_dir()
+        return
+    with pytest.raises(CoganError, match=r"mine.fits is a sky of T_1420, .* -p sky_path mine.fits"):
+        session.start(settings, only_co=True)
+    assert not Path("run").exists()
+    assert session.start(settings).is_dir()  # a command
+
+
+def test_what_is_no_sky_file_is_left_to_its_reader(quiet_log):
+    Path("mine.fits").write_text("no FITS", "utf-8")
+    for name in ("mine.fits", "missing.fits"):
+        settings = Settings.check(run_dir="run", sky_path=name, threads=1, device="cpu")
+        assert session.start(settings, only_co=True).is_dir()
 
 
 def test_a_missing_gpu_is_refused(monkeypatch):

@@ -40,6 +40,7 @@ def made(small, sky64, tmp_path_factory):
     return path, folder
 
 
+@pytest.mark.long
 def test_each_fold_has_a_flow_of_its_own(made, sky64):
     path, folder = made
     cards = [read_json(folder / f"fold-{fold}" / "checkpoint.json") for fold in range(1, 7)]
@@ -52,6 +53,7 @@ def test_each_fold_has_a_flow_of_its_own(made, sky64):
         assert card["scalings"] == {name: own[name].to_dict() for name in card["scalings"]}
 
 
+@pytest.mark.long
 def test_the_sky_is_of_all_folds(made, sky64):
     path, folder = made
     co, maps = read_sky(folder / "co_members.fits"), np.load(folder / "members.npy")
@@ -67,6 +69,7 @@ def test_the_sky_is_of_all_folds(made, sky64):
         assert (co.maps[f"{name}_STD"] > 0).any()
 
 
+@pytest.mark.long
 def test_steps_can_be_asked_for_in_seconds(small, made, sky64, tmp_path, monkeypatch, capsys):
     path, _ = made
     monkeypatch.setattr(crossfit, "TIMED", 3)
@@ -78,6 +81,7 @@ def test_steps_can_be_asked_for_in_seconds(small, made, sky64, tmp_path, monkeyp
     assert card["input_columns"] == sky64.inputs and os.listdir(tmp_path) == ["fold-2"]
 
 
+@pytest.mark.long
 def test_weights_that_did_not_come_along_get_a_sentence(made, tmp_path):
     path, _ = made
     with pytest.raises(CoganError, match="No weights of a cross-fit came .* DUST, N_HI, DUST_353"):

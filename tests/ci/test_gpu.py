@@ -18,7 +18,7 @@ sys.path.insert(0, str(GPU))
 import collect  # noqa: E402
 import pack  # noqa: E402
 
-PARTS = ("machine", "steps", "real", "paper", "synthesis", "lines")
+PARTS = ("machine", "threads", "steps", "real", "paper", "synthesis", "lines")
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,7 @@ def results(packed, tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_every_part_gives_its_numbers(results):
     parts = {
@@ -55,6 +56,8 @@ def test_every_part_gives_its_numbers(results):
         assert row["tiles_per_second"] * row["seconds"] == pytest.approx(row["batch"])
         assert 0 < row["share_of_peak"] < 1
     assert rows[1]["ratio"] == pytest.approx(rows[0]["seconds"] / rows[1]["seconds"])
+    for row in parts["threads"]["rows"]:
+        assert row["generator"] > 0 < row["solver"]
     for sky in parts["synthesis"].values():
         assert sky["finite"] and sky["tiles"] == 12 * 16**2
         assert sky["generator_seconds"] < sky["seconds"]
@@ -65,12 +68,14 @@ def test_every_part_gives_its_numbers(results):
     )
 
 
+@pytest.mark.long
 def test_what_returns_is_small_and_plain(results):
     files = [path for path in results.iterdir() if path.is_file()]
     assert len(files) <= 8 and all(path.stat().st_size < 2**24 for path in files)
     assert str(ROOT) not in (results / "gpu.json").read_text("utf-8")
 
 
+@pytest.mark.long
 def test_the_record_keeps_what_worked(results, tmp_path, capsys):
     record = tmp_path / "gpu.json"
     assert collect.main([str(results), "--record", str(record), "--dry-run"]) == 0
@@ -91,12 +96,14 @@ def test_the_record_keeps_what_worked(results, tmp_path, capsys):
     assert parts["compiled"]["skipped"] == "late"
 
 
+@pytest.mark.long
 def test_a_tiny_run_is_no_measurement(results):
     record = read_json(collect.RECORD)
     with pytest.raises(CoganError, match="tiny run measures nothing"):
         collect.merge(record, read_json(results / "gpu.json"))
 
 
+@pytest.mark.long
 def test_weights_are_taken_over_in_half_precision(results, tmp_path, monkeypatch):
     monkeypatch.setattr(collect, "ROOM", tmp_path)
     collect.compare(results / "real.tar", ["fold-1"])
@@ -124,8 +131,8 @@ def test_what_no_card_has_measured_comes_first(tmp_path, monkeypatch):
     measured = {"numbers": {"cogan": {}, "paper": "no time left"}}
     parts = dict.fromkeys(("machine", "steps", "real", "paper", "synthesis", "lines"), measured)
     record.write_text(json.dumps({"parts": parts}), "utf-8")
-    wanted = ["processes", "compiled", "paper", "synthesis", "machine", "steps", "real", "lines"]
-    assert run_gpu.unmeasured_first() == wanted
+    first = ["threads", "processes", "compiled", "paper", "synthesis"]
+    assert run_gpu.unmeasured_first() == [*first, "machine", "steps", "real", "lines"]
 
 
 def test_a_damaged_pack_is_refused(packed, tmp_path):

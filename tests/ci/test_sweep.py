@@ -64,6 +64,7 @@ def alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_lost_workers_failed_runs_and_going_on(book, monkeypatch, capsys):
     monkeypatch.setenv("OMP_NUM_THREADS", "8")  # of the shell: no matter for the workers
     arguments = ["--only", "01", "--grid", "seed", "1", "2", "3", "--keys", "sky", "machine"]

@@ -82,8 +82,9 @@ def test_shipped_weights_are_small():
         assert sum(path.stat().st_size for path in files if folder in path.parts) < 2e6
 
 
+@pytest.mark.long
 def test_training_lowers_the_error_and_repeats(tmp_path):
-    plan = Plan(0.2, rate=2e-3, batch=32, seed=3)
+    plan = Plan(0.05, rate=2e-3, batch=32, seed=3)
     cards = []
     for name in ("one", "two"):
         folder = training.train_masked(tmp_path / name, network.PRESETS["small"], plan)
@@ -105,6 +106,7 @@ def test_the_documents_scaling_squeezes_what_is_beside_a_bright_source():
     assert bright.any() and (scale > 20 * ours)[bright].all()
 
 
+@pytest.mark.long
 def test_the_correction_is_learnt_and_read_back(tmp_path):
     folder = joint.train_joint(tmp_path / "joint", Plan(0.05, rate=1e-3, batch=32, seed=2))
     net, card = joint.load_joint(folder)
