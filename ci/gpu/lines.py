@@ -46,7 +46,9 @@ def make(folder: Path, tiny: bool) -> None:
         for face_on in (True, False)
         if not data(folder, npix, face_on).exists()
     ]
-    with ProcessPoolExecutor(1 if tiny else 4, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+    processes = 1 if tiny else len(wanted)
+    one_thread = get_context("spawn"), torch.set_num_threads, (1,)
+    with ProcessPoolExecutor(processes or 1, *one_thread) as pool:
         waiting = []
         for npix, side, *counts in wanted:
             path = data(folder, npix, side)
