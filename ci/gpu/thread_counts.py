@@ -16,7 +16,8 @@ from cogan_lib.base.threads import cores
 from cogan_lib.companions.line_transfer import winds
 from cogan_lib.companions.line_transfer.data import LINE
 from cogan_lib.companions.line_transfer.physics import line_images
-from cogan_lib.gan.networks import Generator, NetworkSettings
+from cogan_lib.gan.networks import Generator
+from cogan_lib.gan.recipes import PRESETS
 
 BATCH, NPIX = 4, 64
 
@@ -38,7 +39,7 @@ def threads_part(run: Run) -> dict:
 def generator_step() -> Callable[[], None]:
     """Forward and backward through our generator, as the training on tiles takes it."""
     torch.manual_seed(1)
-    network, tiles = Generator(2, 1, NetworkSettings()), torch.randn(BATCH, 2, NPIX, NPIX)
+    network, tiles = Generator(2, 1, PRESETS["cogan"]), torch.randn(BATCH, 2, NPIX, NPIX)
 
     def work() -> None:
         network.zero_grad()
