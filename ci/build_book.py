@@ -26,7 +26,7 @@ from book_tables import write_tables
 from figures import folds
 from finish_site import finish
 from flavours import make_flavours
-from formats import short_commit
+from formats import short_commit, span_minutes
 from growth_figure import draw_growth
 from pages import write_pages
 from release import COLAB, make_wheel, notebooks_tag, read_config, repository, site, wheel_name
@@ -235,6 +235,8 @@ def status_page(status: dict) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     beside = machine.get("side_by_side", 1)
     work = f" of work, up to {beside} chapters at once" if beside > 1 else " altogether"
+    if beside > 1 and (span := span_minutes(status)) is not None:
+        work += f": {span} minutes from the first one's start to the last one's end"
     settings = [f"| `{name}` | `{value!r}` |" for name, value in status["settings"].items()]
     return "\n".join(
         [

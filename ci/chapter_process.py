@@ -65,7 +65,7 @@ class Running:
             "title": title(self.chapter.source),
             "seconds": round(time.monotonic() - self.started, 1),
             "peak_mb": round(usage.ru_maxrss / unit),  # papermill or its kernel, the larger one
-            "date": datetime.now(UTC).isoformat(timespec="minutes"),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "commit": git_commit(),
             "parameters": self.chapter.parameters,
             "source_sha256": sha256(self.chapter.source),

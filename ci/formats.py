@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 
 def duration(seconds: float, digits: int = 3) -> str:
@@ -43,6 +44,21 @@ def run_of(status: dict) -> dict:
         "cores": status["machine"]["cores"],
         "chapters": {name: {key: part[key] for key in keys} for name, part in chapters.items()},
     }
+
+
+def span_minutes(status: dict) -> int | None:
+    """Minutes from the first chapter's start to the last one's end, of what ran in one go.
+
+    None if it was several goes: then there are gaps, of hours or days. A chapter's ``date`` is its
+    end.
+    """
+    parts = [
+        (datetime.fromisoformat(part["date"]).timestamp(), part["seconds"])
+        for part in status["chapters"].values()
+    ]
+    span = max(end for end, _ in parts) - min(end - seconds for end, seconds in parts)
+    work = sum(seconds for _, seconds in parts)
+    return round(span / 60) if span <= work + 60 else None
 
 
 def megabytes(row: dict | None) -> str:

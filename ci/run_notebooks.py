@@ -251,7 +251,7 @@ class Driver:
             chapter = self.chapters[name]
             key = chapter_key(chapter, self.library, self.sky_key, left, self.records, needs)
             if is_current(record, key, left) and (self.executed / chapter.source.name).exists():
-                print(f"{name}: up to date ({record['seconds']:.0f} s on {record['date']})")
+                print(f"{name}: up to date ({record['seconds']:.0f} s on {record['date'][:16]})")
                 self.pending.remove(name)
             elif self.only and not name.startswith(self.only):
                 self.pending.remove(name)

@@ -13,6 +13,7 @@ import pytest
 import release
 import run_notebooks
 from companion_settings import companions_of
+from formats import span_minutes
 
 from cogan_lib.base.files import CoganError
 from tests.books import SKY, TRAINING, code, drive, save, status
@@ -269,6 +270,18 @@ def test_staging_takes_the_executed_notebooks(book, in_process):
     assert "REPOSITORY_URL" not in (stage / "index.md").read_text("utf-8")
     page = build_book.status_page(status(book))
     assert "[Training](02-training.ipynb) | 1 | 1 | 2026-01-01 00:00 | not a checkout |" in page
+
+
+def test_the_status_page_says_how_long_chapters_side_by_side_took():
+    def run(*ends_and_seconds):
+        return {"chapters": {
+            str(i): {"date": end, "seconds": seconds}
+            for i, (end, seconds) in enumerate(ends_and_seconds)
+        }}  # fmt: skip
+
+    first, second = ("2026-01-01T10:05+00:00", 300.0), ("2026-01-01T10:06+00:00", 240.0)
+    assert span_minutes(run(first, second)) == 6
+    assert span_minutes(run(first, ("2026-01-02T10:06+00:00", 240.0))) is None
 
 
 def test_a_book_that_has_not_run_is_not_built(book, capsys):
