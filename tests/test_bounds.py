@@ -120,6 +120,8 @@ FLOW = member_training.flow_network
 LONG = {"tile_npix 512", "centre_nside 128", "poses 100000", "members 10000"}
 #: Those by which one sees that the road is walked at all.
 QUICK = {"max_steps 1"}
+#: Those of ten seconds that CI tries, too.
+LATER = {"threads 1024", "batch_size 1", "snr_min 0", "members 2"}
 
 
 def ends(name: str) -> list[float]:
@@ -160,7 +162,7 @@ def tried(run, tiny, changes, monkeypatch):
 
 
 def speed(case: str) -> list:
-    if case == "members 2":
+    if case in LATER:
         return [pytest.mark.long]
     whole = [] if case in QUICK or ENDS[case][1] and case not in LONG else [pytest.mark.slow]
     return [*whole, pytest.mark.timeout(1800)] if case in LONG else whole

@@ -38,8 +38,7 @@ def data(folder: Path, npix: int, face_on: bool) -> Path:
 def make(folder: Path, tiny: bool) -> None:
     """Make what is not there yet: a process for each folder, one thread in each.
 
-    Threads do not help here: eight of a card's machine drew 34 pictures a second at 32 cubed, where
-    the solver on one core of a laptop takes 10 ms for one.
+    With eight threads a card's machine drew them more slowly than one core of a laptop does.
     """
     wanted = [
         (npix, face_on, winds, 1 if face_on else views)

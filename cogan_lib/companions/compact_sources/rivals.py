@@ -88,7 +88,8 @@ def biharmonic(image: np.ndarray, hole: np.ndarray, fwhm_px: float = FWHM_PX) ->
             near = tuple(
                 slice(max(s.start - MARGIN_PX, 0), s.stop + MARGIN_PX) for s in (rows, columns)
             )
-            given = np.where(np.isfinite(one[near]), one[near], level)
+            # in double precision, as the surface far from a wide hole's rim magnifies rounding
+            given = np.where(np.isfinite(one[near]), one[near], level).astype(np.float64)
             one[near][hidden[near]] = inpaint_biharmonic(given, hidden[near])[hidden[near]]
     return filled
 
